@@ -1,0 +1,124 @@
+//! Chores of the project, run as `cargo xtask NAME`.
+//!
+//! `test` is the whole test run of the README: it looks for what a fresh machine may lack, installs it where it
+//! may, builds the programs the system tests start, and runs every test. `ci` puts the style checks before it.
+#![allow(clippy::print_stderr, reason = "a chore talks to the person who started it")]
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "\
+Chores of fiscald.
+
+Usage: cargo xtask <COMMAND> [-- ARGUMENTS FOR THE TEST RUNNER]
+
+Commands:
+  test    build the programs, then run all tests (unit, property, system, documentation)
+  check   format, clippy and rustdoc, warnings as errors
+  ci      check, then test: what the continuous integration runs
+
+Examples:
+  cargo xtask test
+  cargo xtask test -- -p ffd
+  cargo xtask ci";
+
+fn main() -> ExitCode {
+    let mut args = env::args().skip(1);
+    let command = args.next();
+    let rest: Vec<String> = args.skip_while(|arg| arg == "--").collect();
+    let result = match command.as_deref() {
+        Some("test") => test(&rest),
+        Some("check") => check(),
+        Some("ci") => check().and_then(|()| test(&rest)),
+        Some("help" | "--help" | "-h") => {
+            eprintln!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Format, lints and documentation; each as an error.
+fn check() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
+    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+/// Everything a fresh machine needs, then every test.
+fn test(runner_args: &[String]) -> Result<()> {
+    need_c_compiler()?;
+    // The system tests start the real programs, so these are built before the runner starts.
+    cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
+    let extra: Vec<&str> = runner_args.iter().map(String::as_str).collect();
+    let whole = if extra.is_empty() { vec!["--workspace"] } else { extra };
+    if has_nextest() {
+        cargo(&[&["nextest", "run", "--locked"], whole.as_slice()].concat(), &[])?;
+    } else {
+        eprintln!("xtask: cargo-nextest is not installed, falling back to cargo test (`cargo install cargo-nextest --locked` makes this faster)");
+        cargo(&[&["test", "--locked", "--lib", "--bins", "--tests"], whole.as_slice()].concat(), &[])?;
+    }
+    if runner_args.is_empty() {
+        cargo(&["test", "--workspace", "--doc", "--locked"], &[])?;
+    }
+    Ok(())
+}
+
+/// SQLite is built from its C source. Where we may install a compiler we do; else we name the command.
+fn need_c_compiler() -> Result<()> {
+    if succeeds("cc", &["--version"]) {
+        return Ok(());
+    }
+    let install = ["install", "-y", "--no-install-recommends", "gcc", "libc6-dev"];
+    if is_root() && succeeds("apt-get", &["--version"]) {
+        eprintln!("xtask: no C compiler found, installing gcc");
+        let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).status();
+        if status.is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+    }
+    bail!("a C compiler is needed to build SQLite; install one, for example: sudo apt-get install -y gcc libc6-dev")
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+fn has_nextest() -> bool {
+    succeeds("cargo", &["nextest", "--version"])
+}
+
+fn succeeds(program: &str, args: &[&str]) -> bool {
+    let status = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Runs one cargo command from the root of the workspace, so that `cargo xtask` works from any folder.
+fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    eprintln!("xtask: cargo {}", args.join(" "));
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program)
+        .args(args)
+        .envs(environment.iter().copied())
+        .current_dir(root)
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed", args.join(" "));
+    }
+    Ok(())
+}
