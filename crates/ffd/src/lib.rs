@@ -24,7 +24,8 @@ pub mod value;
 mod captures;
 
 pub use dict::{
-    Dictionary, EnumDef, FfdVersion, FieldDef, Fixed, FormCode, FormDef, Requirement, TagDef, ValueKind, dictionary,
+    Dictionary, EnumDef, FfdVersion, FieldDef, Fixed, FormCode, FormDef, Requirement, TagDef, ValueKind,
+    dictionary,
 };
 pub use document::{Content, Document, Node};
 pub use error::{DecodeError, EncodeError, IdError, TlvError, ValueError};
