@@ -1,0 +1,128 @@
+//! The `[store]` section of the configuration and the reading of its address.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+
+/// Largest `batch_max_documents` and `queue_max_documents` that are accepted: past it a typing error would
+/// take the memory of the machine.
+const MAX_DOCUMENTS_SETTING: usize = 1 << 20;
+const BYTES_PER_MIB: u64 = 1 << 20;
+
+/// Section `[store]`. Unknown keys are refused; every key has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Where the journal lies: `sqlite:PATH`.
+    pub url: String,
+    /// Most documents written in one transaction (one sync).
+    pub batch_max_documents: usize,
+    /// Places in the queue before the writer; a full queue makes `append` wait.
+    pub queue_max_documents: usize,
+    /// Free space, MiB, under which reception is to be refused. Read and kept; the check itself is a later step.
+    pub min_free_mib: u64,
+    /// Room for quarantined copies, MiB in all; past it they are counted, not kept.
+    pub quarantine_max_mib: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data/fiscald.db".to_owned(),
+            batch_max_documents: 512,
+            queue_max_documents: 8192,
+            min_free_mib: 1024,
+            quarantine_max_mib: 256,
+        }
+    }
+}
+
+impl StoreConfig {
+    /// Checks the values without opening anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] or [`StoreError::NotBuilt`] with the key and what is wrong with its value.
+    pub fn validate(&self) -> Result<(), StoreError> {
+        sqlite_path(&self.url)?;
+        within("store.batch_max_documents", self.batch_max_documents)?;
+        within("store.queue_max_documents", self.queue_max_documents)
+    }
+
+    /// `quarantine_max_mib` in bytes.
+    pub(crate) fn quarantine_max_bytes(&self) -> u64 {
+        self.quarantine_max_mib.saturating_mul(BYTES_PER_MIB)
+    }
+}
+
+/// The file behind `sqlite:PATH`.
+///
+/// The path is kept relative to the current folder with a leading `./`, because SQLite would read a bare
+/// `file:...` as a URI with options of its own and `:memory:` as no file at all.
+pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Err(StoreError::NotBuilt { engine: "PostgreSQL" });
+    }
+    let Some(path) = url.strip_prefix("sqlite:") else {
+        return Err(StoreError::refused(format!("store.url {url:?} must begin with \"sqlite:\"")));
+    };
+    if path.is_empty() || path.ends_with('/') || path.starts_with(":memory:") || path.contains('\0') {
+        return Err(StoreError::refused(format!("store.url {url:?} names no file")));
+    }
+    let path = Path::new(path);
+    Ok(if path.is_absolute() { path.to_path_buf() } else { Path::new(".").join(path) })
+}
+
+fn within(key: &str, value: usize) -> Result<(), StoreError> {
+    if (1..=MAX_DOCUMENTS_SETTING).contains(&value) {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!("{key} = {value} must be within 1..={MAX_DOCUMENTS_SETTING}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let check = |url: &str, expected: Option<&str>| {
+            assert_eq!(sqlite_path(url).ok(), expected.map(PathBuf::from), "{url}");
+        };
+        check("sqlite:data/fiscald.db", Some("./data/fiscald.db"));
+        check("sqlite:/var/lib/fiscald/fiscald.db", Some("/var/lib/fiscald/fiscald.db"));
+        check("sqlite:file:x?mode=memory", Some("./file:x?mode=memory"));
+        check("sqlite:", None);
+        check("sqlite:data/", None);
+        check("sqlite::memory:", None);
+        check("data/fiscald.db", None);
+        check("mysql://x", None);
+    }
+
+    #[test]
+    fn postgres_is_named() {
+        let error = sqlite_path("postgres://db/fiscald").unwrap_err();
+        assert!(matches!(error, StoreError::NotBuilt { .. }));
+        assert!(error.to_string().contains("not built yet"), "{error}");
+    }
+
+    #[test]
+    fn limits_of_settings() {
+        let check = |batch: usize, queue: usize, fine: bool| {
+            let config = StoreConfig {
+                batch_max_documents: batch,
+                queue_max_documents: queue,
+                ..StoreConfig::default()
+            };
+            assert_eq!(config.validate().is_ok(), fine, "{batch} {queue}");
+        };
+        check(512, 8192, true);
+        check(1, 1, true);
+        check(0, 1, false);
+        check(1, 0, false);
+        check(MAX_DOCUMENTS_SETTING, MAX_DOCUMENTS_SETTING, true);
+        check(MAX_DOCUMENTS_SETTING + 1, 1, false);
+        check(1, MAX_DOCUMENTS_SETTING + 1, false);
+    }
+}

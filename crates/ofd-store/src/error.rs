@@ -1,0 +1,102 @@
+//! Errors of the store, split by what the caller is to do.
+
+use thiserror::Error;
+
+/// Why a call to the store did not do its work.
+///
+/// Reception treats every variant alike: silence, the register repeats. Commands tell them apart.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// The request or a setting is against the rules; asking again will not help.
+    #[error("{reason}")]
+    Refused {
+        /// What is wrong, with key or value.
+        reason: String,
+    },
+    /// The address names an engine that this program does not have.
+    #[error("the {engine} engine is not built yet; use sqlite:PATH")]
+    NotBuilt {
+        /// Name of the engine.
+        engine: &'static str,
+    },
+    /// The file is a database of somebody else, or no database.
+    #[error("{path} is not a store of fiscald (application id {found:#010x}, ours is {ours:#010x})")]
+    ForeignFile {
+        /// The file.
+        path: String,
+        /// `application_id` found in it (0 when it is not a database).
+        found: i32,
+        /// The one of this program.
+        ours: i32,
+    },
+    /// The file was written by a newer program; opening it could destroy what that one knows.
+    #[error("the store has schema version {found}, this program knows {known}: use the newer program")]
+    NewerSchema {
+        /// `user_version` of the file.
+        found: i32,
+        /// Newest version of this program.
+        known: i32,
+    },
+    /// What is stored contradicts itself.
+    #[error("the store is damaged: {detail}")]
+    Corrupt {
+        /// Where and what.
+        detail: String,
+    },
+    /// Nothing was done and nothing may be acknowledged; it may work later.
+    #[error("the store is unavailable ({why}): {detail}")]
+    Unavailable {
+        /// Which kind of trouble.
+        why: Unavailability,
+        /// What the engine said.
+        detail: String,
+    },
+}
+
+/// Kinds of [`StoreError::Unavailable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unavailability {
+    /// A write or its sync failed: the fate of the batch is unknown, the store refuses work until reopened.
+    WriteFailed,
+    /// Another process held the file longer than our patience. The store goes on.
+    Busy,
+    /// The store is closing or closed.
+    Closed,
+    /// The file cannot be opened or read.
+    CannotOpen,
+}
+
+impl StoreError {
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reason: reason.into() }
+    }
+
+    pub(crate) fn corrupt(detail: impl Into<String>) -> Self {
+        Self::Corrupt { detail: detail.into() }
+    }
+
+    pub(crate) fn unavailable(why: Unavailability, detail: impl Into<String>) -> Self {
+        Self::Unavailable { why, detail: detail.into() }
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::unavailable(Unavailability::Closed, "the journal is closed")
+    }
+
+    /// True for the variants that may pass by themselves.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+impl std::fmt::Display for Unavailability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WriteFailed => "a write failed",
+            Self::Busy => "busy",
+            Self::Closed => "closed",
+            Self::CannotOpen => "cannot be opened",
+        })
+    }
+}

@@ -1,0 +1,257 @@
+//! The writer's thread: gathers, commits, answers, and opens the engine anew after a failure.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
+
+use super::status::Shared;
+use super::{Answer, JournalSettings, Queued};
+use crate::engine::{Engine, EngineError, EngineFactory, WriteItem, WriteOutcome};
+use crate::{StoreError, Unavailability};
+
+/// Pause between two attempts of a batch while somebody else holds the database. The engine waits by itself
+/// too; this only keeps an engine that does not from spinning.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// How often a failed journal looks into its queue while it waits for the next attempt to reopen.
+const FAILED_LOOK: Duration = Duration::from_millis(20);
+
+pub(super) struct Worker {
+    settings: JournalSettings,
+    queue: mpsc::Receiver<Queued>,
+    shared: Arc<Shared>,
+    factory: EngineFactory,
+    metrics: JournalMetrics,
+    gathered: Vec<Queued>,
+    items: Vec<WriteItem>,
+    replies: Vec<oneshot::Sender<Answer>>,
+}
+
+/// Why the writer stopped serving.
+enum Stopped {
+    Closed,
+    Failed,
+}
+
+/// Handles created once; names begin with `fiscald_`.
+struct JournalMetrics {
+    queue_depth: Gauge,
+    batch_documents: Histogram,
+    queue_seconds: Histogram,
+    commit_seconds: Histogram,
+    serving: Gauge,
+    commit_failures: Counter,
+    busy: Counter,
+}
+
+/// Leaves a true state behind, whatever way the thread ends (a panic in the engine included).
+struct EndOfWriter(Arc<Shared>);
+
+impl Worker {
+    pub(super) fn new(
+        settings: JournalSettings,
+        queue: mpsc::Receiver<Queued>,
+        shared: Arc<Shared>,
+        factory: EngineFactory,
+    ) -> Self {
+        let metrics = JournalMetrics::new();
+        metrics.serving.set(1.0);
+        Self {
+            settings,
+            queue,
+            shared,
+            factory,
+            metrics,
+            gathered: Vec::new(),
+            items: Vec::new(),
+            replies: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self, mut engine: Box<dyn Engine>) {
+        let _end = EndOfWriter(Arc::clone(&self.shared));
+        loop {
+            match self.serve(engine) {
+                Stopped::Closed => return,
+                Stopped::Failed => match self.reopen() {
+                    Some(fresh) => engine = fresh,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Commits batch after batch until the queue is closed and empty, or a write failed. Drops the engine.
+    fn serve(&mut self, mut engine: Box<dyn Engine>) -> Stopped {
+        loop {
+            let taken = self.queue.blocking_recv_many(&mut self.gathered, self.settings.batch_max_documents);
+            if taken == 0 {
+                return Stopped::Closed;
+            }
+            let waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
+            self.metrics.queue_depth.set(waiting);
+            self.unpack();
+            if !self.items.is_empty() && !self.commit(engine.as_mut()) {
+                return Stopped::Failed;
+            }
+            if self.shared.is_closing() {
+                // What is in the queue is still given out, and then nothing.
+                self.queue.close();
+            }
+        }
+    }
+
+    fn unpack(&mut self) {
+        let now = Instant::now();
+        for queued in self.gathered.drain(..) {
+            if let Queued::Write { item, reply, queued_at } = queued {
+                self.metrics.queue_seconds.record(now.duration_since(queued_at).as_secs_f64());
+                self.items.push(item);
+                self.replies.push(reply);
+            }
+        }
+    }
+
+    /// Writes one batch and answers it. False after a failed write.
+    fn commit(&mut self, engine: &mut dyn Engine) -> bool {
+        let started = Instant::now();
+        let result = self.commit_patiently(engine);
+        self.metrics.commit_seconds.record(started.elapsed().as_secs_f64());
+        let documents = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        self.metrics.batch_documents.record(documents);
+        self.items.clear();
+        match result {
+            Ok(outcomes) => {
+                for (reply, outcome) in self.replies.drain(..).zip(outcomes) {
+                    // Nobody waits for it any more: the document is in all the same.
+                    let _ = reply.send(Ok(outcome));
+                }
+                true
+            }
+            Err(EngineError::Busy(detail)) => {
+                tracing::warn!(documents, %detail, "the store is held by another process: batch refused");
+                self.refuse_batch(&StoreError::unavailable(Unavailability::Busy, detail));
+                true
+            }
+            Err(EngineError::Failed(detail)) => {
+                tracing::error!(documents, %detail, "a write of the journal failed: reception refuses work");
+                self.metrics.commit_failures.increment(1);
+                self.metrics.serving.set(0.0);
+                // The state first: nobody may see an answer of the failed batch while the journal still takes work.
+                self.shared.fail(detail.clone());
+                self.refuse_batch(&StoreError::unavailable(Unavailability::WriteFailed, detail));
+                false
+            }
+        }
+    }
+
+    fn commit_patiently(&self, engine: &mut dyn Engine) -> Result<Vec<WriteOutcome>, EngineError> {
+        let deadline = Instant::now() + self.settings.busy_patience;
+        loop {
+            match engine.commit(&self.items) {
+                Err(EngineError::Busy(_)) if Instant::now() < deadline => {
+                    self.metrics.busy.increment(1);
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+                Ok(outcomes) if outcomes.len() != self.items.len() => {
+                    return Err(EngineError::Failed(format!(
+                        "{} outcomes for {} items",
+                        outcomes.len(),
+                        self.items.len()
+                    )));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn refuse_batch(&mut self, error: &StoreError) {
+        for reply in self.replies.drain(..) {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+
+    /// Tries to open the engine anew, with growing pauses; refuses what comes meanwhile. `None` when the
+    /// journal is to end.
+    fn reopen(&mut self) -> Option<Box<dyn Engine>> {
+        let mut pause = self.settings.reopen_pause_min;
+        loop {
+            if !self.wait_refusing(pause) {
+                self.shared.end_failed();
+                return None;
+            }
+            match (self.factory)() {
+                Ok(engine) => {
+                    tracing::info!("the store was opened anew");
+                    self.metrics.serving.set(1.0);
+                    self.shared.recover();
+                    return Some(engine);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the store cannot be opened anew yet");
+                    self.shared.fail(error.to_string());
+                }
+            }
+            pause = pause.saturating_mul(2).min(self.settings.reopen_pause_max);
+        }
+    }
+
+    /// Waits, answering everything queued with the failure. False when the journal is closing.
+    fn wait_refusing(&mut self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        loop {
+            if self.shared.is_closing() {
+                self.queue.close();
+            }
+            if !self.refuse_queued() {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::park_timeout(left.min(FAILED_LOOK));
+        }
+    }
+
+    /// False when the queue is closed and empty.
+    fn refuse_queued(&mut self) -> bool {
+        loop {
+            match self.queue.try_recv() {
+                Ok(Queued::Write { reply, .. }) => {
+                    let _ = reply.send(Err(self.shared.refusal()));
+                }
+                Ok(Queued::Wake) => {}
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+}
+
+impl JournalMetrics {
+    fn new() -> Self {
+        Self {
+            queue_depth: gauge!("fiscald_store_queue_depth"),
+            batch_documents: histogram!("fiscald_store_batch_documents"),
+            queue_seconds: histogram!("fiscald_stage_seconds", "stage" => "queue"),
+            commit_seconds: histogram!("fiscald_stage_seconds", "stage" => "commit"),
+            serving: gauge!("fiscald_store_serving"),
+            commit_failures: counter!("fiscald_store_commit_failures_total"),
+            busy: counter!("fiscald_store_busy_total"),
+        }
+    }
+}
+
+impl Drop for EndOfWriter {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end_failed();
+            self.0.fail("the writer's thread broke down".to_owned());
+        } else {
+            self.0.begin_close();
+        }
+    }
+}

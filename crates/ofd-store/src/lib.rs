@@ -1,0 +1,48 @@
+//! The only SQL of the project: the journal of received documents, the register facts, the quarantine.
+//!
+//! A document is *in* once [`JournalHandle::append`]'s answer says so: document, acknowledgement, derived
+//! columns, findings and tasks are then on disk, in one transaction. One OS thread writes, in batches (group
+//! commit); readers have connections of their own and never block it.
+//!
+//! Where to look: [`journal`] is the group commit and knows no engine, [`engine`] is the border, `sqlite` is
+//! the engine behind it. [`Reader`] and [`Operator`] are for commands beside a running daemon, [`Facts`] is
+//! what the hot path asks about a ФН.
+//!
+//! Left out on purpose: decoding, deciding and sealing (the caller's), forwarding (its lanes are derived from
+//! the journal), and anything that needs a key.
+
+// The helpers are shared with `tests/` and name the crate as its users do.
+#[cfg(test)]
+extern crate self as ofd_store;
+#[cfg(test)]
+#[path = "../tests/store/support.rs"]
+mod support;
+
+mod config;
+pub mod engine;
+mod error;
+mod facts;
+pub mod journal;
+mod operator;
+mod reader;
+mod records;
+mod rows;
+mod sqlite;
+mod store;
+
+pub use config::StoreConfig;
+pub use error::{StoreError, Unavailability};
+pub use facts::{Facts, Standing};
+pub use journal::{JournalHandle, PendingAppend, PendingQuarantine, StoreState, StoreStatus};
+pub use operator::Operator;
+pub use reader::Reader;
+pub use records::{
+    AppendOutcome, Derived, FindingSeverity, Forward, MAX_STORED_FINDINGS, NewDocument, NewQuarantine,
+    QuarantineOutcome, RegisterAdd, RegisterChange, RegisterReport, SignRecord, StoredFinding, TaskKind,
+};
+pub use rows::{
+    Counts, DocumentFilter, DocumentRow, ExportFilter, ExportRow, Gap, MAX_PAGE_ROWS, QuarantineCount,
+    QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
+};
+pub use sqlite::MAX_QUARANTINE_PER_FN;
+pub use store::Store;

@@ -1,0 +1,238 @@
+//! What is read back: rows for people, for export, and the filters that choose them.
+
+use std::collections::BTreeMap;
+
+use ffd::ids::{FdNumber, FnNumber};
+use jiff::Timestamp;
+
+use crate::{Derived, Forward, StoredFinding, TaskKind};
+
+/// Most rows given out by one call; a larger limit is cut down to it.
+pub const MAX_PAGE_ROWS: usize = 10_000;
+
+/// One document of the journal with everything kept about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Position in the journal (arrival order).
+    pub seq: i64,
+    /// ФН.
+    pub fn_number: FnNumber,
+    /// ФД.
+    pub fd_number: FdNumber,
+    /// Chain of a debug ФН (9999...), from 0; always 0 for others.
+    pub chain: u32,
+    /// 0 for the first content of (ФН, chain, ФД), else the number of the conflict.
+    pub conflict_no: u32,
+    /// Form code.
+    pub form: u16,
+    /// When it came, our clock.
+    pub received_at: Timestamp,
+    /// From where.
+    pub peer: Option<String>,
+    /// Code of the acknowledgement.
+    pub code: u8,
+    /// Name of the sign verdict.
+    pub verdict: String,
+    /// Scheme of the sign.
+    pub sign_scheme: Option<String>,
+    /// Key generation of the sign.
+    pub sign_generation: Option<u8>,
+    /// Whether it is forwarded.
+    pub forward: Forward,
+    /// Mark "did not pass the format and logic control".
+    pub flk_mark: bool,
+    /// Mark "fiscal sign not confirmed".
+    pub sign_mark: bool,
+    /// SHA-256 of the opened document.
+    pub identity: [u8; 32],
+    /// Columns taken out of the document.
+    pub derived: Derived,
+    /// The container as received.
+    pub container: Vec<u8>,
+    /// The opened document beside an encrypted container.
+    pub opened: Option<Vec<u8>>,
+    /// The acknowledgement container.
+    pub acknowledgement: Vec<u8>,
+    /// Findings in their order.
+    pub findings: Vec<StoredFinding>,
+}
+
+/// Which documents to list; an empty filter takes all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DocumentFilter {
+    /// Of this ФН.
+    pub fn_number: Option<FnNumber>,
+    /// With this ФД.
+    pub fd_number: Option<FdNumber>,
+    /// Of this form.
+    pub form: Option<u16>,
+    /// Answered with this code.
+    pub code: Option<u8>,
+    /// With this verdict.
+    pub verdict: Option<String>,
+    /// Received at or after.
+    pub from: Option<Timestamp>,
+    /// Received before.
+    pub to: Option<Timestamp>,
+    /// Only conflicts.
+    pub conflicts_only: bool,
+    /// Only rows before this position: the next page of a newest-first list.
+    pub before_seq: Option<i64>,
+}
+
+/// Which documents to export; an empty filter takes all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExportFilter {
+    /// Of this ФН.
+    pub fn_number: Option<FnNumber>,
+    /// Received at or after.
+    pub from: Option<Timestamp>,
+    /// Received before.
+    pub to: Option<Timestamp>,
+}
+
+/// One document for export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportRow {
+    /// Position in the journal: the cursor of the next page.
+    pub seq: i64,
+    /// ФН.
+    pub fn_number: FnNumber,
+    /// ФД.
+    pub fd_number: FdNumber,
+    /// Chain of a debug ФН.
+    pub chain: u32,
+    /// 0, or the number of the conflict.
+    pub conflict_no: u32,
+    /// Form code.
+    pub form: u16,
+    /// When it came, our clock.
+    pub received_at: Timestamp,
+    /// Code of the acknowledgement.
+    pub code: u8,
+    /// Name of the sign verdict.
+    pub verdict: String,
+    /// The container as received.
+    pub container: Vec<u8>,
+    /// The opened document beside an encrypted container.
+    pub opened: Option<Vec<u8>>,
+}
+
+/// A run of ФД numbers that are missing between two that are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// ФН.
+    pub fn_number: FnNumber,
+    /// Chain of a debug ФН.
+    pub chain: u32,
+    /// First missing number.
+    pub from: u32,
+    /// Last missing number.
+    pub to: u32,
+}
+
+/// One known register or one known serial number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisterRow {
+    /// ФН; absent while only the serial number was stated.
+    pub fn_number: Option<FnNumber>,
+    /// Serial number of the ККТ.
+    pub kkt_serial: Option<String>,
+    /// Registration number.
+    pub rnm: Option<String>,
+    /// INN of the user.
+    pub inn: Option<String>,
+    /// How it became known: `report`, `operator` or `released`.
+    pub source: String,
+    /// Position of the newest report (form 1 or 11) that told about it.
+    pub report_seq: Option<i64>,
+    /// When it became known.
+    pub created_at: Timestamp,
+    /// When a fact last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Which quarantined copies to list; an empty filter takes all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QuarantineFilter {
+    /// Of this ФН.
+    pub fn_number: Option<FnNumber>,
+    /// With this reason.
+    pub reason: Option<String>,
+    /// Only those whose ФН was not released since.
+    pub held_only: bool,
+}
+
+/// One quarantined copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineRow {
+    /// Number of the row.
+    pub id: i64,
+    /// ФН.
+    pub fn_number: FnNumber,
+    /// ФД.
+    pub fd_number: FdNumber,
+    /// Form code.
+    pub form: u16,
+    /// Reason at its first arrival.
+    pub reason: String,
+    /// First arrival.
+    pub received_at: Timestamp,
+    /// Newest arrival of the same content.
+    pub last_at: Timestamp,
+    /// Arrivals of the same content.
+    pub times: u64,
+    /// From where it first came.
+    pub peer: Option<String>,
+    /// The container as first received.
+    pub container: Vec<u8>,
+    /// SHA-256 of the opened document, if it could be opened.
+    pub identity: Option<[u8; 32]>,
+    /// When the hold of its ФН was lifted.
+    pub released_at: Option<Timestamp>,
+}
+
+/// Quarantined messages of one ФН and reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineCount {
+    /// ФН; absent: all those past the number of ФН that are counted one by one.
+    pub fn_number: Option<FnNumber>,
+    /// Reason.
+    pub reason: String,
+    /// Copies kept.
+    pub kept: u64,
+    /// Messages past the limits, counted only.
+    pub not_kept: u64,
+}
+
+/// Something a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// Number of the row.
+    pub id: i64,
+    /// Why.
+    pub kind: TaskKind,
+    /// Position of the document in the journal.
+    pub seq: i64,
+    /// ФН.
+    pub fn_number: FnNumber,
+    /// ФД.
+    pub fd_number: FdNumber,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// How much is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows of the journal, conflicts included.
+    pub documents: u64,
+    /// Rows that are conflicts.
+    pub conflicts: u64,
+    /// Rows by code of the acknowledgement.
+    pub by_code: BTreeMap<u8, u64>,
+    /// Quarantined copies.
+    pub quarantine: u64,
+    /// Known registers and serial numbers.
+    pub registers: u64,
+}

@@ -1,0 +1,214 @@
+//! Appending documents inside the transaction of a batch: repeat, conflict or new.
+
+use ffd::ids::FdNumber;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use super::columns::{FLK_MARK, SIGN_MARK};
+use super::registers::{self, Source, Statement};
+use super::tasks;
+use crate::records::{AppendOutcome, Forward, MAX_STORED_FINDINGS, NewDocument, StoredFinding, TaskKind};
+
+const LOOK_UP: &str = "SELECT seq, chain, conflict_no, identity FROM journal INDEXED BY journal_identity WHERE fn = ?1 AND fd = ?2";
+const INSERT: &str = "INSERT INTO journal (fn, fd, chain, conflict_no, form, received_at, code, forward, marks, \
+     verdict, sign_scheme, sign_generation, identity, peer, ffd_version, local_time, rnm, user_inn, kkt_serial, \
+     shift, receipt_number, operation, total_kopecks, fiscal_sign, acknowledgement, container, opened) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
+     ?22, ?23, ?24, ?25, ?26, ?27)";
+
+/// Forms that begin the life of a ФН with ФД 1: report of registration and of its change.
+const CHAIN_OPENERS: [u16; 2] = [1, 11];
+
+/// Appends the documents of one batch. Borrows the open transaction.
+pub(super) struct BatchWriter<'c> {
+    connection: &'c Connection,
+    look_up: CachedStatement<'c>,
+    insert: CachedStatement<'c>,
+    /// The version of the register facts in this transaction, raised at the first change.
+    facts_version: Option<i64>,
+}
+
+/// Where a document belongs.
+enum Place {
+    /// Its identity is known.
+    Repeat { seq: i64 },
+    /// New content under a known (ФН, ФД).
+    Conflict { chain: u32, conflict_no: u32 },
+    /// New.
+    New { chain: u32 },
+}
+
+impl<'c> BatchWriter<'c> {
+    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            connection,
+            look_up: connection.prepare_cached(LOOK_UP)?,
+            insert: connection.prepare_cached(INSERT)?,
+            facts_version: None,
+        })
+    }
+
+    /// Writes one document with everything that belongs to it, or finds it known.
+    pub(super) fn append(&mut self, document: &NewDocument) -> rusqlite::Result<AppendOutcome> {
+        match self.place(document)? {
+            Place::Repeat { seq } => {
+                Ok(AppendOutcome::Repeat { seq, acknowledgement: self.acknowledgement(seq)? })
+            }
+            Place::New { chain } => {
+                let seq = self.write(document, chain, 0, document.forward)?;
+                self.write_task(document, seq, document.task)?;
+                self.write_register(document, seq, Source::Report)?;
+                Ok(AppendOutcome::Appended { seq })
+            }
+            Place::Conflict { chain, conflict_no } => {
+                let seq = self.write(document, chain, conflict_no, Forward::No)?;
+                self.write_task(document, seq, document.task)?;
+                self.write_task(document, seq, Some(TaskKind::Conflict))?;
+                self.write_register(document, seq, Source::DisputedReport)?;
+                Ok(AppendOutcome::Conflict { seq })
+            }
+        }
+    }
+
+    /// Decides where the document belongs. The one place that looks up (ФН, ФД).
+    ///
+    /// A known identity is a repeat in whatever chain it lies. A debug ФН is registered again and again with the
+    /// same number: each new report with ФД 1 opens a chain, and what follows belongs to the newest one.
+    fn place(&mut self, document: &NewDocument) -> rusqlite::Result<Place> {
+        let key = document.fn_number.as_str();
+        let debug = document.fn_number.is_debug();
+        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
+        let mut last_conflict = None;
+        let mut rows = self.look_up.query(params![key, document.fd_number.get()])?;
+        while let Some(row) = rows.next()? {
+            let identity: [u8; 32] = row.get(3)?;
+            if identity == document.identity {
+                return Ok(Place::Repeat { seq: row.get(0)? });
+            }
+            if Some(row.get::<_, u32>(1)?) == newest {
+                last_conflict = last_conflict.max(Some(row.get::<_, u32>(2)?));
+            }
+        }
+        drop(rows);
+        let opens_chain =
+            debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
+        match (newest, last_conflict) {
+            (None, _) => Ok(Place::New { chain: open_chain(self.connection, key, 0)? }),
+            (Some(chain), _) if opens_chain => {
+                Ok(Place::New { chain: open_chain(self.connection, key, chain.saturating_add(1))? })
+            }
+            (Some(chain), Some(last)) => Ok(Place::Conflict { chain, conflict_no: last.saturating_add(1) }),
+            (Some(chain), None) => Ok(Place::New { chain }),
+        }
+    }
+
+    fn acknowledgement(&self, seq: i64) -> rusqlite::Result<Vec<u8>> {
+        self.connection
+            .prepare_cached("SELECT acknowledgement FROM journal WHERE seq = ?1")?
+            .query_row([seq], |row| row.get(0))
+    }
+
+    fn write(
+        &mut self,
+        document: &NewDocument,
+        chain: u32,
+        conflict_no: u32,
+        forward: Forward,
+    ) -> rusqlite::Result<i64> {
+        let derived = &document.derived;
+        let marks =
+            if document.flk_mark { FLK_MARK } else { 0 } | if document.sign_mark { SIGN_MARK } else { 0 };
+        let seq = self.insert.insert(params![
+            document.fn_number.as_str(),
+            document.fd_number.get(),
+            chain,
+            conflict_no,
+            document.form,
+            document.received_at.as_microsecond(),
+            document.code,
+            forward.number(),
+            marks,
+            document.sign.verdict,
+            document.sign.scheme,
+            document.sign.generation,
+            document.identity,
+            document.peer,
+            derived.ffd_version,
+            derived.local_time,
+            derived.rnm,
+            derived.user_inn,
+            derived.kkt_serial,
+            derived.shift,
+            derived.receipt_number,
+            derived.operation,
+            derived.total_kopecks.and_then(|kopecks| i64::try_from(kopecks).ok()),
+            derived.fiscal_sign,
+            document.acknowledgement,
+            document.container,
+            document.opened,
+        ])?;
+        for (ordinal, finding) in (0_u32..).zip(document.findings.iter().take(MAX_STORED_FINDINGS)) {
+            self.write_finding(seq, ordinal, finding)?;
+        }
+        Ok(seq)
+    }
+
+    fn write_finding(&self, seq: i64, ordinal: u32, finding: &StoredFinding) -> rusqlite::Result<()> {
+        let path = finding.path.iter().map(u16::to_string).collect::<Vec<_>>().join(".");
+        self.connection
+            .prepare_cached(
+                "INSERT INTO findings (seq, ordinal, path, rule, severity, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![seq, ordinal, path, finding.rule, finding.severity.number(), finding.text])?;
+        Ok(())
+    }
+
+    fn write_task(&self, document: &NewDocument, seq: i64, kind: Option<TaskKind>) -> rusqlite::Result<()> {
+        match kind {
+            Some(kind) => tasks::add(self.connection, kind, seq, document.received_at),
+            None => Ok(()),
+        }
+    }
+
+    fn write_register(&mut self, document: &NewDocument, seq: i64, source: Source) -> rusqlite::Result<()> {
+        let Some(report) = &document.register else {
+            return Ok(());
+        };
+        let version = match self.facts_version {
+            Some(version) => version,
+            None => registers::raise_version(self.connection)?,
+        };
+        self.facts_version = Some(version);
+        registers::learn(
+            self.connection,
+            &Statement {
+                fn_number: Some(document.fn_number),
+                kkt_serial: report.kkt_serial.as_deref(),
+                rnm: report.rnm.as_deref(),
+                inn: report.inn.as_deref(),
+                source,
+                report_seq: Some(seq),
+                at: document.received_at,
+                version,
+            },
+        )?;
+        Ok(())
+    }
+}
+
+/// The newest chain of a debug ФН; none before its first document.
+fn newest_chain(connection: &Connection, key: &str) -> rusqlite::Result<Option<u32>> {
+    connection
+        .prepare_cached("SELECT chain FROM debug_chains WHERE fn = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()
+}
+
+fn open_chain(connection: &Connection, key: &str, chain: u32) -> rusqlite::Result<u32> {
+    connection
+        .prepare_cached(
+            "INSERT INTO debug_chains (fn, chain) VALUES (?1, ?2) \
+             ON CONFLICT (fn) DO UPDATE SET chain = excluded.chain",
+        )?
+        .execute(params![key, chain])?;
+    Ok(chain)
+}

@@ -1,0 +1,48 @@
+//! Our types as columns: ФН as text without padding, moments as microseconds UTC.
+
+use ffd::ids::{FdNumber, FnNumber};
+use jiff::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+
+pub(super) const FLK_MARK: i64 = 1;
+pub(super) const SIGN_MARK: i64 = 2;
+
+pub(super) struct FnColumn(pub(super) FnNumber);
+pub(super) struct FdColumn(pub(super) FdNumber);
+pub(super) struct Moment(pub(super) Timestamp);
+
+/// A value that no column of ours can hold: the file was changed by somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column} holds {value}, which is no value of it")]
+struct Unreadable {
+    column: &'static str,
+    value: String,
+}
+
+impl FromSql for FnColumn {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        FnNumber::from_padded(text.as_bytes()).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for FdColumn {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        FdNumber::new(u32::column_result(value)?).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for Moment {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Timestamp::from_microsecond(value.as_i64()?).map(Self).map_err(FromSqlError::other)
+    }
+}
+
+/// An error for a stored number or name that means nothing.
+pub(super) fn unreadable(index: usize, column: &'static str, value: impl ToString) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        index,
+        rusqlite::types::Type::Null,
+        Box::new(Unreadable { column, value: value.to_string() }),
+    )
+}

@@ -1,0 +1,248 @@
+//! Known registers: from reports that were let in, from operator's commands, from releases.
+
+use ffd::ids::FnNumber;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::columns::{FnColumn, Moment};
+use super::quarantine;
+use crate::records::{RegisterAdd, RegisterChange};
+use crate::rows::RegisterRow;
+
+const COLUMNS: &str = "fn, kkt_serial, rnm, inn, source, report_seq, created_at, updated_at";
+
+/// Who says it. The name of the first one stays in the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A form 1 or 11 that was let in.
+    Report,
+    /// The same, but a conflict: makes its ФН known, changes no fact.
+    DisputedReport,
+    /// An operator.
+    Operator,
+    /// A release from quarantine.
+    Released,
+}
+
+/// Facts about one register as somebody states them.
+pub(super) struct Statement<'a> {
+    pub(super) fn_number: Option<FnNumber>,
+    pub(super) kkt_serial: Option<&'a str>,
+    pub(super) rnm: Option<&'a str>,
+    pub(super) inn: Option<&'a str>,
+    pub(super) source: Source,
+    pub(super) report_seq: Option<i64>,
+    pub(super) at: Timestamp,
+    pub(super) version: i64,
+}
+
+/// What became known since a version.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct NewFacts {
+    pub(super) version: i64,
+    pub(super) fn_numbers: Vec<FnNumber>,
+    pub(super) serials: Vec<String>,
+}
+
+impl Source {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Report | Self::DisputedReport => "report",
+            Self::Operator => "operator",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// Raises the version that running daemons look at. Once per transaction is enough.
+pub(super) fn raise_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("UPDATE facts_version SET version = version + 1 WHERE id = 1 RETURNING version")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Writes down a statement: completes the row of its ФН, or the row that so far had only its serial number, or
+/// adds one. A serial number stated by an operator is not overwritten by a report.
+pub(super) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusqlite::Result<RegisterChange> {
+    let serial = statement.kkt_serial.map(str::trim).filter(|serial| !serial.is_empty());
+    let by_fn = match &statement.fn_number {
+        Some(number) => row_of_fn(connection, number)?,
+        None => None,
+    };
+    if by_fn.is_some() && statement.source == Source::DisputedReport {
+        return Ok(RegisterChange::Updated);
+    }
+    let by_serial = match serial {
+        Some(serial) if statement.source != Source::DisputedReport => row_of_serial(connection, serial)?,
+        _ => None,
+    };
+    let by_operator = statement.source == Source::Operator && serial.is_some();
+    let (row, by_operator) = match (by_fn, by_serial) {
+        (Some(row), Some(spare)) => {
+            // Both rows mean one register from now on; what the operator stated moves over.
+            connection.prepare_cached("DELETE FROM registers WHERE id = ?1")?.execute([spare])?;
+            (row, true)
+        }
+        (Some(row), None) | (None, Some(row)) => (row, by_operator),
+        (None, None) => {
+            insert(connection, statement, serial, by_operator)?;
+            return Ok(RegisterChange::Added);
+        }
+    };
+    connection
+        .prepare_cached(
+            "UPDATE registers SET fn = coalesce(fn, ?2), \
+             kkt_serial = CASE WHEN ?3 IS NOT NULL AND (?4 OR NOT serial_by_operator) THEN ?3 ELSE kkt_serial END, \
+             serial_by_operator = serial_by_operator OR ?4, rnm = coalesce(?5, rnm), inn = coalesce(?6, inn), \
+             report_seq = coalesce(?7, report_seq), updated_at = ?8, version = ?9 WHERE id = ?1",
+        )?
+        .execute(params![
+            row,
+            statement.fn_number.as_ref().map(FnNumber::as_str),
+            serial,
+            by_operator,
+            statement.rnm,
+            statement.inn,
+            statement.report_seq,
+            statement.at.as_microsecond(),
+            statement.version,
+        ])?;
+    Ok(RegisterChange::Updated)
+}
+
+/// An operator's statement.
+pub(crate) fn add(
+    connection: &Connection,
+    register: &RegisterAdd,
+    at: Timestamp,
+) -> rusqlite::Result<RegisterChange> {
+    let version = raise_version(connection)?;
+    learn(
+        connection,
+        &Statement {
+            fn_number: register.fn_number,
+            kkt_serial: register.kkt_serial.as_deref(),
+            rnm: register.rnm.as_deref(),
+            inn: register.inn.as_deref(),
+            source: Source::Operator,
+            report_seq: None,
+            at,
+            version,
+        },
+    )
+}
+
+/// Lifts the hold of a ФН. How many quarantined copies were marked; 0 and no change when there never was one.
+pub(crate) fn release(connection: &Connection, fn_number: &FnNumber, at: Timestamp) -> rusqlite::Result<u64> {
+    if !quarantine::was_held(connection, fn_number)? {
+        return Ok(0);
+    }
+    let marked = quarantine::mark_released(connection, fn_number, at)?;
+    let version = raise_version(connection)?;
+    learn(
+        connection,
+        &Statement {
+            fn_number: Some(*fn_number),
+            kkt_serial: None,
+            rnm: None,
+            inn: None,
+            source: Source::Released,
+            report_seq: None,
+            at,
+            version,
+        },
+    )?;
+    Ok(marked)
+}
+
+/// All rows, those with a ФН first.
+pub(crate) fn list(connection: &Connection) -> rusqlite::Result<Vec<RegisterRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM registers ORDER BY fn IS NULL, fn, kkt_serial"))?
+        .query_map([], register_row)?
+        .collect()
+}
+
+/// The row of a ФН.
+pub(crate) fn find(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<Option<RegisterRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM registers WHERE fn = ?1"))?
+        .query_row([fn_number.as_str()], register_row)
+        .optional()
+}
+
+/// What changed after `version`, and the version it leads to. Reads one state of the file.
+pub(super) fn facts_after(connection: &Connection, version: i64) -> rusqlite::Result<NewFacts> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut facts = NewFacts {
+        version: transaction
+            .query_row("SELECT version FROM facts_version WHERE id = 1", [], |row| row.get(0))?,
+        ..NewFacts::default()
+    };
+    if facts.version != version {
+        let mut statement = transaction
+            .prepare_cached("SELECT fn, kkt_serial, serial_by_operator FROM registers WHERE version > ?1")?;
+        let mut rows = statement.query([version])?;
+        while let Some(row) = rows.next()? {
+            facts.fn_numbers.extend(row.get::<_, Option<FnColumn>>(0)?.map(|column| column.0));
+            if row.get::<_, bool>(2)? {
+                facts.serials.extend(row.get::<_, Option<String>>(1)?);
+            }
+        }
+    }
+    Ok(facts)
+}
+
+fn insert(
+    connection: &Connection,
+    statement: &Statement<'_>,
+    serial: Option<&str>,
+    by_operator: bool,
+) -> rusqlite::Result<()> {
+    let disputed = statement.source == Source::DisputedReport;
+    connection
+        .prepare_cached(
+            "INSERT INTO registers (fn, kkt_serial, serial_by_operator, rnm, inn, source, report_seq, created_at, \
+             updated_at, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
+        )?
+        .execute(params![
+            statement.fn_number.as_ref().map(FnNumber::as_str),
+            serial.filter(|_| !disputed),
+            by_operator,
+            statement.rnm.filter(|_| !disputed),
+            statement.inn.filter(|_| !disputed),
+            statement.source.name(),
+            statement.report_seq,
+            statement.at.as_microsecond(),
+            statement.version,
+        ])?;
+    Ok(())
+}
+
+fn row_of_fn(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM registers WHERE fn = ?1")?
+        .query_row([fn_number.as_str()], |row| row.get(0))
+        .optional()
+}
+
+/// The row that has this serial number and no ФН yet.
+fn row_of_serial(connection: &Connection, serial: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM registers WHERE fn IS NULL AND kkt_serial = ?1")?
+        .query_row([serial], |row| row.get(0))
+        .optional()
+}
+
+fn register_row(row: &Row<'_>) -> rusqlite::Result<RegisterRow> {
+    Ok(RegisterRow {
+        fn_number: row.get::<_, Option<FnColumn>>(0)?.map(|column| column.0),
+        kkt_serial: row.get(1)?,
+        rnm: row.get(2)?,
+        inn: row.get(3)?,
+        source: row.get(4)?,
+        report_seq: row.get(5)?,
+        created_at: row.get::<_, Moment>(6)?.0,
+        updated_at: row.get::<_, Moment>(7)?.0,
+    })
+}

@@ -1,0 +1,103 @@
+//! The schema in steps: forward only, run when a writer opens the file, each in its own transaction.
+//!
+//! `application_id` says that the file is ours, `user_version` which steps it has seen. A step only adds; what
+//! is no longer needed is removed a release later.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use super::store_error;
+use crate::{StoreError, Unavailability};
+
+/// "FSCD" in ASCII.
+const APPLICATION_ID: i32 = 0x4653_4344;
+
+/// Step `n` (from 1) leads from version `n - 1` to `n`.
+const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
+
+/// What the file is before anything was written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing in it yet.
+    Empty,
+    /// A store of this version.
+    Ours(i32),
+}
+
+/// Newest version of this program.
+pub(super) fn newest() -> i32 {
+    i32::try_from(STEPS.len()).unwrap_or(i32::MAX)
+}
+
+/// Tells whose file it is; refuses the files of others and of newer programs. Writes nothing.
+pub(super) fn examine(connection: &Connection, path: &Path) -> Result<Found, StoreError> {
+    let foreign =
+        |found| StoreError::ForeignFile { path: path.display().to_string(), found, ours: APPLICATION_ID };
+    let application_id = match pragma(connection, "application_id") {
+        Ok(id) => id,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return Err(foreign(0));
+        }
+        Err(error) => return Err(store_error(error)),
+    };
+    let version = pragma(connection, "user_version").map_err(store_error)?;
+    if application_id == APPLICATION_ID {
+        if version > newest() {
+            return Err(StoreError::NewerSchema { found: version, known: newest() });
+        }
+        return Ok(Found::Ours(version));
+    }
+    if application_id == 0 && version == 0 && has_no_tables(connection).map_err(store_error)? {
+        return Ok(Found::Empty);
+    }
+    Err(foreign(application_id))
+}
+
+/// Runs the steps the file has not seen.
+pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    loop {
+        // The lock first: another process may be doing the same, and then its steps are found done.
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store_error)?;
+        let version = match examine(&transaction, path)? {
+            Found::Empty => 0,
+            Found::Ours(version) => version,
+        };
+        let Some(step) = usize::try_from(version).ok().and_then(|done| STEPS.get(done)) else {
+            return Ok(());
+        };
+        transaction.execute_batch(step).map_err(store_error)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
+        transaction.pragma_update(None, "user_version", version.saturating_add(1)).map_err(store_error)?;
+        transaction.commit().map_err(store_error)?;
+        if version > 0 {
+            tracing::info!(from = version, to = version.saturating_add(1), "the store's schema was upgraded");
+        }
+    }
+}
+
+/// For connections that do not upgrade: the file must have exactly this program's schema.
+pub(super) fn require_newest(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    match examine(connection, path)? {
+        Found::Ours(version) if version == newest() => Ok(()),
+        Found::Ours(version) => Err(StoreError::refused(format!(
+            "the store has schema version {version}, this program works on {}: upgrade it first \
+             (fiscald migrate, or a start of the daemon)",
+            newest()
+        ))),
+        Found::Empty => Err(StoreError::unavailable(
+            Unavailability::CannotOpen,
+            format!("{} holds no store yet", path.display()),
+        )),
+    }
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn has_no_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let first = connection.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).optional()?;
+    Ok(first.is_none())
+}

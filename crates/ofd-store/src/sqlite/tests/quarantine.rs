@@ -1,0 +1,101 @@
+//! Quarantine: its bounds, copies seen again, release.
+
+use super::*;
+use crate::records::{NewQuarantine, QuarantineOutcome};
+use crate::rows::QuarantineFilter;
+use crate::support::{PLAIN_FN, fn_number, moment, quarantined};
+
+#[test]
+fn quarantine_of_one_number_is_bounded() {
+    let mut bench = Bench::new();
+    let copies =
+        |from: u32, to: u32| (from..=to).map(|fd| quarantined(PLAIN_FN, fd, "x")).collect::<Vec<_>>();
+    let limit = u32::try_from(MAX_QUARANTINE_PER_FN).unwrap();
+    let outcomes = bench.keep(copies(1, limit));
+    assert!(outcomes.iter().all(|outcome| *outcome == QuarantineOutcome::Kept));
+    assert_eq!(bench.keep(copies(limit + 1, limit + 2)), [QuarantineOutcome::NotKept; 2]);
+    // What is there is still recognised; another ФН still has room.
+    assert_eq!(bench.keep(copies(1, 1)), [QuarantineOutcome::Repeat]);
+    assert_eq!(bench.keep(vec![quarantined("8710000100000002", 1, "x")]), [QuarantineOutcome::Kept]);
+    let counts = quarantine_sql::counts(bench.sql()).unwrap();
+    let counts: Vec<_> = counts.iter().map(|count| (count.kept, count.not_kept)).collect();
+    assert_eq!(counts, [(MAX_QUARANTINE_PER_FN, 2), (1, 0)]);
+    let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 2000).unwrap();
+    assert_eq!(rows.len(), 1001);
+}
+
+#[test]
+fn quarantine_room_is_bounded() {
+    // Room for exactly two copies of 744 bytes with what a row costs.
+    let mut bench = Bench::with_room(2000);
+    let copy = |fd, length: usize| NewQuarantine {
+        container: vec![7; length],
+        ..quarantined("8710000100000003", fd, "")
+    };
+    assert_eq!(bench.keep(vec![copy(1, 744)]), [QuarantineOutcome::Kept]);
+    assert_eq!(bench.keep(vec![copy(2, 745)]), [QuarantineOutcome::NotKept], "one byte past");
+    assert_eq!(bench.keep(vec![copy(2, 744)]), [QuarantineOutcome::Kept], "to the last byte");
+    assert_eq!(bench.keep(vec![copy(3, 0)]), [QuarantineOutcome::NotKept]);
+    assert_eq!(export::counts(bench.sql()).unwrap().quarantine, 2);
+}
+
+#[test]
+fn made_up_numbers_share_a_counter_in_the_end() {
+    let mut bench = Bench::with_room(0);
+    let copies = |range: std::ops::Range<u64>| {
+        range.map(|n| quarantined(&format!("{n:016}"), 1, "x")).collect::<Vec<_>>()
+    };
+    bench.keep(copies(0..10_000));
+    assert_eq!(quarantine_sql::counts(bench.sql()).unwrap().len(), 10_000);
+    bench.keep(copies(10_000..10_003));
+    bench.keep(copies(5..6));
+    let counts = quarantine_sql::counts(bench.sql()).unwrap();
+    assert_eq!(counts.len(), 10_001);
+    assert_eq!((counts[0].fn_number, counts[0].not_kept), (None, 3));
+    assert_eq!((counts[6].fn_number.unwrap().to_string(), counts[6].not_kept), (format!("{:016}", 5), 2));
+}
+
+#[test]
+fn quarantine_knows_a_copy_again() {
+    let mut bench = Bench::new();
+    let closed = quarantined(PLAIN_FN, 1, "encrypted");
+    let opened = NewQuarantine { identity: Some([5; 32]), ..quarantined(PLAIN_FN, 1, "one way") };
+    let again = NewQuarantine { container: b"another way".to_vec(), reason: "mismatch", ..opened.clone() };
+    let later = NewQuarantine { received_at: moment(99), ..closed.clone() };
+    let outcomes = bench.keep(vec![closed.clone(), opened, again, later]);
+    use QuarantineOutcome::{Kept, Repeat};
+    assert_eq!(outcomes, [Kept, Kept, Repeat, Repeat]);
+    let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 10).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (rows[0].container.as_slice(), rows[0].times, rows[0].identity),
+        (b"one way".as_slice(), 2, Some([5; 32]))
+    );
+    assert_eq!((rows[1].times, rows[1].received_at, rows[1].last_at), (2, closed.received_at, moment(99)));
+    let of_reason =
+        |reason: &str| QuarantineFilter { reason: Some(reason.to_owned()), ..QuarantineFilter::default() };
+    assert_eq!(quarantine_sql::list(bench.sql(), &of_reason("unknown_fn"), 10).unwrap().len(), 2);
+    assert_eq!(quarantine_sql::list(bench.sql(), &of_reason("mismatch"), 10).unwrap().len(), 0);
+}
+
+#[test]
+fn release_lifts_the_hold_and_keeps_the_copies() {
+    let mut bench = Bench::new();
+    let number = fn_number(PLAIN_FN);
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(0)).unwrap(), 0);
+    assert_eq!(
+        registers_sql::find(bench.sql(), &number).unwrap(),
+        None,
+        "nothing to release, nothing learned"
+    );
+    bench.keep(vec![quarantined(PLAIN_FN, 1, "a"), quarantined(PLAIN_FN, 2, "b")]);
+    let held = QuarantineFilter { fn_number: Some(number), held_only: true, reason: None };
+    assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 2);
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(5)).unwrap(), 2);
+    assert_eq!(registers_sql::find(bench.sql(), &number).unwrap().unwrap().source, "released");
+    assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 0);
+    let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 10).unwrap();
+    assert!(rows.iter().all(|row| row.released_at == Some(moment(5))));
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(6)).unwrap(), 0);
+    assert_eq!(registers_sql::facts_after(bench.sql(), 0).unwrap().fn_numbers, [number]);
+}

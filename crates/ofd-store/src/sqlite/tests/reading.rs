@@ -1,0 +1,150 @@
+//! What is stored comes back: rows, pages, gaps, counts.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::records::{FindingSeverity, Forward, MAX_STORED_FINDINGS, NewDocument, StoredFinding, TaskKind};
+use crate::rows::{DocumentFilter, ExportFilter, Gap};
+use crate::support::{DEBUG_FN, PLAIN_FN, document, fd_number, fn_number, moment};
+
+#[test]
+fn what_is_stored_comes_back() {
+    let mut bench = Bench::new();
+    let finding = |rule: &str, severity| StoredFinding {
+        path: vec![1059, 1079],
+        rule: rule.to_owned(),
+        severity,
+        text: "нет реквизита".to_owned(),
+    };
+    let mut full = document(PLAIN_FN, 7, 3, "full");
+    full.opened = Some(b"opened".to_vec());
+    full.code = 14;
+    full.forward = Forward::WhenKnown;
+    full.flk_mark = true;
+    full.findings =
+        vec![finding("identity.sign", FindingSeverity::Hard), finding("sum", FindingSeverity::Soft)];
+    full.task = Some(TaskKind::UnknownForm);
+    full.derived.fiscal_sign = Some(u32::MAX);
+    full.derived.total_kopecks = Some(1_234_567);
+    full.derived.user_inn = Some("7704358518".to_owned());
+    full.derived.local_time = Some(1_488_541_080);
+    let mut plain = document(PLAIN_FN, 8, 3, "plain");
+    plain.sign_mark = true;
+    plain.peer = None;
+    plain.derived.total_kopecks = Some(u64::MAX);
+    plain.findings.push(StoredFinding { path: Vec::new(), ..finding("top", FindingSeverity::Soft) });
+    assert_eq!(bench.append(&[full.clone(), plain.clone()]), [appended(1), appended(2)]);
+
+    let rows = documents::list(bench.sql(), &DocumentFilter::default(), 10).unwrap();
+    let [second, first] = <[_; 2]>::try_from(rows).unwrap();
+    assert_eq!((first.seq, first.chain, first.conflict_no, first.form), (1, 0, 0, 3));
+    assert_eq!((first.fn_number, first.fd_number), (full.fn_number, full.fd_number));
+    assert_eq!((first.received_at, first.peer), (full.received_at, full.peer));
+    assert_eq!((first.code, first.verdict.as_str()), (14, "valid"));
+    assert_eq!((first.sign_scheme.as_deref(), first.sign_generation), (Some("soft-gost-1"), Some(1)));
+    assert_eq!((first.forward, first.flk_mark, first.sign_mark), (Forward::WhenKnown, true, false));
+    assert_eq!((first.identity, first.derived), (full.identity, full.derived));
+    assert_eq!((first.container, first.opened), (full.container, full.opened));
+    assert_eq!((first.acknowledgement, first.findings), (full.acknowledgement, full.findings));
+    assert_eq!((second.flk_mark, second.sign_mark, second.peer), (false, true, None));
+    assert_eq!(second.derived.total_kopecks, None, "past what a column can hold");
+    assert_eq!(second.findings, plain.findings);
+    let tasks = tasks::list(bench.sql(), 10).unwrap();
+    assert_eq!(
+        tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
+        [(TaskKind::UnknownForm, 1)]
+    );
+}
+
+#[test]
+fn findings_are_bounded() {
+    let mut bench = Bench::new();
+    for (fd, findings) in [(1, MAX_STORED_FINDINGS), (2, MAX_STORED_FINDINGS + 1)] {
+        let finding = StoredFinding {
+            path: vec![1018],
+            rule: "r".to_owned(),
+            severity: FindingSeverity::Soft,
+            text: String::new(),
+        };
+        let many = NewDocument { findings: vec![finding; findings], ..document(PLAIN_FN, fd, 3, "x") };
+        bench.append(&[many]);
+        let rows = documents::find(bench.sql(), &fn_number(PLAIN_FN), fd_number(fd)).unwrap();
+        assert_eq!(rows[0].findings.len(), MAX_STORED_FINDINGS);
+    }
+}
+
+#[test]
+fn export_in_pages_and_filters() {
+    let mut bench = Bench::new();
+    let other = "8710000100000002";
+    let documents: Vec<_> =
+        (1..=30).map(|fd| document(if fd % 3 == 0 { other } else { PLAIN_FN }, fd, 3, "x")).collect();
+    bench.append(&documents);
+    let check = |filter: &ExportFilter, limit: usize, expected: &[i64]| {
+        let (mut seen, mut after) = (Vec::new(), 0);
+        loop {
+            let page = export::page(bench.sql(), after, filter, limit).unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            seen.extend(page.iter().map(|row| row.seq));
+        }
+        assert_eq!(seen, expected, "{filter:?} by {limit}");
+    };
+    let all: Vec<i64> = (1..=30).collect();
+    let of_other: Vec<i64> = (1..=10).map(|n| n * 3).collect();
+    for limit in [1, 7, 30, 100] {
+        check(&ExportFilter::default(), limit, &all);
+        check(
+            &ExportFilter { fn_number: Some(fn_number(other)), ..ExportFilter::default() },
+            limit,
+            &of_other,
+        );
+        // The end is excluded.
+        let period = ExportFilter { from: Some(moment(4)), to: Some(moment(8)), ..ExportFilter::default() };
+        check(&period, limit, &[4, 5, 6, 7]);
+        check(&ExportFilter { fn_number: Some(fn_number(other)), ..period }, limit, &[6]);
+    }
+    let list = |filter: DocumentFilter, limit| {
+        let rows = documents::list(bench.sql(), &filter, limit).unwrap();
+        rows.iter().map(|row| row.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(list(DocumentFilter::default(), 3), [30, 29, 28]);
+    assert_eq!(list(DocumentFilter { before_seq: Some(28), ..DocumentFilter::default() }, 2), [27, 26]);
+    let of_fn = DocumentFilter { fn_number: Some(fn_number(other)), ..DocumentFilter::default() };
+    assert_eq!(list(of_fn.clone(), 2), [30, 27]);
+    assert_eq!(list(DocumentFilter { before_seq: Some(27), ..of_fn }, 2), [24, 21]);
+    assert_eq!(list(DocumentFilter { code: Some(14), ..DocumentFilter::default() }, 2), [] as [i64; 0]);
+    assert_eq!(list(DocumentFilter { conflicts_only: true, ..DocumentFilter::default() }, 2), [] as [i64; 0]);
+    assert_eq!(
+        list(
+            DocumentFilter { verdict: Some("valid".to_owned()), form: Some(3), ..DocumentFilter::default() },
+            1
+        ),
+        [30]
+    );
+}
+
+#[test]
+fn gaps_and_counts() {
+    let mut bench = Bench::new();
+    let mut documents: Vec<_> = [3, 4, 8, 6, 20].map(|fd| document(PLAIN_FN, fd, 3, "x")).into();
+    documents.push(document(PLAIN_FN, 8, 3, "y"));
+    // Two lives of a debug ФН: each has gaps of its own.
+    documents.push(document(DEBUG_FN, 1, 1, "a"));
+    documents.push(document(DEBUG_FN, 4, 3, "a"));
+    documents.push(document(DEBUG_FN, 1, 1, "b"));
+    documents.push(NewDocument { code: 14, ..document(DEBUG_FN, 3, 3, "b") });
+    bench.append(&documents);
+    let gap = |fn_text: &str, chain, from, to| Gap { fn_number: fn_number(fn_text), chain, from, to };
+    let plain = [gap(PLAIN_FN, 0, 5, 5), gap(PLAIN_FN, 0, 7, 7), gap(PLAIN_FN, 0, 9, 19)];
+    assert_eq!(export::gaps(bench.sql(), Some(&fn_number(PLAIN_FN))).unwrap(), plain);
+    let mut all = plain.to_vec();
+    all.extend([gap(DEBUG_FN, 0, 2, 3), gap(DEBUG_FN, 1, 2, 2)]);
+    assert_eq!(export::gaps(bench.sql(), None).unwrap(), all);
+    assert_eq!(export::gaps(bench.sql(), Some(&fn_number("1"))).unwrap(), []);
+
+    let counts = export::counts(bench.sql()).unwrap();
+    assert_eq!((counts.documents, counts.conflicts, counts.quarantine, counts.registers), (10, 1, 0, 0));
+    assert_eq!(counts.by_code, BTreeMap::from([(0, 9), (14, 1)]));
+}

@@ -1,0 +1,65 @@
+//! Registers: fed by reports, stated by operators.
+
+use super::*;
+use crate::records::{NewDocument, RegisterAdd, RegisterChange};
+use crate::support::{PLAIN_FN, document, fd_number, fn_number, moment, registration};
+
+#[test]
+fn registers_are_fed_and_completed() {
+    let mut bench = Bench::new();
+    let other = "8710000100000002";
+    // An operator knows only a serial number.
+    let by_serial = RegisterAdd { kkt_serial: Some(" 0042 ".to_owned()), ..RegisterAdd::default() };
+    let add = |bench: &Bench, add: &RegisterAdd| registers_sql::add(bench.sql(), add, moment(0)).unwrap();
+    assert_eq!(add(&bench, &by_serial), RegisterChange::Added);
+    assert_eq!(add(&bench, &by_serial), RegisterChange::Updated);
+    let facts = registers_sql::facts_after(bench.sql(), 0).unwrap();
+    assert_eq!((facts.fn_numbers, facts.serials), (vec![], vec!["0042".to_owned()]));
+    let version = facts.version;
+    // Its report completes the row.
+    bench.append(&[registration(PLAIN_FN, "0042"), registration(other, "0043")]);
+    let row = registers_sql::find(bench.sql(), &fn_number(PLAIN_FN)).unwrap().unwrap();
+    assert_eq!(
+        (row.kkt_serial.as_deref(), row.source.as_str(), row.report_seq),
+        (Some("0042"), "operator", Some(1))
+    );
+    assert_eq!((row.rnm.as_deref(), row.inn.as_deref()), (Some("0000000001024546"), Some("7704358518")));
+    let row = registers_sql::find(bench.sql(), &fn_number(other)).unwrap().unwrap();
+    assert_eq!((row.kkt_serial.as_deref(), row.source.as_str()), (Some("0043"), "report"));
+    assert_eq!(registers_sql::list(bench.sql()).unwrap().len(), 2);
+    let facts = registers_sql::facts_after(bench.sql(), version).unwrap();
+    assert_eq!(facts.fn_numbers.len(), 2);
+    assert_eq!(facts.serials, ["0042"], "a serial that only a report told about opens no door");
+    assert_eq!(facts.version, version + 1, "once a batch");
+    let newest = facts.version;
+    assert_eq!(registers_sql::facts_after(bench.sql(), newest).unwrap().fn_numbers, []);
+
+    // A repeat changes nothing; a conflict changes no fact; a report does not overwrite an operator's serial.
+    bench.append(&[registration(PLAIN_FN, "0042")]);
+    assert_eq!(registers_sql::facts_after(bench.sql(), newest).unwrap().version, newest);
+    bench.append(&[registration(other, "disputed")]);
+    let row = registers_sql::find(bench.sql(), &fn_number(other)).unwrap().unwrap();
+    assert_eq!((row.kkt_serial.as_deref(), row.report_seq), (Some("0043"), Some(2)));
+    let change = NewDocument { fd_number: fd_number(9), form: 11, ..registration(PLAIN_FN, "0099") };
+    bench.append(&[NewDocument { identity: [9; 32], ..change }]);
+    let row = registers_sql::find(bench.sql(), &fn_number(PLAIN_FN)).unwrap().unwrap();
+    assert_eq!((row.kkt_serial.as_deref(), row.report_seq), (Some("0042"), Some(4)));
+
+    // A serial stated later by the operator, then stated together with its ФН: one row.
+    let spare = RegisterAdd { kkt_serial: Some("0077".to_owned()), ..RegisterAdd::default() };
+    add(&bench, &spare);
+    assert_eq!(registers_sql::list(bench.sql()).unwrap().len(), 3);
+    let both = RegisterAdd { fn_number: Some(fn_number(other)), inn: Some("1".to_owned()), ..spare };
+    assert_eq!(add(&bench, &both), RegisterChange::Updated);
+    let rows = registers_sql::list(bench.sql()).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[1].kkt_serial.as_deref(), rows[1].inn.as_deref()), (Some("0077"), Some("1")));
+}
+
+#[test]
+fn a_disputed_report_makes_only_the_number_known() {
+    let mut bench = Bench::new();
+    bench.append(&[document(PLAIN_FN, 1, 3, "receipt"), registration(PLAIN_FN, "0042")]);
+    let row = registers_sql::find(bench.sql(), &fn_number(PLAIN_FN)).unwrap().unwrap();
+    assert_eq!((row.kkt_serial, row.rnm, row.inn), (None, None, None));
+}

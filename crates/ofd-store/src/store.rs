@@ -1,0 +1,82 @@
+//! The store of a running daemon: journal, register facts, and the watcher that keeps them fresh.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::sqlite_path;
+use crate::engine::{Engine, EngineFactory};
+use crate::facts::Facts;
+use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
+use crate::sqlite::watch::FactsWatcher;
+use crate::sqlite::{IfMissing, SqliteEngine};
+use crate::{StoreConfig, StoreError};
+
+/// An open store. Dropping it lets the journal drain by itself; [`Store::close`] waits for that.
+#[derive(Debug)]
+pub struct Store {
+    journal: Journal,
+    facts: Arc<Facts>,
+    watcher: FactsWatcher,
+}
+
+impl Store {
+    /// Opens the store (creates it where there is none, upgrades an older one), reads the register facts, and
+    /// starts the writer and the watcher.
+    ///
+    /// Blocks while it reads and syncs; meant for the start of the program.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a bad setting, a file of somebody else, a newer file, a damaged one, or one that cannot be
+    /// opened or is held by somebody else.
+    pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        config.validate()?;
+        let path = sqlite_path(&config.url)?;
+        let quarantine_max_bytes = config.quarantine_max_bytes();
+        let engine = SqliteEngine::open(&path, quarantine_max_bytes, IfMissing::Create)?;
+        let facts = Arc::new(Facts::default());
+        let watcher = FactsWatcher::start(path.clone(), Arc::clone(&facts))?;
+        let journal = Journal::start(
+            JournalSettings::from_config(config),
+            Box::new(engine),
+            reopen(path, quarantine_max_bytes),
+        )?;
+        Ok(Self { journal, facts, watcher })
+    }
+
+    /// The way to the journal.
+    #[must_use]
+    pub fn journal(&self) -> JournalHandle {
+        self.journal.handle()
+    }
+
+    /// The register facts, kept fresh within a second.
+    #[must_use]
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.facts)
+    }
+
+    /// State of the journal.
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        self.journal.handle().status()
+    }
+
+    /// Refuses new work, writes what is queued and closes the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when that was not done within `grace` or could not be done.
+    pub async fn close(self, grace: Duration) -> Result<(), StoreError> {
+        let Self { journal, watcher, .. } = self;
+        // First the watcher, so that the writer is the last to close the file and leaves no log behind.
+        watcher.stop().await;
+        journal.close(grace).await
+    }
+}
+
+fn reopen(path: PathBuf, quarantine_max_bytes: u64) -> EngineFactory {
+    Box::new(move || {
+        let engine = SqliteEngine::open(&path, quarantine_max_bytes, IfMissing::Refuse)?;
+        Ok(Box::new(engine) as Box<dyn Engine>)
+    })
+}
