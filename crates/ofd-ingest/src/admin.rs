@@ -1,0 +1,181 @@
+//! The admin port: `/metrics` for Prometheus, `/healthz` (the process answers) and `/readyz` (it takes documents).
+//! Plain HTTP without authentication, meant for a private address.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use ofd_store::JournalHandle;
+use pkz::SignMode;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::AdminConfig;
+use crate::error::IngestError;
+use crate::listener::ReceptionState;
+
+/// Histograms gather single values until somebody looks; this bounds how many, when nobody does.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long answers that have begun may still take after a stop was asked for.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where health answers come from.
+#[derive(Debug, Clone)]
+pub struct Health {
+    journal: JournalHandle,
+    reception: Arc<ReceptionState>,
+    sign_mode: SignMode,
+}
+
+impl Health {
+    /// Health of a daemon with this journal, reception and `signs.mode`.
+    pub fn new(journal: JournalHandle, reception: Arc<ReceptionState>, sign_mode: SignMode) -> Self {
+        Self { journal, reception, sign_mode }
+    }
+
+    /// Whether documents can be taken now, and if not, everything that stands in the way.
+    pub fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        let store = self.journal.status();
+        if !store.is_serving() {
+            let why = store.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            reasons.push(format!("the store is {}{why}", store.state.name()));
+        }
+        if self.reception.is_stopping() {
+            reasons.push("the daemon is stopping".to_owned());
+        } else if !self.reception.is_serving() {
+            reasons.push("the listener is not up".to_owned());
+        }
+        if clock::trusted_now().is_none() {
+            reasons.push("the system clock shows an impossible date".to_owned());
+        }
+        Readiness { ready: reasons.is_empty(), reasons }
+    }
+
+    fn hints(&self) -> Vec<&'static str> {
+        match self.sign_mode {
+            SignMode::Required => Vec::new(),
+            SignMode::LogOnly => vec!["signs.mode is \"log-only\": wrong signs are recorded, not refused"],
+            SignMode::Off => {
+                vec!["signs.mode is \"off\": signs are not checked, acknowledgements may be unsigned"]
+            }
+        }
+    }
+}
+
+/// Body of `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether documents can be taken.
+    pub ready: bool,
+    /// Why not; empty when ready.
+    pub reasons: Vec<String>,
+}
+
+/// Body of `/healthz`.
+#[derive(Debug, Serialize)]
+struct Liveness<'a> {
+    alive: bool,
+    sign_mode: &'static str,
+    connections: usize,
+    queue_depth: usize,
+    hints: &'a [&'static str],
+}
+
+#[derive(Clone)]
+struct Shared {
+    health: Arc<Health>,
+    prometheus: PrometheusHandle,
+}
+
+/// Opens the admin port. Errors: [`IngestError::Bind`].
+pub async fn bind(config: &AdminConfig) -> Result<TcpListener, IngestError> {
+    bind_to(config.listen).await
+}
+
+async fn bind_to(address: SocketAddr) -> Result<TcpListener, IngestError> {
+    TcpListener::bind(address).await.map_err(|source| IngestError::Bind { address, source })
+}
+
+/// Answers on `listener` until `token` is cancelled. Cancel it after reception has stopped, so that `/readyz` can say
+/// that the daemon is stopping. Also keeps the metrics of `prometheus` tidy.
+///
+/// Errors: the port failed.
+pub async fn serve(
+    listener: TcpListener,
+    health: Health,
+    prometheus: PrometheusHandle,
+    token: CancellationToken,
+) -> Result<(), IngestError> {
+    let shared = Shared { health: Arc::new(health), prometheus: prometheus.clone() };
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(shared);
+    let stop = token.clone().cancelled_owned();
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop);
+    tokio::select! {
+        served = server.into_future() => Ok(served?),
+        () = keep_metrics_tidy(&prometheus) => Ok(()),
+        () = end_of_patience(&token) => Ok(()),
+    }
+}
+
+/// A client that keeps its connection open must not keep the daemon from ending.
+async fn end_of_patience(token: &CancellationToken) {
+    token.cancelled().await;
+    tokio::time::sleep(STOP_PATIENCE).await;
+}
+
+/// Never ends.
+async fn keep_metrics_tidy(prometheus: &PrometheusHandle) {
+    let mut interval = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        interval.tick().await;
+        prometheus.run_upkeep();
+    }
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.prometheus.render())
+        .into_response()
+}
+
+async fn healthz(State(shared): State<Shared>) -> Response {
+    let health = &shared.health;
+    let hints = health.hints();
+    let body = Liveness {
+        alive: true,
+        sign_mode: health.sign_mode.as_str(),
+        connections: health.reception.open_connections(),
+        queue_depth: health.journal.queue_depth(),
+        hints: &hints,
+    };
+    json(StatusCode::OK, &body)
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let readiness = shared.health.readiness();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, &readiness)
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::testing::{Daemon, FN, Setup, Till, within};
+
+struct Admin {
+    address: SocketAddr,
+    token: CancellationToken,
+    task: JoinHandle<Result<(), IngestError>>,
+}
+
+impl Admin {
+    async fn start(daemon: &Daemon, sign_mode: SignMode) -> Self {
+        let listener = bind(&AdminConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let running = &daemon.running;
+        let health = Health::new(running.journal.clone(), Arc::clone(&running.state), sign_mode);
+        let token = CancellationToken::new();
+        let task = tokio::spawn(serve(listener, health, running.prometheus.clone(), token.clone()));
+        Self { address, token, task }
+    }
+
+    /// Status line and body.
+    async fn get(&self, path: &str) -> (String, String) {
+        let mut stream = within(TcpStream::connect(self.address)).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        within(stream.read_to_string(&mut text)).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    async fn check(&self, path: &str, status: &str, expected: &str) {
+        let (line, body) = self.get(path).await;
+        assert_eq!(line, format!("HTTP/1.1 {status}"), "{path}: {body}");
+        assert!(body.contains(expected), "{path}: {expected} is not in {body}");
+    }
+
+    async fn stop(self) {
+        self.token.cancel();
+        within(self.task).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_serves_is_ready() {
+    let daemon = Setup::new().start().await;
+    let admin = Admin::start(&daemon, SignMode::Required).await;
+    daemon.connect().await.exchange(&Till::new(FN).receipt(1)).await;
+    admin.check("/readyz", "200 OK", r#"{"ready":true,"reasons":[]}"#).await;
+    admin.check("/healthz", "200 OK", r#""alive":true,"sign_mode":"required""#).await;
+    admin.check("/healthz", "200 OK", r#""hints":[]"#).await;
+    let counted = r#"fiscald_documents_total{form="3",code="0",verdict="valid"} 1"#;
+    admin.check("/metrics", "200 OK", counted).await;
+    admin.check("/metrics", "200 OK", "# HELP fiscald_stage_seconds").await;
+    admin.check("/", "404 Not Found", "").await;
+    admin.stop().await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_weak_sign_mode_is_told() {
+    let daemon = Setup::new().start().await;
+    for (mode, hint) in [(SignMode::LogOnly, "log-only"), (SignMode::Off, "signs are not checked")] {
+        let admin = Admin::start(&daemon, mode).await;
+        admin.check("/healthz", "200 OK", hint).await;
+        admin.stop().await;
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn readiness_names_everything_in_the_way() {
+    let mut daemon = Setup::new().start().await;
+    let admin = Admin::start(&daemon, SignMode::Required).await;
+    within(daemon.store.take().unwrap().close(Duration::from_secs(10))).await.unwrap();
+    admin
+        .check("/readyz", "503 Service Unavailable", r#"{"ready":false,"reasons":["the store is closed"]}"#)
+        .await;
+    daemon.stop().await;
+    admin.check("/readyz", "503 Service Unavailable", r#""the daemon is stopping""#).await;
+    admin.stop().await;
+}

@@ -1,0 +1,262 @@
+//! What becomes of a message whose container is whole: `ARCHITECTURE.md`, the table of what is answered, as one pure
+//! function. It knows neither time nor store; whether the document is new, a repeat or a conflict is said later by the
+//! journal, and damage is refused earlier, before there is anything to decide.
+
+use ffd::dict::FormCode;
+use kkt_proto::ack::OperatorCode;
+use ofd_store::{Forward, Standing, TaskKind};
+use pkz::{SignMode, UnverifiableReason, Verdict};
+
+use crate::config::{Policy, UnknownFn};
+
+/// All that the decision may depend on, apart from the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageFacts {
+    /// What the crypto module said about the sign.
+    pub verdict: Verdict,
+    /// Whether the body came encrypted.
+    pub transport: Transport,
+    /// What could be read.
+    pub content: Content,
+    /// Whether the operator knows the ФН.
+    pub standing: Standing,
+}
+
+/// How the body travelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// In the open.
+    Open,
+    /// Encrypted; its acknowledgement is encrypted too.
+    Encrypted,
+}
+
+/// What a message holds, as far as it can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// The body stayed closed.
+    Unopened,
+    /// The body is open, but its TLV cannot be read.
+    Unreadable,
+    /// The form is not one that registers send.
+    UnknownForm,
+    /// A document.
+    Document(DocumentFacts),
+}
+
+/// What the decision needs to know of a readable document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentFacts {
+    /// Its form by the session container.
+    pub form: FormCode,
+    /// Whether the ККТ serial of a form 1 or 11 (tag 1013) was announced by the operator.
+    pub kkt: KktSerial,
+    /// The check of identity (and, later, every other check): are there hard findings?
+    pub checks: Checks,
+}
+
+/// Standing of the ККТ that a registration report names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KktSerial {
+    /// Announced by the operator or by a contract.
+    Announced,
+    /// Not announced, absent, or not looked for because the form is no registration report.
+    NotAnnounced,
+}
+
+/// Outcome of the checks of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checks {
+    /// No hard finding.
+    Passed,
+    /// At least one hard finding: code 14.
+    Failed,
+}
+
+/// What is to be done with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Keep nothing, answer nothing, go on with the connection.
+    Silence(Refusal),
+    /// Keep a copy in quarantine, answer nothing.
+    Quarantine(Refusal, Afterwards),
+    /// Acknowledge and journal.
+    Journal(Admission),
+}
+
+/// What becomes of a connection after a message that is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It goes on.
+    Continue,
+    /// It is closed once the earlier answers have left.
+    Close,
+}
+
+/// How a document enters the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// Code of the acknowledgement (tag 1022).
+    pub code: OperatorCode,
+    /// Whether and when it goes to the tax service.
+    pub forward: Forward,
+    /// Forwarded with the mark "failed format and logic control".
+    pub flk_mark: bool,
+    /// Forwarded with the mark "sign not confirmed".
+    pub sign_mark: bool,
+    /// What a person has to look at.
+    pub task: Option<TaskKind>,
+    /// The report feeds the table of registers.
+    pub feeds_registers: bool,
+    /// The report makes an ФН known that was not.
+    pub makes_known: bool,
+}
+
+/// Why a message is not answered. The names are labels of metrics and reasons in quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The crypto module is out of work for the moment.
+    ModuleUnavailable,
+    /// Encrypted, and there is no key for it (or its plain text makes no sense).
+    CannotOpen,
+    /// The sign is wrong.
+    SignInvalid,
+    /// The sign is of a scheme that the module does not know.
+    ForeignScheme,
+    /// The sign names a generation of keys that is not loaded.
+    UnknownGeneration,
+    /// The sign could not be checked although the mode demands it.
+    SignUnchecked,
+    /// The ФН is unknown and held.
+    UnknownFnHeld,
+    /// The ФН is unknown and rejected.
+    UnknownFnRejected,
+}
+
+impl Refusal {
+    /// Every reason, for metrics that exist from the start.
+    pub const ALL: [Self; 8] = [
+        Self::ModuleUnavailable,
+        Self::CannotOpen,
+        Self::SignInvalid,
+        Self::ForeignScheme,
+        Self::UnknownGeneration,
+        Self::SignUnchecked,
+        Self::UnknownFnHeld,
+        Self::UnknownFnRejected,
+    ];
+
+    /// Label for metrics, logs and the quarantine.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ModuleUnavailable => "module_unavailable",
+            Self::CannotOpen => "cannot_open",
+            Self::SignInvalid => "sign_invalid",
+            Self::ForeignScheme => "foreign_scheme",
+            Self::UnknownGeneration => "unknown_generation",
+            Self::SignUnchecked => "sign_unchecked",
+            Self::UnknownFnHeld => "unknown_fn_held",
+            Self::UnknownFnRejected => "unknown_fn_rejected",
+        }
+    }
+}
+
+/// Decides. The order of the steps is part of the rule: the module first, then what stays closed, the sign, the
+/// standing of the ФН, the content.
+pub fn decide(facts: &MessageFacts, policy: &Policy) -> Decision {
+    if matches!(facts.verdict, Verdict::Unavailable { .. }) {
+        return Decision::Silence(Refusal::ModuleUnavailable);
+    }
+    if let Some(refusal) = sign_refusal(facts, policy.sign_mode) {
+        return Decision::Quarantine(refusal, Afterwards::Close);
+    }
+    if facts.content == Content::Unopened || closed_by_mode(facts, policy.sign_mode) {
+        return Decision::Quarantine(Refusal::CannotOpen, Afterwards::Continue);
+    }
+    if facts.standing == Standing::Unknown
+        && let Some(decision) = unknown_fn_refusal(&facts.content, policy.unknown_fn)
+    {
+        return decision;
+    }
+    Decision::Journal(admit(facts, policy))
+}
+
+/// In `required` only a valid sign lets a document in. A body that stayed closed for want of a key is no statement
+/// about its sign: it is left to the next step, which does not close the connection.
+fn sign_refusal(facts: &MessageFacts, mode: SignMode) -> Option<Refusal> {
+    if mode != SignMode::Required {
+        return None;
+    }
+    match facts.verdict {
+        Verdict::Valid { .. } | Verdict::Unavailable { .. } => None,
+        Verdict::Invalid(_) => Some(Refusal::SignInvalid),
+        Verdict::Unverifiable(UnverifiableReason::ForeignScheme) => Some(Refusal::ForeignScheme),
+        Verdict::Unverifiable(_) if facts.content == Content::Unopened => None,
+        Verdict::Unverifiable(UnverifiableReason::UnknownGeneration) => Some(Refusal::UnknownGeneration),
+        Verdict::Unverifiable(_) => Some(Refusal::SignUnchecked),
+    }
+}
+
+/// Without signs there is nothing that says whether decryption gave the register's text, and no way to seal an
+/// encrypted acknowledgement: in `off` an encrypted body counts as closed even if a module could open it.
+fn closed_by_mode(facts: &MessageFacts, mode: SignMode) -> bool {
+    mode == SignMode::Off && facts.transport == Transport::Encrypted
+}
+
+fn unknown_fn_refusal(content: &Content, policy: UnknownFn) -> Option<Decision> {
+    match policy {
+        UnknownFn::Accept => None,
+        UnknownFn::Reject => Some(Decision::Silence(Refusal::UnknownFnRejected)),
+        UnknownFn::Hold if announced_registration(content) => None,
+        UnknownFn::Hold => Some(Decision::Quarantine(Refusal::UnknownFnHeld, Afterwards::Continue)),
+    }
+}
+
+fn announced_registration(content: &Content) -> bool {
+    matches!(content, Content::Document(document)
+        if document.form.is_registration() && document.kkt == KktSerial::Announced)
+}
+
+fn admit(facts: &MessageFacts, policy: &Policy) -> Admission {
+    let sign_mark = !facts.verdict.is_valid();
+    let document = match facts.content {
+        Content::Document(document) => document,
+        Content::UnknownForm => return unrecognised(TaskKind::UnknownForm, sign_mark),
+        Content::Unopened | Content::Unreadable => return unrecognised(TaskKind::Unreadable, sign_mark),
+    };
+    let registration = document.form.is_registration();
+    let failed = document.checks == Checks::Failed;
+    Admission {
+        code: if failed { OperatorCode::FORMAT_LOGIC } else { OperatorCode::ACCEPTED },
+        forward: forward(facts.standing, registration, policy),
+        flk_mark: failed,
+        sign_mark,
+        task: None,
+        feeds_registers: registration,
+        makes_known: registration && facts.standing == Standing::Unknown,
+    }
+}
+
+fn unrecognised(task: TaskKind, sign_mark: bool) -> Admission {
+    Admission {
+        code: OperatorCode::UNRECOGNISED,
+        forward: Forward::No,
+        flk_mark: false,
+        sign_mark,
+        task: Some(task),
+        feeds_registers: false,
+        makes_known: false,
+    }
+}
+
+/// A registration report that was let in makes its ФН known, so it never waits for itself.
+fn forward(standing: Standing, registration: bool, policy: &Policy) -> Forward {
+    if standing == Standing::Known || registration || policy.forward_unknown {
+        Forward::Yes
+    } else {
+        Forward::WhenKnown
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! The port that registers connect to: accepts, limits, starts one task per connection, and stops gently.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ffd::Inn;
+use kkt_proto::server::ServerLimits;
+use ofd_store::{Facts, JournalHandle};
+use pkz::{AckSigner, FiscalSignVerifier, SignMode};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error_span, info, warn};
+
+use crate::clock;
+use crate::config::{IngestConfig, Policy};
+use crate::connection::{self, ConnectionSettings};
+use crate::error::IngestError;
+use crate::ingest::Intake;
+use crate::limits::{ConnectionLimits, Exceeded, LogLimiter, Place};
+use crate::metrics::Metrics;
+
+/// Documents of one connection that may be with the store at the same time.
+pub(crate) const MAX_IN_FLIGHT_DOCUMENTS: usize = 64;
+
+/// Connections that the system keeps for us while we are busy: after an outage all registers come at once.
+const LISTEN_BACKLOG: u32 = 4096;
+
+/// First and longest pause after the system could not give a new connection (no free descriptors, no memory).
+const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What reception is made of.
+pub struct ReceptionParts {
+    /// Section `[ingest]`.
+    pub config: IngestConfig,
+    /// The operator's choices.
+    pub policy: Policy,
+    /// INN of the operator, tag 1017 of every acknowledgement.
+    pub operator_inn: Inn,
+    /// Checks signs and opens bodies.
+    pub verifier: Arc<dyn FiscalSignVerifier>,
+    /// Seals acknowledgements.
+    pub signer: Arc<dyn AckSigner>,
+    /// Makes documents durable.
+    pub journal: JournalHandle,
+    /// Knows which ФН and ККТ are known.
+    pub facts: Arc<Facts>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The open port. Registers can connect from [`Reception::bind`] on and are served from [`Reception::run`] on.
+pub struct Reception {
+    listener: TcpListener,
+    config: IngestConfig,
+    intake: Arc<Intake>,
+    limits: Arc<ConnectionLimits>,
+    state: Arc<ReceptionState>,
+}
+
+/// What others may know of a running reception. Starts as "not serving".
+#[derive(Debug)]
+pub struct ReceptionState {
+    serving: AtomicBool,
+    stopping: AtomicBool,
+    limits: Arc<ConnectionLimits>,
+}
+
+impl ReceptionState {
+    /// Whether new connections are accepted.
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Connections that are open now.
+    pub fn open_connections(&self) -> usize {
+        self.limits.open()
+    }
+}
+
+/// How reception ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Every connection finished what it had begun within the grace period.
+    pub drained: bool,
+    /// Connections that did not. Nothing they were not answered for is lost: registers repeat.
+    pub abandoned: usize,
+}
+
+impl Reception {
+    /// Checks the settings and opens the port.
+    ///
+    /// Errors: a setting that cannot be met (with its key), or a port that cannot be opened.
+    pub async fn bind(parts: ReceptionParts) -> Result<Self, IngestError> {
+        parts.config.validate()?;
+        refuse_unchecked_signs(&parts)?;
+        let listener = listen(parts.config.listen)?;
+        let limits = ConnectionLimits::new(parts.config.max_connections, parts.config.max_connections_per_ip);
+        let state = Arc::new(ReceptionState {
+            serving: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            limits: Arc::clone(&limits),
+        });
+        let intake = Arc::new(Intake {
+            policy: parts.policy,
+            operator_inn: parts.operator_inn,
+            verifier: parts.verifier,
+            signer: parts.signer,
+            journal: parts.journal,
+            facts: parts.facts,
+            metrics: parts.metrics,
+            log_limiter: LogLimiter::default(),
+        });
+        Ok(Self { listener, config: parts.config, intake, limits, state })
+    }
+
+    /// The address of the port, with the number that port 0 became.
+    pub fn local_addr(&self) -> Result<SocketAddr, IngestError> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// The state to be shown by health answers.
+    pub fn state(&self) -> Arc<ReceptionState> {
+        Arc::clone(&self.state)
+    }
+
+    /// Serves until `token` is cancelled; then closes the port, lets connections finish what they have begun, and
+    /// returns when all did or the grace period is over. The journal must stay open until then.
+    pub async fn run(self, token: CancellationToken) -> ShutdownReport {
+        let Self { listener, config, intake, limits, state } = self;
+        let acceptor = Acceptor {
+            settings: connection_settings(&config),
+            intake,
+            limits,
+            tasks: TaskTracker::new(),
+            token: token.clone(),
+        };
+        state.serving.store(true, Ordering::Release);
+        acceptor.accept_until_stopped(&listener).await;
+        state.stopping.store(true, Ordering::Release);
+        state.serving.store(false, Ordering::Release);
+        drop(listener);
+        acceptor.drain(config.shutdown_grace()).await
+    }
+}
+
+/// Mode `required` with a module that checks nothing would silence every register: a slip in the configuration.
+fn refuse_unchecked_signs(parts: &ReceptionParts) -> Result<(), IngestError> {
+    if parts.policy.sign_mode == SignMode::Required && parts.verifier.kind() == "none" {
+        return Err(IngestError::config(
+            "signs.profile",
+            "the profile \"none\" checks no signs, but signs.mode is \"required\"".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, IngestError> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A restart must not wait for connections of the former process to be forgotten by the system.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    open().map_err(|source: io::Error| IngestError::Bind { address, source })
+}
+
+fn connection_settings(config: &IngestConfig) -> ConnectionSettings {
+    ConnectionSettings {
+        dialogue: ServerLimits {
+            max_body_bytes: config.max_body_bytes,
+            max_in_flight: MAX_IN_FLIGHT_DOCUMENTS,
+            message_timeout: config.message_timeout(),
+            idle_timeout: config.idle_timeout(),
+        },
+        write_timeout: config.message_timeout(),
+    }
+}
+
+struct Acceptor {
+    settings: ConnectionSettings,
+    intake: Arc<Intake>,
+    limits: Arc<ConnectionLimits>,
+    tasks: TaskTracker,
+    token: CancellationToken,
+}
+
+impl Acceptor {
+    async fn accept_until_stopped(&self, listener: &TcpListener) {
+        let mut pause = ACCEPT_PAUSE_MIN;
+        loop {
+            // Both branches are cancellation-safe: a connection that was not accepted stays with the system.
+            let accepted = tokio::select! {
+                biased;
+                () = self.token.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = ACCEPT_PAUSE_MIN;
+                    self.admit(stream, peer);
+                }
+                Err(error) if is_of_one_connection(&error) => {
+                    debug!(%error, "a connection was gone before it was accepted");
+                }
+                Err(error) => {
+                    self.intake.metrics.accept_failed();
+                    warn!(%error, pause_ms = pause.as_millis(), "no new connections for a moment");
+                    tokio::select! {
+                        () = self.token.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let place = match self.limits.take(peer.ip()) {
+            Ok(place) => place,
+            Err(exceeded) => return self.refuse(peer, exceeded),
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            // The connection is already dead, or replies are a little slower; neither is worth refusing it.
+            debug!(%error, "cannot switch off the delay of small segments");
+        }
+        // Level error, so that refusals keep their peer and ФН whatever the filter of the log leaves out.
+        let span = error_span!(parent: None, "connection", %peer, fn_number = tracing::field::Empty);
+        let served = connection::serve(
+            stream,
+            peer,
+            Arc::clone(&self.intake),
+            self.settings.clone(),
+            self.token.child_token(),
+            span.clone(),
+        );
+        let counted = OpenConnection::new(Arc::clone(&self.intake), place);
+        self.tasks.spawn(
+            async move {
+                let _counted = counted;
+                served.await;
+            }
+            .instrument(span),
+        );
+    }
+
+    /// Closing at once is the only refusal the protocol knows.
+    fn refuse(&self, peer: SocketAddr, exceeded: Exceeded) {
+        self.intake.metrics.connection_refused(exceeded);
+        let reason = match exceeded {
+            Exceeded::InAll => "max_connections",
+            Exceeded::PerAddress => "max_connections_per_ip",
+        };
+        if let Some(left_out) = self.intake.log_limiter.admit(reason, clock::monotonic_now()) {
+            warn!(%peer, reason, left_out, "connection refused");
+        }
+    }
+
+    async fn drain(self, grace: Duration) -> ShutdownReport {
+        self.tasks.close();
+        info!(connections = self.tasks.len(), "reception stops, connections finish what they have begun");
+        let drained = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
+        let abandoned = if drained { 0 } else { self.tasks.len() };
+        if abandoned > 0 {
+            warn!(abandoned, grace_s = grace.as_secs(), "connections did not finish within the grace period");
+        }
+        ShutdownReport { drained, abandoned }
+    }
+}
+
+/// Counts a connection for as long as it lives, however it ends.
+struct OpenConnection {
+    intake: Arc<Intake>,
+    _place: Place,
+}
+
+impl OpenConnection {
+    fn new(intake: Arc<Intake>, place: Place) -> Self {
+        intake.metrics.connection_accepted();
+        Self { intake, _place: place }
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.intake.metrics.connection_ended();
+    }
+}
+
+/// Errors of `accept` that say something about the connection that was to be accepted, not about us.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,436 @@
+//! What reception counts. All handles are made once and kept in [`Metrics`], so that counting a document costs an
+//! atomic addition and no look-up by label.
+//!
+//! Names begin with `fiscald_`. The store adds its own: queue depth, batch size, commit and queue time, state.
+
+use std::time::Duration;
+
+use ffd::dict::FormCode;
+use kkt_proto::ack::OperatorCode;
+use kkt_proto::error::Flaw;
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::decision::Refusal;
+use crate::error::IngestError;
+use crate::limits::Exceeded;
+
+/// Upper bounds of the time histograms in seconds: from a hash of a short document to a disk that hangs.
+const TIME_BUCKETS_S: &[f64] = &[
+    0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
+    0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+];
+
+/// Upper bounds of histograms of counts (documents in a batch).
+const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
+
+/// Makes the process's recorder the one behind `/metrics`. Works once per process; call it before [`Metrics::new`]
+/// and before the store opens, since handles made earlier count into nothing.
+pub fn install_recorder() -> Result<PrometheusHandle, IngestError> {
+    builder()?.install_recorder().map_err(|error| IngestError::Recorder(error.to_string()))
+}
+
+/// A recorder of its own, for tests and for programs that run several daemons in one process.
+pub fn build_recorder() -> Result<PrometheusRecorder, IngestError> {
+    Ok(builder()?.build_recorder())
+}
+
+fn builder() -> Result<PrometheusBuilder, IngestError> {
+    let failed = |error: metrics_exporter_prometheus::BuildError| IngestError::Recorder(error.to_string());
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), TIME_BUCKETS_S)
+        .map_err(failed)?
+        .set_buckets(COUNT_BUCKETS)
+        .map_err(failed)
+}
+
+/// The forms that have counters of their own; everything else is counted as `other`.
+const FORMS: [FormCode; 10] = [
+    FormCode::REGISTRATION,
+    FormCode::REGISTRATION_CHANGE,
+    FormCode::SHIFT_OPEN,
+    FormCode::STATE_REPORT,
+    FormCode::RECEIPT,
+    FormCode::RECEIPT_CORRECTION,
+    FormCode::BSO,
+    FormCode::BSO_CORRECTION,
+    FormCode::SHIFT_CLOSE,
+    FormCode::FN_CLOSE,
+];
+
+const CODES: [OperatorCode; 3] =
+    [OperatorCode::ACCEPTED, OperatorCode::UNRECOGNISED, OperatorCode::FORMAT_LOGIC];
+
+/// Verdicts that a journalled document can have, by their names in the store.
+const VERDICTS: [&str; 8] = [
+    "valid",
+    "mismatch",
+    "malformed",
+    "wrong_kind",
+    "foreign_scheme",
+    "unknown_generation",
+    "disabled",
+    "cannot_decrypt",
+];
+
+/// Reasons of refusal that are not decisions: our own troubles, and a register that hung up in a message.
+pub(crate) mod reason {
+    pub(crate) const STORE_UNAVAILABLE: &str = "store_unavailable";
+    pub(crate) const SIGNER_UNAVAILABLE: &str = "signer_unavailable";
+    pub(crate) const CLOCK_NOT_TRUSTED: &str = "clock_not_trusted";
+    pub(crate) const CUT_OFF: &str = "cut_off";
+}
+
+/// Flaws of messages that the operator's end can meet.
+const FLAWS: [Flaw; 19] = [
+    Flaw::Signature,
+    Flaw::SVersion,
+    Flaw::PVersion,
+    Flaw::FnNumber,
+    Flaw::CrcMode,
+    Flaw::Capability,
+    Flaw::BodySize,
+    Flaw::EmptyContainer,
+    Flaw::BodyWithoutContainer,
+    Flaw::MarkingService,
+    Flaw::HeaderCrc,
+    Flaw::MessageCrc,
+    Flaw::ContainerLength,
+    Flaw::ContainerCrc,
+    Flaw::ContainerKind,
+    Flaw::ContainerVersion,
+    Flaw::ContainerFn,
+    Flaw::ContainerFd,
+    Flaw::ForeignContainer,
+];
+
+/// Why a connection was closed by us although the register did nothing wrong with its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimedOut {
+    Idle,
+    Message,
+    Write,
+}
+
+/// Handles of every metric of reception.
+#[derive(Debug)]
+pub struct Metrics {
+    connections_open: Gauge,
+    connections_accepted: Counter,
+    refused_in_all: Counter,
+    refused_per_address: Counter,
+    accept_errors: Counter,
+    timeouts_idle: Counter,
+    timeouts_message: Counter,
+    timeouts_write: Counter,
+    documents: DocumentCounters,
+    repeats: Counter,
+    conflicts: Counter,
+    probes: Counter,
+    in_flight: Gauge,
+    quarantined: [Counter; Refusal::ALL.len()],
+    refusals: [Counter; Refusal::ALL.len()],
+    rejects: Vec<(&'static str, Counter)>,
+    rejects_other: Counter,
+    pub(crate) stage_decode: Histogram,
+    pub(crate) stage_open: Histogram,
+    pub(crate) stage_seal: Histogram,
+    pub(crate) stage_write: Histogram,
+}
+
+impl Metrics {
+    /// Registers every metric with the recorder that is current: the installed one, or the local one of a test.
+    pub fn new() -> Self {
+        describe();
+        let stage = |stage: &'static str| histogram!("fiscald_stage_seconds", "stage" => stage);
+        let timeouts = |kind: &'static str| counter!("fiscald_timeouts_total", "kind" => kind);
+        let refused = |limit: &'static str| counter!("fiscald_connections_refused_total", "limit" => limit);
+        Self {
+            connections_open: gauge!("fiscald_connections_open"),
+            connections_accepted: counter!("fiscald_connections_accepted_total"),
+            refused_in_all: refused("in_all"),
+            refused_per_address: refused("per_address"),
+            accept_errors: counter!("fiscald_accept_errors_total"),
+            timeouts_idle: timeouts("idle"),
+            timeouts_message: timeouts("message"),
+            timeouts_write: timeouts("write"),
+            documents: DocumentCounters::new(),
+            repeats: counter!("fiscald_repeats_total"),
+            conflicts: counter!("fiscald_conflicts_total"),
+            probes: counter!("fiscald_probes_total"),
+            in_flight: gauge!("fiscald_documents_in_flight"),
+            quarantined: Refusal::ALL
+                .map(|reason| counter!("fiscald_quarantined_total", "reason" => reason.as_str())),
+            refusals: Refusal::ALL.map(|reason| reject_counter(reason.as_str())),
+            rejects: reject_reasons().map(|reason| (reason, reject_counter(reason))).collect(),
+            rejects_other: reject_counter(OTHER),
+            stage_decode: stage("decode"),
+            stage_open: stage("open"),
+            stage_seal: stage("seal"),
+            stage_write: stage("write"),
+        }
+    }
+
+    pub(crate) fn connection_accepted(&self) {
+        self.connections_accepted.increment(1);
+        self.connections_open.increment(1);
+    }
+
+    pub(crate) fn connection_ended(&self) {
+        self.connections_open.decrement(1);
+    }
+
+    pub(crate) fn connection_refused(&self, limit: Exceeded) {
+        match limit {
+            Exceeded::InAll => self.refused_in_all.increment(1),
+            Exceeded::PerAddress => self.refused_per_address.increment(1),
+        }
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.accept_errors.increment(1);
+    }
+
+    pub(crate) fn timed_out(&self, kind: TimedOut) {
+        match kind {
+            TimedOut::Idle => self.timeouts_idle.increment(1),
+            TimedOut::Message => self.timeouts_message.increment(1),
+            TimedOut::Write => self.timeouts_write.increment(1),
+        }
+    }
+
+    /// A document that is new in the journal.
+    pub(crate) fn document_stored(&self, form: FormCode, code: OperatorCode, verdict: &str) {
+        self.documents.of(form, code, verdict).increment(1);
+    }
+
+    pub(crate) fn repeated(&self) {
+        self.repeats.increment(1);
+    }
+
+    pub(crate) fn conflicted(&self) {
+        self.conflicts.increment(1);
+    }
+
+    pub(crate) fn probed(&self) {
+        self.probes.increment(1);
+    }
+
+    /// A document was handed to the store.
+    pub(crate) fn in_flight_began(&self) {
+        self.in_flight.increment(1);
+    }
+
+    /// The store said what became of it, or its connection is gone.
+    pub(crate) fn in_flight_ended(&self) {
+        self.in_flight.decrement(1);
+    }
+
+    /// A message was refused by a decision.
+    pub(crate) fn refused(&self, reason: Refusal) {
+        add_one(&self.refusals, reason);
+    }
+
+    /// A refused message was kept in quarantine.
+    pub(crate) fn quarantined(&self, reason: Refusal) {
+        add_one(&self.quarantined, reason);
+    }
+
+    /// A message was refused before there was anything to decide, or could not be finished: damage, store or signer
+    /// out of work, clock not trusted.
+    pub(crate) fn rejected(&self, reason: &'static str) {
+        let known = self.rejects.iter().find(|(known, _)| *known == reason);
+        known.map_or(&self.rejects_other, |(_, counter)| counter).increment(1);
+    }
+}
+
+fn reject_counter(reason: &'static str) -> Counter {
+    counter!("fiscald_rejects_total", "reason" => reason)
+}
+
+fn reject_reasons() -> impl Iterator<Item = &'static str> {
+    use reason::{CLOCK_NOT_TRUSTED, CUT_OFF, SIGNER_UNAVAILABLE, STORE_UNAVAILABLE};
+    let ours = [STORE_UNAVAILABLE, SIGNER_UNAVAILABLE, CLOCK_NOT_TRUSTED, CUT_OFF];
+    FLAWS.into_iter().map(Flaw::reason).chain(ours)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn add_one(counters: &[Counter; Refusal::ALL.len()], reason: Refusal) {
+    let position = Refusal::ALL.iter().position(|known| *known == reason);
+    if let Some(counter) = position.and_then(|position| counters.get(position)) {
+        counter.increment(1);
+    }
+}
+
+/// One counter per form, code and verdict, found by position.
+#[derive(Debug)]
+struct DocumentCounters {
+    /// Forms, then codes, then verdicts; each with one place more, at its end, for what has no name here.
+    cells: Vec<Counter>,
+    other: Counter,
+}
+
+impl DocumentCounters {
+    fn new() -> Self {
+        let mut cells = Vec::with_capacity((FORMS.len() + 1) * CODES.len() * VERDICTS.len());
+        let forms = FORMS.iter().map(|form| form.0.to_string()).chain([OTHER.to_owned()]);
+        for form in forms {
+            for code in CODES {
+                for verdict in VERDICTS {
+                    cells.push(document_counter(form.clone(), code.0.to_string(), verdict));
+                }
+            }
+        }
+        Self { cells, other: document_counter(OTHER.to_owned(), OTHER.to_owned(), OTHER) }
+    }
+
+    fn of(&self, form: FormCode, code: OperatorCode, verdict: &str) -> &Counter {
+        self.find(form, code, verdict).unwrap_or(&self.other)
+    }
+
+    fn find(&self, form: FormCode, code: OperatorCode, verdict: &str) -> Option<&Counter> {
+        let form = FORMS.iter().position(|known| *known == form).unwrap_or(FORMS.len());
+        let code = CODES.iter().position(|known| *known == code)?;
+        let verdict = VERDICTS.iter().position(|known| *known == verdict)?;
+        self.cells.get((form * CODES.len() + code) * VERDICTS.len() + verdict)
+    }
+}
+
+const OTHER: &str = "other";
+
+fn document_counter(form: String, code: String, verdict: &'static str) -> Counter {
+    counter!("fiscald_documents_total", "form" => form, "code" => code, "verdict" => verdict)
+}
+
+fn describe() {
+    describe_gauge!("fiscald_connections_open", "Connections of registers that are open now");
+    describe_counter!("fiscald_connections_accepted_total", "Connections accepted since the start");
+    describe_counter!(
+        "fiscald_connections_refused_total",
+        "Connections closed at once because a limit was reached"
+    );
+    describe_counter!("fiscald_accept_errors_total", "Times the system could not hand over a new connection");
+    describe_counter!(
+        "fiscald_timeouts_total",
+        "Connections closed because the register was silent, slow or did not read"
+    );
+    describe_counter!(
+        "fiscald_documents_total",
+        "Documents new in the journal, by form, code of the acknowledgement and verdict on the sign"
+    );
+    describe_counter!(
+        "fiscald_repeats_total",
+        "Documents that came again and got their stored acknowledgement"
+    );
+    describe_counter!("fiscald_conflicts_total", "Documents with other content under a known number");
+    describe_counter!("fiscald_probes_total", "Messages without a body that were answered");
+    describe_gauge!("fiscald_documents_in_flight", "Documents handed to the store and not answered yet");
+    describe_counter!("fiscald_quarantined_total", "Messages kept in quarantine, by reason");
+    describe_counter!("fiscald_rejects_total", "Messages that got no answer, by reason");
+    describe_histogram!(
+        "fiscald_stage_seconds",
+        Unit::Seconds,
+        "What one document costs in each stage: decode, open, seal, queue, commit; write is one write of ready replies"
+    );
+}
+
+/// Records how long something took.
+pub(crate) fn record(histogram: &Histogram, elapsed: Duration) {
+    histogram.record(elapsed.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `/metrics` shows after `work`.
+    fn rendered(work: impl FnOnce(&Metrics)) -> String {
+        let recorder = build_recorder().unwrap();
+        metrics::with_local_recorder(&recorder, || work(&Metrics::new()));
+        recorder.handle().render()
+    }
+
+    fn check(work: impl FnOnce(&Metrics), expected_line: &str) {
+        let text = rendered(work);
+        assert!(text.lines().any(|line| line == expected_line), "{expected_line} is not in:\n{text}");
+    }
+
+    #[test]
+    fn documents_are_counted_by_form_code_and_verdict() {
+        check(
+            |metrics| metrics.document_stored(FormCode::RECEIPT, OperatorCode::ACCEPTED, "valid"),
+            r#"fiscald_documents_total{form="3",code="0",verdict="valid"} 1"#,
+        );
+        check(
+            |metrics| {
+                metrics.document_stored(FormCode::FN_CLOSE, OperatorCode::FORMAT_LOGIC, "cannot_decrypt")
+            },
+            r#"fiscald_documents_total{form="6",code="14",verdict="cannot_decrypt"} 1"#,
+        );
+        check(
+            |metrics| metrics.document_stored(FormCode(99), OperatorCode::UNRECOGNISED, "disabled"),
+            r#"fiscald_documents_total{form="other",code="11",verdict="disabled"} 1"#,
+        );
+        check(
+            |metrics| metrics.document_stored(FormCode::RECEIPT, OperatorCode(77), "valid"),
+            r#"fiscald_documents_total{form="other",code="other",verdict="other"} 1"#,
+        );
+    }
+
+    #[test]
+    fn every_refusal_has_its_counter_from_the_start() {
+        for reason in Refusal::ALL {
+            let label = reason.as_str();
+            check(|_| {}, &format!(r#"fiscald_rejects_total{{reason="{label}"}} 0"#));
+            check(
+                |metrics| metrics.refused(reason),
+                &format!(r#"fiscald_rejects_total{{reason="{label}"}} 1"#),
+            );
+            check(
+                |metrics| metrics.quarantined(reason),
+                &format!(r#"fiscald_quarantined_total{{reason="{label}"}} 1"#),
+            );
+        }
+        for label in reject_reasons() {
+            check(
+                |metrics| metrics.rejected(label),
+                &format!(r#"fiscald_rejects_total{{reason="{label}"}} 1"#),
+            );
+        }
+        check(|metrics| metrics.rejected("a new flaw"), r#"fiscald_rejects_total{reason="other"} 1"#);
+    }
+
+    #[test]
+    fn connections_come_and_go() {
+        check(
+            |metrics| {
+                metrics.connection_accepted();
+                metrics.connection_accepted();
+                metrics.connection_ended();
+            },
+            "fiscald_connections_open 1",
+        );
+        check(
+            |metrics| metrics.connection_refused(Exceeded::PerAddress),
+            r#"fiscald_connections_refused_total{limit="per_address"} 1"#,
+        );
+        check(|metrics| metrics.timed_out(TimedOut::Write), r#"fiscald_timeouts_total{kind="write"} 1"#);
+    }
+
+    #[test]
+    fn stages_have_buckets_for_microseconds() {
+        let text = rendered(|metrics| record(&metrics.stage_open, Duration::from_micros(15)));
+        assert!(
+            text.contains(r#"fiscald_stage_seconds_bucket{stage="open",le="0.00002"} 1"#),
+            "no such bucket in:\n{text}"
+        );
+    }
+}
