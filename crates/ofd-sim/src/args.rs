@@ -1,0 +1,271 @@
+//! The command line of `kkt-sim`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use ffd::{FnNumber, Inn};
+
+use crate::live::{Connections, FfdMix};
+use crate::load::{Check, LoadMode};
+
+/// Simulated cash registers: the other end of an operator's wire.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kkt-sim",
+    version,
+    max_term_width = 110,
+    after_help = "Results go to stdout, everything else to stderr.\nExit codes: 0 done, 1 failed, 2 wrong usage."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send captured messages and print the decoded answers
+    Send(SendArgs),
+    /// Honest registers living a compressed day, checking every acknowledgement
+    Live(LiveArgs),
+    /// Load with valid signed receipts prepared beforehand
+    Load(LoadArgs),
+    /// Ask whether an operator listens (a message without a body)
+    Probe(ProbeArgs),
+}
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  kkt-sim send message.hex --to 127.0.0.1:7777\n  \
+    kkt-sim send captures/*.bin --to ofd.example.ru:7777 --json | jq .answer.acknowledgement.code\n\n\
+    A file is hexadecimal, base64 or binary, told by its content, and holds a session message, a container\n\
+    (gets a session header), rawData of the tax service or a document (get a container too; without its own\n\
+    message sign a document gets zeros). Acknowledgements and lone session headers are refused.\n\
+    Exit code 1 when any file could not be sent or got no answer.")]
+pub struct SendArgs {
+    /// Files to send, each on a connection of its own
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Operator's address, HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub to: String,
+    /// Patience with one answer, seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub timeout_s: Duration,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Master keys of the simulated storages.
+#[derive(Clone, Debug, Args)]
+pub struct KeyArgs {
+    /// Keystore file with the message master; the published test keys when not given
+    #[arg(long, value_name = "FILE", requires = "keys_doc")]
+    pub keys_msg: Option<PathBuf>,
+    /// Keystore file with the document master
+    #[arg(long, value_name = "FILE", requires = "keys_msg")]
+    pub keys_doc: Option<PathBuf>,
+    /// Keystore file with the operator master, to check ФПО too
+    #[arg(long, value_name = "FILE", requires = "keys_msg")]
+    pub keys_opr: Option<PathBuf>,
+}
+
+/// Arguments of `live`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  kkt-sim live --to 127.0.0.1:7777 --registers 10\n  \
+    kkt-sim live --to 127.0.0.1:7777 --registers 3 --receipts 100 --pause-ms 200 --encrypted 100\n  \
+    kkt-sim live --to 127.0.0.1:7777 --registers 1 --base 42 --seed 7 --ffd 1.05 --json\n\n\
+    Each register registers, opens a shift, makes its receipts (one of seven a refund) and a correction, loses\n\
+    one answer on purpose, repeats one acknowledged document (the answer must be the same bytes) and closes\n\
+    the shift. Exit code 0 when every document got code 0 and nothing was refused.")]
+pub struct LiveArgs {
+    /// Operator's address, HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub to: String,
+    /// How many registers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub registers: u32,
+    /// Receipts of each register
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub receipts: u32,
+    /// The same seed, --base and clock make the same documents
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// ФН numbers are 9999 and this number, counted on; a new range from the clock when not given
+    #[arg(long, value_name = "N", value_parser = fn_base)]
+    pub base: Option<u64>,
+    /// Share of registers that encrypt, percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 33, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub encrypted: u8,
+    /// FFD versions of the registers
+    #[arg(long, value_enum, default_value_t = FfdMix::Mixed)]
+    pub ffd: FfdMix,
+    /// Life of connections
+    #[arg(long, value_enum, default_value_t = Connections::Persistent)]
+    pub connections: Connections,
+    /// Pause of a register between two documents, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub pause_ms: u64,
+    /// Patience with one answer, seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub timeout_s: Duration,
+    /// Tries of one document before its register gives up
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempts: u32,
+    /// INN of the operator in registration reports (tag 1017)
+    #[arg(long, value_name = "INN", value_parser = inn)]
+    pub operator_inn: Option<Inn>,
+    /// Keys.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// The report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `load`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("amount").required(true))]
+#[command(
+    after_help = "Examples:\n  kkt-sim load --to 127.0.0.1:7777 --registers 64 --documents 100000 --mode persistent\n  \
+    kkt-sim load --to 127.0.0.1:7777 --registers 64 --seconds 10 --mode window=16 --check none --json\n  \
+    kkt-sim load --to 127.0.0.1:7777 --registers 64 --seconds 5 --mode per-document\n\n\
+    All messages are made before anything is sent. Registration and shift opening of each register go out\n\
+    before the clock starts and are not in the figures (an operator stores 2 documents a register more).\n\
+    With --seconds the messages are sized by --expect with half as much again; when a register runs out the\n\
+    run ends early and says so. Unanswered documents of a lost connection are sent again: `repeats`.\n\
+    --json prints one object: documents seconds documents_per_second p50_us p99_us p999_us errors repeats.\n\
+    Ctrl-C ends the run with the figures so far. Exit code 1 when there were errors."
+)]
+pub struct LoadArgs {
+    /// Operator's address, HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub to: String,
+    /// How many registers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub registers: u32,
+    /// Receipts to send, over all registers
+    #[arg(long, value_name = "M", group = "amount", value_parser = clap::value_parser!(u64).range(1..))]
+    pub documents: Option<u64>,
+    /// Seconds to send for
+    #[arg(long, value_name = "S", group = "amount", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// persistent, per-document or window=W (W documents of each connection on their way)
+    #[arg(long, value_name = "MODE", default_value = "persistent")]
+    pub mode: LoadMode,
+    /// How answers are checked
+    #[arg(long, value_enum, default_value_t = Check::Full)]
+    pub check: Check,
+    /// Share of registers that encrypt, percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub encrypted: u8,
+    /// ФН numbers are 9999 and this number, counted on; a new range from the clock when not given
+    #[arg(long, value_name = "N", value_parser = fn_base)]
+    pub base: Option<u64>,
+    /// The same seed, --base and clock make the same documents
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Documents a second to prepare for, with --seconds; by the mode when not given
+    #[arg(long, value_name = "RATE", requires = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub expect: Option<u64>,
+    /// Silence after which a connection is replaced, seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub timeout_s: Duration,
+    /// A register without any answer for this long leaves the run, seconds
+    #[arg(long, value_name = "S", default_value = "60", value_parser = seconds)]
+    pub give_up_s: Duration,
+    /// Threads that send
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: u32,
+    /// Keys.
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    /// The figures as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `probe`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kkt-sim probe --to 127.0.0.1:7777\n  kkt-sim probe --to ofd.example.ru:7777 --json\n\n\
+    Sends a session header without a body; an operator answers with the same header, flags cleared.\n\
+    Exit code 1 when there is no such answer."
+)]
+pub struct ProbeArgs {
+    /// Operator's address, HOST:PORT
+    #[arg(long, value_name = "ADDR")]
+    pub to: String,
+    /// ФН number in the header
+    #[arg(long = "fn", value_name = "FN", default_value = "9999000000000000", value_parser = fn_number)]
+    pub fn_number: FnNumber,
+    /// Patience, seconds
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    pub timeout_s: Duration,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(number) {
+        Ok(time) if !time.is_zero() && number <= 1e6 => Ok(time),
+        _ => Err("expected more than 0 and at most 1000000 seconds".to_owned()),
+    }
+}
+
+fn fn_base(text: &str) -> Result<u64, String> {
+    let number = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number < 1_000_000_000_000 { Ok(number) } else { Err("at most 12 digits".to_owned()) }
+}
+
+fn fn_number(text: &str) -> Result<FnNumber, String> {
+    FnNumber::from_padded(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+fn inn(text: &str) -> Result<Inn, String> {
+    Inn::from_padded(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_has_examples() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:"), "{}", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        let check = |line: &str, fine: bool| {
+            let parsed = Cli::try_parse_from(line.split_whitespace());
+            assert_eq!(parsed.is_ok(), fine, "{line}");
+        };
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --mode window=4", true);
+        check("kkt-sim load --to a:1 --registers 2 --seconds 0.5 --expect 100", true);
+        check("kkt-sim load --to a:1 --registers 2", false);
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --seconds 5", false);
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --mode twice", false);
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --base 1000000000000", false);
+        check("kkt-sim live --to a:1 --registers 0", false);
+        check("kkt-sim live --to a:1 --registers 1 --encrypted 101", false);
+        check("kkt-sim live --to a:1 --registers 1 --keys-msg m", false);
+        check("kkt-sim live --to a:1 --registers 1 --keys-msg m --keys-doc d", true);
+        check("kkt-sim send --to a:1", false);
+        check("kkt-sim send f --to a:1", true);
+        check("kkt-sim send f --to a:1 --timeout-s 0", false);
+        check("kkt-sim probe --to a:1 --fn 12x", false);
+    }
+}

@@ -1,0 +1,102 @@
+//! `kkt-sim live`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use super::{interruptible, keys, resolve};
+use crate::args::LiveArgs;
+use crate::kkt::OperatorCard;
+use crate::link::LinkTiming;
+use crate::live::{self, LiveCounts, LiveOptions, LiveProgress, LiveReport};
+
+pub(super) async fn run(args: &LiveArgs) -> anyhow::Result<bool> {
+    let to = resolve(&args.to).await?;
+    let mut options = LiveOptions::starting_now(to, args.registers, args.receipts);
+    options.seed = args.seed;
+    options.fn_base = args.base.unwrap_or(options.fn_base);
+    options.encrypted_percent = args.encrypted;
+    options.ffd = args.ffd;
+    options.connections = args.connections;
+    options.pause = Duration::from_millis(args.pause_ms);
+    options.keys = keys(&args.keys)?;
+    options.timing = LinkTiming {
+        connect_timeout: args.timeout_s,
+        answer_timeout: args.timeout_s,
+        attempts: args.attempts,
+        ..options.timing
+    };
+    if let Some(inn) = args.operator_inn {
+        options.operator = OperatorCard { inn, ..options.operator };
+    }
+    let total = u64::from(args.registers) * u64::from(live::documents_of_day(args.receipts));
+    let progress = Arc::new(LiveProgress::default());
+    let shown = CancellationToken::new();
+    let display = tokio::spawn(show(total, Arc::clone(&progress), shown.clone()));
+    let report = live::run(options, progress, interruptible()).await;
+    shown.cancel();
+    // The display only draws; its end is waited for so that it does not draw over the report.
+    let _ = display.await;
+    for register in report.registers.iter().filter(|register| register.failure.is_some()).take(10) {
+        let failure = register.failure.as_deref().unwrap_or_default();
+        eprintln!("kkt-sim: ФН {}: {failure} ({} waiting)", register.fn_number, register.waiting);
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_text(&report);
+    }
+    Ok(report.is_clean())
+}
+
+/// Draws the counters on stderr until cancelled; nothing when stderr is no terminal.
+async fn show(total: u64, progress: Arc<LiveProgress>, shown: CancellationToken) {
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} documents, {elapsed}, {msg}") {
+        bar.set_style(style);
+    }
+    loop {
+        let counts = progress.snapshot();
+        bar.set_position(counts.acknowledged());
+        bar.set_message(format!(
+            "{} registers done, {} refused, {} repeats",
+            counts.registers_finished,
+            counts.refused(),
+            counts.repeats
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = shown.cancelled() => break,
+        }
+    }
+    bar.finish_and_clear();
+}
+
+fn print_text(report: &LiveReport) {
+    let counts = &report.counts;
+    let LiveCounts { registers_started, registers_finished, registers_failed, .. } = *counts;
+    println!(
+        "registers     {registers_started} started, {registers_finished} finished, {registers_failed} gave up"
+    );
+    println!("documents     {} made, {} acknowledged", counts.documents, counts.acknowledged());
+    println!(
+        "codes         0: {}, 11: {}, 14: {}, other: {}",
+        counts.accepted, counts.unrecognised, counts.format_logic, counts.other_codes
+    );
+    println!(
+        "refused       1 sign: {}, 2 format: {}, 3 ФД number: {}, 4 ФН number: {}",
+        counts.refused_sign, counts.refused_format, counts.refused_fd_number, counts.refused_fn_number
+    );
+    println!(
+        "messages      {} sent, {} repeats, {} answers lost on purpose, {} silences, {} reconnects",
+        counts.messages, counts.repeats, counts.lost_answers, counts.silences, counts.reconnects
+    );
+    println!(
+        "repeats       {} answered with the same bytes, {} with others",
+        counts.repeats_equal, counts.repeats_different
+    );
+    println!("turnover      {}.{:02} roubles", counts.turnover_kopecks / 100, counts.turnover_kopecks % 100);
+    println!("time          {:.1} s{}", report.seconds, if report.cancelled { ", interrupted" } else { "" });
+}

@@ -1,0 +1,128 @@
+//! `kkt-sim load`.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use super::{interruptible, keys, resolve};
+use crate::args::LoadArgs;
+use crate::live::{fresh_fn_base, moscow_clock};
+use crate::load::{self, Amount, LoadOptions, LoadProgress, LoadReport, OPENING_DOCUMENTS, RegisterLoad};
+
+pub(super) async fn run(args: &LoadArgs) -> anyhow::Result<bool> {
+    let options = options(args).await?;
+    let token = interruptible();
+    let loads = prepare(&options, &token).await?;
+    let progress = Arc::new(LoadProgress::default());
+    let shown = CancellationToken::new();
+    let display = tokio::spawn(show(options.clone(), Arc::clone(&progress), shown.clone()));
+    let outcome = load::run(loads, &options, progress, token).await;
+    shown.cancel();
+    // The display only draws; its end is waited for so that it does not draw over the figures.
+    let _ = display.await;
+    let outcome = outcome.map_err(|reason| anyhow!(reason))?;
+    for note in &outcome.notes {
+        eprintln!("kkt-sim: {note}");
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&outcome.report)?);
+    } else {
+        print_text(args, &outcome.report);
+    }
+    Ok(outcome.report.errors == 0)
+}
+
+async fn options(args: &LoadArgs) -> anyhow::Result<LoadOptions> {
+    let amount = match (args.documents, args.seconds) {
+        (Some(documents), _) => Amount::Documents(documents),
+        (None, Some(time)) => Amount::Seconds(time),
+        (None, None) => return Err(anyhow!("--documents or --seconds is needed")),
+    };
+    Ok(LoadOptions {
+        to: resolve(&args.to).await?,
+        registers: args.registers,
+        amount,
+        mode: args.mode,
+        check: args.check,
+        fn_base: args.base.unwrap_or_else(fresh_fn_base),
+        seed: args.seed,
+        clock: moscow_clock(),
+        keys: keys(&args.keys)?,
+        encrypted_percent: args.encrypted,
+        expected_rate: args.expect.unwrap_or_else(|| args.mode.expected_rate()),
+        answer_timeout: args.timeout_s,
+        retry_pause: Duration::from_millis(200),
+        give_up: args.give_up_s,
+    })
+}
+
+/// Makes the messages on threads of their own, with a progress bar.
+async fn prepare(options: &LoadOptions, token: &CancellationToken) -> anyhow::Result<Vec<RegisterLoad>> {
+    let opening = u64::from(options.registers) * u64::try_from(OPENING_DOCUMENTS).unwrap_or(0);
+    let bar = ProgressBar::new(options.receipts() + opening);
+    if let Ok(style) = ProgressStyle::with_template("preparing {bar:30} {pos}/{len} documents, {per_sec}") {
+        bar.set_style(style);
+    }
+    let began = Instant::now();
+    let prepared = Arc::new(AtomicU64::new(0));
+    let mut work = tokio::task::spawn_blocking({
+        let (options, token, prepared) = (options.clone(), token.clone(), Arc::clone(&prepared));
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        move || load::prepare(&options, threads, &prepared, &token)
+    });
+    let loads = loop {
+        tokio::select! {
+            done = &mut work => break done.context("preparing documents")??,
+            () = tokio::time::sleep(Duration::from_millis(100)) => bar.set_position(prepared.load(Ordering::Relaxed)),
+        }
+    };
+    bar.finish_and_clear();
+    let mebibytes = loads.iter().map(RegisterLoad::byte_len).sum::<usize>() >> 20;
+    eprintln!(
+        "kkt-sim: {} documents of {} registers prepared in {:.1} s, {mebibytes} MiB; ФН from 9999{:012}",
+        prepared.load(Ordering::Relaxed),
+        loads.len(),
+        began.elapsed().as_secs_f64(),
+        options.fn_base
+    );
+    Ok(loads)
+}
+
+/// Draws the counters on stderr until cancelled; nothing when stderr is no terminal.
+async fn show(options: LoadOptions, progress: Arc<LoadProgress>, shown: CancellationToken) {
+    let bar = match options.amount {
+        Amount::Documents(documents) => ProgressBar::new(documents),
+        Amount::Seconds(_) => ProgressBar::new_spinner(),
+    };
+    if let Ok(style) = ProgressStyle::with_template("{elapsed} {pos} documents, {per_sec}, {msg}") {
+        bar.set_style(style);
+    }
+    loop {
+        bar.set_position(progress.documents.load(Ordering::Relaxed));
+        let (errors, repeats) = (&progress.errors, &progress.repeats);
+        bar.set_message(format!(
+            "{} errors, {} repeats",
+            errors.load(Ordering::Relaxed),
+            repeats.load(Ordering::Relaxed)
+        ));
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = shown.cancelled() => break,
+        }
+    }
+    bar.finish_and_clear();
+}
+
+fn print_text(args: &LoadArgs, report: &LoadReport) {
+    println!("mode        {}, {} registers", args.mode, args.registers);
+    println!("documents   {} in {:.3} s", report.documents, report.seconds);
+    println!("rate        {:.0} documents/s", report.documents_per_second);
+    println!("latency     p50 {} us, p99 {} us, p99.9 {} us", report.p50_us, report.p99_us, report.p999_us);
+    println!("errors      {}", report.errors);
+    println!("repeats     {}", report.repeats);
+}

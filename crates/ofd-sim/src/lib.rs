@@ -1,0 +1,25 @@
+//! Simulated registers: the other end of the wire.
+//!
+//! An honest register ([`kkt`]) with its fiscal storage ([`storage`]) that signs, encrypts, keeps a queue and
+//! checks every acknowledgement as a real ФН does; the TCP link to an operator ([`link`]); a compressed day
+//! of many registers ([`live`]); a load generator with messages prepared beforehand ([`load`]); and the
+//! sending of captured bytes ([`send`]). The command line of `kkt-sim` is [`args`] and [`commands`].
+//!
+//! Left out on purpose: everything of the receiving side. This crate never uses `ofd-ingest` or `ofd-store`,
+//! so that a mistake there cannot hide behind the same mistake here. The modules below print nothing, except
+//! [`commands`], which is the terminal side of the binary.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "command-line program: results go to stdout")]
+
+pub mod args;
+pub mod commands;
+pub mod keys;
+pub mod kkt;
+pub mod link;
+pub mod live;
+pub mod load;
+pub mod rng;
+pub mod send;
+pub mod storage;
+
+#[cfg(test)]
+mod test_operator;

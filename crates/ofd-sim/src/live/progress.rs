@@ -1,0 +1,179 @@
+//! Counters of a live run: atomics that anybody may read while it goes on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ffd::ids::FnNumber;
+use serde::Serialize;
+
+use crate::storage::RefusalReason;
+
+/// Shared counters; make one, give an `Arc` of it to [`super::run`], read [`LiveProgress::snapshot`] at will.
+#[derive(Debug, Default)]
+pub struct LiveProgress {
+    pub(super) registers_started: AtomicU64,
+    pub(super) registers_finished: AtomicU64,
+    pub(super) registers_failed: AtomicU64,
+    pub(super) documents: AtomicU64,
+    pub(super) messages: AtomicU64,
+    pub(super) accepted: AtomicU64,
+    pub(super) unrecognised: AtomicU64,
+    pub(super) format_logic: AtomicU64,
+    pub(super) other_codes: AtomicU64,
+    pub(super) refused: [AtomicU64; 4],
+    pub(super) repeats: AtomicU64,
+    pub(super) lost_answers: AtomicU64,
+    pub(super) silences: AtomicU64,
+    pub(super) reconnects: AtomicU64,
+    pub(super) repeats_equal: AtomicU64,
+    pub(super) repeats_different: AtomicU64,
+    pub(super) turnover_kopecks: AtomicU64,
+}
+
+impl LiveProgress {
+    /// The counters at this moment (each one exact, together only as consistent as a running count can be).
+    #[must_use]
+    pub fn snapshot(&self) -> LiveCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let [sign, format, fd_number, fn_number] = &self.refused;
+        LiveCounts {
+            registers_started: read(&self.registers_started),
+            registers_finished: read(&self.registers_finished),
+            registers_failed: read(&self.registers_failed),
+            documents: read(&self.documents),
+            messages: read(&self.messages),
+            accepted: read(&self.accepted),
+            unrecognised: read(&self.unrecognised),
+            format_logic: read(&self.format_logic),
+            other_codes: read(&self.other_codes),
+            refused_sign: read(sign),
+            refused_format: read(format),
+            refused_fd_number: read(fd_number),
+            refused_fn_number: read(fn_number),
+            repeats: read(&self.repeats),
+            lost_answers: read(&self.lost_answers),
+            silences: read(&self.silences),
+            reconnects: read(&self.reconnects),
+            repeats_equal: read(&self.repeats_equal),
+            repeats_different: read(&self.repeats_different),
+            turnover_kopecks: read(&self.turnover_kopecks),
+        }
+    }
+
+    pub(super) fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_refusal(&self, reason: RefusalReason) {
+        if let Some(counter) = self.refused.get(usize::from(reason.number()).saturating_sub(1)) {
+            Self::add(counter, 1);
+        }
+    }
+
+    pub(super) fn count_code(&self, code: u8) {
+        let counter = match code {
+            0 => &self.accepted,
+            11 => &self.unrecognised,
+            14 => &self.format_logic,
+            _ => &self.other_codes,
+        };
+        Self::add(counter, 1);
+    }
+}
+
+/// Counts of a live run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LiveCounts {
+    /// Registers that began their day.
+    pub registers_started: u64,
+    /// Registers whose last document is acknowledged.
+    pub registers_finished: u64,
+    /// Registers that gave up (no answer after all tries, or a register's own failure).
+    pub registers_failed: u64,
+    /// Different documents made by the storages.
+    pub documents: u64,
+    /// Messages sent, repeats included.
+    pub messages: u64,
+    /// Documents acknowledged with code 0.
+    pub accepted: u64,
+    /// Documents acknowledged with code 11.
+    pub unrecognised: u64,
+    /// Documents acknowledged with code 14.
+    pub format_logic: u64,
+    /// Documents acknowledged with a code that the tables do not name.
+    pub other_codes: u64,
+    /// Acknowledgements the ФН refused: reason 1, wrong fiscal sign.
+    pub refused_sign: u64,
+    /// Reason 2, wrong format.
+    pub refused_format: u64,
+    /// Reason 3, wrong document number.
+    pub refused_fd_number: u64,
+    /// Reason 4, wrong ФН number.
+    pub refused_fn_number: u64,
+    /// Documents sent again: after silence, a lost connection, or on purpose.
+    pub repeats: u64,
+    /// Connections broken on purpose before the answer was read.
+    pub lost_answers: u64,
+    /// Exchanges that ended without an answer (time-out or a connection closed by the operator).
+    pub silences: u64,
+    /// Connections opened anew after one was lost.
+    pub reconnects: u64,
+    /// Deliberate repeats answered with the very bytes of the first answer.
+    pub repeats_equal: u64,
+    /// Deliberate repeats answered with other bytes: against the rule of the stored acknowledgement.
+    pub repeats_different: u64,
+    /// Sums of all sale receipts less refunds, kopecks.
+    pub turnover_kopecks: u64,
+}
+
+impl LiveCounts {
+    /// Documents that are acknowledged for ever, whatever the code.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.accepted + self.unrecognised + self.format_logic + self.other_codes
+    }
+
+    /// Acknowledgements that the storages refused, all reasons.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused_sign + self.refused_format + self.refused_fd_number + self.refused_fn_number
+    }
+}
+
+/// How one register's day ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct RegisterReport {
+    /// Its ФН.
+    pub fn_number: FnNumber,
+    /// Documents its ФН made.
+    pub documents: u32,
+    /// Documents still waiting for an acknowledgement.
+    pub waiting: usize,
+    /// Why it gave up, in words; absent after a good day.
+    pub failure: Option<String>,
+}
+
+/// The result of a live run.
+#[derive(Clone, Debug, Serialize)]
+pub struct LiveReport {
+    /// All counts.
+    pub counts: LiveCounts,
+    /// Wall time of the run, seconds.
+    pub seconds: f64,
+    /// The run was ended from outside before the registers were ready.
+    pub cancelled: bool,
+    /// One line for each register, in the order of their numbers.
+    pub registers: Vec<RegisterReport>,
+}
+
+impl LiveReport {
+    /// Every document acknowledged with code 0, no refusal, every deliberate repeat equal, nobody gave up.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let counts = &self.counts;
+        !self.cancelled
+            && counts.accepted == counts.documents
+            && counts.refused() == 0
+            && counts.repeats_different == 0
+            && counts.registers_failed == 0
+    }
+}

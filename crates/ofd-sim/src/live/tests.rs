@@ -1,0 +1,129 @@
+use std::time::Duration;
+
+use super::*;
+use crate::link::LinkTiming;
+use crate::test_operator::{TestOperator, Trick};
+
+fn options(operator: &TestOperator, registers: u32, receipts: u32) -> LiveOptions {
+    let mut options = LiveOptions::new(operator.address, registers, receipts, 5_000, 1_790_000_000);
+    options.timing = LinkTiming {
+        connect_timeout: Duration::from_secs(5),
+        answer_timeout: Duration::from_secs(5),
+        retry_pause: Duration::from_millis(1),
+        attempts: 4,
+    };
+    options.encrypted_percent = 50;
+    options
+}
+
+async fn run_all(options: LiveOptions) -> LiveReport {
+    run(options, Arc::new(LiveProgress::default()), CancellationToken::new()).await
+}
+
+#[tokio::test]
+async fn an_honest_day_is_clean_and_agrees_with_the_operator() {
+    for connections in [Connections::Persistent, Connections::PerDocument] {
+        let operator = TestOperator::honest().await;
+        let mut options = options(&operator, 6, 9);
+        options.connections = connections;
+        let report = run_all(options).await;
+        assert!(report.is_clean(), "{report:?}");
+        let counts = report.counts;
+        assert_eq!(counts.documents, 6 * u64::from(documents_of_day(9)));
+        assert_eq!(counts.acknowledged(), counts.documents);
+        assert_eq!(counts.registers_finished, 6);
+        assert_eq!(counts.lost_answers, 6);
+        assert_eq!((counts.repeats_equal, counts.repeats_different), (6, 0));
+        assert_eq!(counts.repeats, 12, "one after the lost answer, one deliberate");
+        assert_eq!(counts.messages, counts.documents + counts.repeats);
+        assert!(counts.turnover_kopecks > 0);
+        let kept = operator.kept();
+        assert_eq!(u64::try_from(kept.len()).unwrap(), counts.documents);
+        assert_eq!(kept.iter().map(|(_, kept)| u64::from(kept.times)).sum::<u64>(), counts.messages);
+        assert!(report.registers.iter().all(|register| register.waiting == 0 && register.failure.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn the_same_seed_lives_the_same_day() {
+    let mut days = Vec::new();
+    for seed in [3, 3, 4] {
+        let operator = TestOperator::honest().await;
+        let mut options = options(&operator, 3, 4);
+        options.seed = seed;
+        run_all(options).await;
+        let documents: Vec<_> = operator.kept().into_iter().map(|(key, kept)| (key, kept.document)).collect();
+        days.push(documents);
+    }
+    assert_eq!(days[0], days[1]);
+    assert_ne!(days[0], days[2]);
+}
+
+#[tokio::test]
+async fn refused_answers_are_counted_and_the_document_sent_again() {
+    // The fourth document is first answered with a wrong sign, then honestly.
+    let operator =
+        TestOperator::with(
+            |fd, before| {
+                if fd.get() == 5 && before == 0 { Trick::WrongSign } else { Trick::Honest }
+            },
+        )
+        .await;
+    let report = run_all(options(&operator, 2, 4)).await;
+    assert_eq!(report.counts.refused_sign, 2);
+    assert_eq!(report.counts.accepted, report.counts.documents);
+    assert!(!report.is_clean(), "a refusal is not clean");
+}
+
+#[tokio::test]
+async fn codes_are_counted_apart() {
+    let operator = TestOperator::with(|fd, _| match fd.get() {
+        2 => Trick::Code(14),
+        5 => Trick::Code(11),
+        6 => Trick::Code(77),
+        _ => Trick::Honest,
+    })
+    .await;
+    let report = run_all(options(&operator, 1, 4)).await;
+    let counts = report.counts;
+    assert_eq!((counts.format_logic, counts.unrecognised, counts.other_codes), (1, 1, 1));
+    assert_eq!(counts.acknowledged(), counts.documents);
+    assert!(!report.is_clean());
+}
+
+#[tokio::test]
+async fn a_changed_answer_to_a_repeat_is_seen() {
+    let operator =
+        TestOperator::with(|_, before| if before == 0 { Trick::Honest } else { Trick::SealAnew }).await;
+    let report = run_all(options(&operator, 1, 3)).await;
+    assert_eq!((report.counts.repeats_equal, report.counts.repeats_different), (0, 1));
+    assert!(!report.is_clean());
+}
+
+#[tokio::test]
+async fn a_register_gives_up_and_says_why() {
+    let operator = TestOperator::with(|fd, _| if fd.get() == 2 { Trick::Close } else { Trick::Honest }).await;
+    let report = run_all(options(&operator, 2, 3)).await;
+    assert_eq!(report.counts.registers_failed, 2);
+    assert_eq!(report.registers[0].waiting, 1);
+    assert!(report.registers[0].failure.as_ref().unwrap().starts_with("document 2"), "{report:?}");
+    assert_eq!(report.counts.silences, 2 * 5);
+}
+
+#[tokio::test]
+async fn cancelling_ends_the_day_with_the_counts_so_far() {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    let operator = TestOperator::with(move |fd, _| {
+        if fd.get() == 3 {
+            cancel.cancel();
+            return Trick::Silent;
+        }
+        Trick::Honest
+    })
+    .await;
+    let report = run(options(&operator, 1, 50), Arc::new(LiveProgress::default()), token).await;
+    assert!(report.cancelled);
+    assert_eq!(report.counts.accepted, 2);
+    assert_eq!(report.counts.registers_failed, 0);
+}

@@ -1,0 +1,296 @@
+//! One register of a load run: its connection, its window, its answers.
+//!
+//! Written for few system calls and no allocation per document: messages lie ready in one buffer and a window
+//! of them leaves in one write; answers are taken apart where they were read.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use kkt_proto::header::{HEADER_LEN, Header};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::LoadProgress;
+use super::options::{Check, LoadMode, LoadOptions};
+use super::prepare::{OPENING_DOCUMENTS, RegisterLoad};
+use crate::link::connect_spread;
+
+/// Bytes asked for by one read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// What all lanes of a run have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    mode: LoadMode,
+    check: Check,
+    answer_timeout: Duration,
+    retry_pause: Duration,
+    give_up: Duration,
+}
+
+impl Rules {
+    pub(super) fn new(options: &LoadOptions) -> Self {
+        Self {
+            mode: options.mode,
+            check: options.check,
+            answer_timeout: options.answer_timeout,
+            retry_pause: options.retry_pause,
+            give_up: options.give_up,
+        }
+    }
+}
+
+/// How a register's part ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// All its messages are answered.
+    Dry,
+    /// The run was stopped.
+    Stopped,
+    /// No answer for too long.
+    GaveUp(String),
+}
+
+/// Why a connection came to its end.
+enum Broken {
+    Stopped,
+    Failed(String),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The task of one connection.
+#[derive(Clone, Copy)]
+struct Course {
+    /// Message to stop before.
+    end: usize,
+    /// Messages that may be on their way.
+    window: usize,
+    /// Moment that latencies count from; the moment of writing when absent.
+    began: Option<Instant>,
+}
+
+/// One register.
+pub(super) struct Lane {
+    load: RegisterLoad,
+    to: SocketAddr,
+    rules: Rules,
+    connection: Option<TcpStream>,
+    /// Spreads source addresses.
+    turn: u64,
+    /// First message that has no answer yet.
+    unanswered: usize,
+    /// First message that was never written on any connection: those before are repeats.
+    fresh: usize,
+    /// When each unanswered message was first written, oldest first.
+    written_at: VecDeque<Instant>,
+    received: Vec<u8>,
+    last_answer: Instant,
+}
+
+impl Lane {
+    pub(super) fn new(load: RegisterLoad, to: SocketAddr, index: u64, rules: Rules) -> Self {
+        Self {
+            load,
+            to,
+            rules,
+            connection: None,
+            turn: index,
+            unanswered: 0,
+            fresh: 0,
+            written_at: VecDeque::new(),
+            received: Vec::with_capacity(READ_BYTES),
+            last_answer: Instant::now(),
+        }
+    }
+
+    /// Sends the opening documents, one after another, outside the measured run.
+    pub(super) async fn open(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        let unmeasured = LoadProgress::default();
+        let ended = self.work(OPENING_DOCUMENTS.min(self.load.len()), 1, &unmeasured, stop).await;
+        match ended {
+            Ended::GaveUp(reason) => Err(reason),
+            Ended::Stopped => Err("stopped".to_owned()),
+            Ended::Dry if unmeasured.errors.load(Ordering::Relaxed) > 0 => {
+                Err("the operator's answer to the registration was refused or had another code than 0"
+                    .to_owned())
+            }
+            Ended::Dry => Ok(()),
+        }
+    }
+
+    /// Sends the receipts.
+    pub(super) async fn run(mut self, progress: &LoadProgress, stop: &CancellationToken) -> Ended {
+        self.last_answer = Instant::now();
+        self.work(self.load.len(), self.rules.mode.window(), progress, stop).await
+    }
+
+    /// Brings the messages up to `end` to their answers, reconnecting as often as patience allows.
+    async fn work(
+        &mut self,
+        end: usize,
+        window: usize,
+        progress: &LoadProgress,
+        stop: &CancellationToken,
+    ) -> Ended {
+        while self.unanswered < end {
+            let broken = match self.converse(end, window, progress, stop).await {
+                Ok(()) => continue,
+                Err(broken) => broken,
+            };
+            self.connection = None;
+            self.received.clear();
+            match broken {
+                Broken::Stopped => return Ended::Stopped,
+                Broken::Failed(reason) if self.last_answer.elapsed() >= self.rules.give_up => {
+                    let lost = self.fresh.saturating_sub(self.unanswered);
+                    progress.errors.fetch_add(u64::try_from(lost).unwrap_or(0), Ordering::Relaxed);
+                    return Ended::GaveUp(reason);
+                }
+                Broken::Failed(_) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(self.rules.retry_pause) => {}
+                        () = stop.cancelled() => return Ended::Stopped,
+                    }
+                }
+            }
+        }
+        Ended::Dry
+    }
+
+    /// One connection's worth of work: until everything is answered, or for one document in the mode of a
+    /// connection for each.
+    async fn converse(
+        &mut self,
+        end: usize,
+        window: usize,
+        progress: &LoadProgress,
+        stop: &CancellationToken,
+    ) -> Result<(), Broken> {
+        let per_document = self.rules.mode == LoadMode::PerDocument;
+        let end = if per_document { end.min(self.unanswered + 1) } else { end };
+        // A connection for each document counts the connect into the latency.
+        let course = Course { end, window, began: per_document.then(Instant::now) };
+        let mut stream = self.connect(stop).await?;
+        let again = self.fresh.min(end).saturating_sub(self.unanswered);
+        progress.repeats.fetch_add(u64::try_from(again).unwrap_or(0), Ordering::Relaxed);
+        let outcome = self.pump(&mut stream, course, progress, stop).await;
+        if outcome.is_ok() && !per_document {
+            self.connection = Some(stream);
+        }
+        outcome
+    }
+
+    async fn connect(&mut self, stop: &CancellationToken) -> Result<TcpStream, Broken> {
+        if let Some(stream) = self.connection.take() {
+            return Ok(stream);
+        }
+        self.turn += 1;
+        let connecting = tokio::time::timeout(self.rules.answer_timeout, connect_spread(self.to, self.turn));
+        tokio::select! {
+            connected = connecting => match connected {
+                Ok(stream) => Ok(stream?),
+                Err(_) => Err(Broken::Failed("no connection in time".to_owned())),
+            },
+            () = stop.cancelled() => Err(Broken::Stopped),
+        }
+    }
+
+    /// Writes and reads as the socket allows until `end` is answered.
+    async fn pump(
+        &mut self,
+        stream: &mut TcpStream,
+        course: Course,
+        progress: &LoadProgress,
+        stop: &CancellationToken,
+    ) -> Result<(), Broken> {
+        let (mut reader, writer) = stream.split();
+        let (stopped, alarm) = (stop.cancelled(), tokio::time::sleep(self.rules.answer_timeout));
+        tokio::pin!(stopped, alarm);
+        let mut heard = Instant::now();
+        // Messages up to `queued` are given to this connection; the bytes `pending` of them have not left.
+        let (mut queued, mut pending) = (self.unanswered, 0..0);
+        while self.unanswered < course.end {
+            let until = course.end.min(self.unanswered + course.window);
+            if pending.is_empty() && until > queued {
+                pending = self.load.span(queued, until);
+                let moment = course.began.unwrap_or_else(Instant::now);
+                // A repeat keeps the moment of its first writing: an outage counts into its latency.
+                let first_time = until.saturating_sub(self.fresh.max(queued));
+                self.written_at.extend(std::iter::repeat_n(moment, first_time));
+                queued = until;
+                self.fresh = self.fresh.max(until);
+            }
+            if !pending.is_empty() {
+                match writer.try_write(self.load.bytes(pending.clone())) {
+                    Ok(count) => pending.start += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.received.reserve(READ_BYTES);
+            tokio::select! {
+                biased;
+                () = &mut stopped => return Err(Broken::Stopped),
+                count = reader.read_buf(&mut self.received) => {
+                    if count? == 0 {
+                        return Err(Broken::Failed("the operator closed the connection".to_owned()));
+                    }
+                    heard = Instant::now();
+                    self.take_answers(heard, progress)?;
+                }
+                writable = writer.writable(), if !pending.is_empty() => writable?,
+                () = &mut alarm => {
+                    let deadline = heard + self.rules.answer_timeout;
+                    if Instant::now() >= deadline {
+                        return Err(Broken::Failed("no answer in time".to_owned()));
+                    }
+                    alarm.as_mut().reset(deadline.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes whole answers off the received bytes.
+    fn take_answers(&mut self, now: Instant, progress: &LoadProgress) -> Result<(), Broken> {
+        let mut taken = 0;
+        while let Some(rest) = self.received.get(taken..) {
+            let Some(head) = rest.first_chunk::<HEADER_LEN>() else { break };
+            let header = Header::decode(head).map_err(|error| Broken::Failed(error.to_string()))?;
+            let whole = HEADER_LEN + usize::from(header.body_len);
+            let Some(body) = rest.get(HEADER_LEN..whole) else { break };
+            let Some(written_at) = self.written_at.pop_front() else {
+                return Err(Broken::Failed("an answer to nothing".to_owned()));
+            };
+            if self.is_right(&header, body) {
+                progress.documents.fetch_add(1, Ordering::Relaxed);
+                progress.latencies.record(now.saturating_duration_since(written_at));
+            } else {
+                progress.errors.fetch_add(1, Ordering::Relaxed);
+            }
+            self.unanswered += 1;
+            taken += whole;
+            self.last_answer = now;
+        }
+        self.received.drain(..taken);
+        Ok(())
+    }
+
+    fn is_right(&self, header: &Header, body: &[u8]) -> bool {
+        if self.rules.check == Check::None {
+            return true;
+        }
+        let Some(fd_number) = RegisterLoad::fd_number(self.unanswered) else { return false };
+        header.fn_number == self.load.checker.number()
+            && self.load.checker.check(fd_number, body).is_ok_and(|accepted| accepted.code == 0)
+    }
+}

@@ -1,0 +1,202 @@
+//! Load with valid signed receipts: prepared in memory first, then sent as fast as the operator answers.
+//!
+//! Each register sends its registration report and shift opening before the clock starts (they are not in
+//! the figures), then only receipts. A connection that falls silent or breaks is opened anew and everything
+//! unanswered on it is sent again, the same bytes, which is what `repeats` counts; the latency of such a
+//! document runs from its first writing. With a time instead of a number the messages are sized by an
+//! expected rate; the run ends early, and says so, when the first register has nothing left, because fewer
+//! registers would be another load.
+
+mod histogram;
+mod lane;
+mod options;
+mod prepare;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use histogram::Histogram;
+use lane::{Ended, Lane, Rules};
+pub use options::{Amount, Check, LoadMode, LoadOptions, WINDOW_MAX};
+pub use prepare::{OPENING_DOCUMENTS, PrepareError, RegisterLoad, debug_fn, prepare};
+
+/// Counters of a running load, to be read at will.
+#[derive(Debug, Default)]
+pub struct LoadProgress {
+    /// Receipts answered in time and right.
+    pub documents: AtomicU64,
+    /// Answers that were refused or had another code than 0, and documents given up.
+    pub errors: AtomicU64,
+    /// Documents sent again.
+    pub repeats: AtomicU64,
+    /// Latencies of receipts.
+    pub latencies: Histogram,
+}
+
+/// The figures of a run: exactly these members are printed as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadReport {
+    /// Receipts with a right answer.
+    pub documents: u64,
+    /// Wall time from the first receipt to the last answer.
+    pub seconds: f64,
+    /// Their quotient.
+    pub documents_per_second: f64,
+    /// Median latency, microseconds.
+    pub p50_us: u64,
+    /// 99 % of the latencies do not exceed this.
+    pub p99_us: u64,
+    /// 99.9 % of the latencies do not exceed this.
+    pub p999_us: u64,
+    /// Receipts with a wrong answer, or without one when their register gave up.
+    pub errors: u64,
+    /// Documents sent again after silence or a lost connection.
+    pub repeats: u64,
+}
+
+/// A run with what is to be said beside its figures.
+#[derive(Clone, Debug)]
+pub struct LoadOutcome {
+    /// The figures.
+    pub report: LoadReport,
+    /// Sentences for people: early end, registers that gave up, and why.
+    pub notes: Vec<String>,
+    /// Cancelled from outside.
+    pub cancelled: bool,
+}
+
+/// Sends everything; ends with the last answer, the time, the first dry register (with a time), or `token`.
+///
+/// # Errors
+/// No register could be opened; the text says why.
+pub async fn run(
+    loads: Vec<RegisterLoad>,
+    options: &LoadOptions,
+    progress: Arc<LoadProgress>,
+    token: CancellationToken,
+) -> Result<LoadOutcome, String> {
+    let stop = token.child_token();
+    let rules = Rules::new(options);
+    let mut notes = Vec::new();
+    let lanes = open(loads, options.to, rules, &stop, &mut notes).await;
+    if lanes.is_empty() {
+        let reason = notes.first().cloned().unwrap_or_else(|| "there are no registers".to_owned());
+        return Err(reason);
+    }
+    // Repeats of the opening are not part of the measured run.
+    let started = Instant::now();
+    let mut running = JoinSet::new();
+    for lane in lanes {
+        let (stop, progress) = (stop.clone(), Arc::clone(&progress));
+        running.spawn(async move { lane.run(&progress, &stop).await });
+    }
+    let finished = wait(&mut running, options, &stop, &mut notes).await;
+    let seconds = finished.saturating_duration_since(started).as_secs_f64();
+    Ok(LoadOutcome { report: report(&progress, seconds), notes, cancelled: token.is_cancelled() })
+}
+
+fn report(progress: &LoadProgress, seconds: f64) -> LoadReport {
+    let documents = progress.documents.load(Ordering::Relaxed);
+    let count = u32::try_from(documents).map_or(f64::from(u32::MAX), f64::from);
+    LoadReport {
+        documents,
+        seconds,
+        documents_per_second: if seconds > 0.0 { count / seconds } else { 0.0 },
+        p50_us: progress.latencies.per_mille(500),
+        p99_us: progress.latencies.per_mille(990),
+        p999_us: progress.latencies.per_mille(999),
+        errors: progress.errors.load(Ordering::Relaxed),
+        repeats: progress.repeats.load(Ordering::Relaxed),
+    }
+}
+
+/// Sends the opening documents of all registers; those that fail are noted and left out.
+async fn open(
+    loads: Vec<RegisterLoad>,
+    to: SocketAddr,
+    rules: Rules,
+    stop: &CancellationToken,
+    notes: &mut Vec<String>,
+) -> Vec<Lane> {
+    let mut opening = JoinSet::new();
+    for (index, load) in loads.into_iter().enumerate() {
+        let stop = stop.clone();
+        let mut lane = Lane::new(load, to, u64::try_from(index).unwrap_or(0), rules);
+        opening.spawn(async move {
+            let opened = lane.open(&stop).await;
+            (lane, opened)
+        });
+    }
+    let mut lanes = Vec::with_capacity(opening.len());
+    let mut failed = 0_u32;
+    while let Some(joined) = opening.join_next().await {
+        match joined {
+            Ok((lane, Ok(()))) => lanes.push(lane),
+            Ok((_, Err(reason))) => {
+                failed += 1;
+                if failed == 1 {
+                    notes.push(format!("opening a register: {reason}"));
+                }
+            }
+            Err(error) => notes.push(format!("opening a register: {error}")),
+        }
+    }
+    if failed > 1 {
+        notes.push(format!("{failed} registers could not be opened and took no part"));
+    }
+    lanes
+}
+
+/// Waits for the end; returns its moment.
+async fn wait(
+    running: &mut JoinSet<Ended>,
+    options: &LoadOptions,
+    stop: &CancellationToken,
+    notes: &mut Vec<String>,
+) -> Instant {
+    let timed = match options.amount {
+        Amount::Seconds(time) => Some(time),
+        Amount::Documents(_) => None,
+    };
+    let alarm = tokio::time::sleep(timed.unwrap_or(Duration::MAX));
+    tokio::pin!(alarm);
+    let mut end = None;
+    let mut gave_up = 0_u32;
+    let begun = Instant::now();
+    loop {
+        tokio::select! {
+            () = &mut alarm, if timed.is_some() && end.is_none() => {
+                end = Some(Instant::now());
+                stop.cancel();
+            }
+            joined = running.join_next() => match joined {
+                None => return end.unwrap_or_else(Instant::now),
+                Some(Ok(Ended::Dry)) if timed.is_some() && end.is_none() => {
+                    end = Some(Instant::now());
+                    let seconds = begun.elapsed().as_secs_f64();
+                    notes.push(format!(
+                        "ended after {seconds:.1} s: a register had sent all that was prepared; \
+                         a larger --expect prepares more"
+                    ));
+                    stop.cancel();
+                }
+                Some(Ok(Ended::GaveUp(reason))) => {
+                    gave_up += 1;
+                    if gave_up == 1 {
+                        notes.push(format!("a register gave up: {reason}"));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! What a load run is told.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::keys::SimKeys;
+
+/// Largest window: operators keep at most 64 documents of a connection in flight, more only fills buffers.
+pub const WINDOW_MAX: u32 = 1024;
+
+/// How documents travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadMode {
+    /// One connection for each register, the next document after the answer to the last one.
+    Persistent,
+    /// A connection for each document; its latency counts the connect.
+    PerDocument,
+    /// One connection for each register and this many documents on their way.
+    Window(u32),
+}
+
+impl LoadMode {
+    /// Documents of a register that may be on their way.
+    #[must_use]
+    pub fn window(self) -> usize {
+        match self {
+            Self::Persistent | Self::PerDocument => 1,
+            Self::Window(window) => usize::try_from(window).unwrap_or(1).max(1),
+        }
+    }
+
+    /// Documents a second that are prepared for when nothing else is known (`--seconds` without `--expect`):
+    /// above what one daemon on two cores was seen to do in this mode.
+    #[must_use]
+    pub fn expected_rate(self) -> u64 {
+        match self {
+            Self::PerDocument => 8_000,
+            Self::Persistent => 20_000,
+            Self::Window(_) => 40_000,
+        }
+    }
+}
+
+impl FromStr for LoadMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "persistent" => Ok(Self::Persistent),
+            "per-document" => Ok(Self::PerDocument),
+            _ => {
+                let window = text.strip_prefix("window=").and_then(|number| number.parse().ok());
+                match window {
+                    Some(window) if (1..=WINDOW_MAX).contains(&window) => Ok(Self::Window(window)),
+                    _ => Err(format!(
+                        "expected persistent, per-document or window=W with W of 1 to {WINDOW_MAX}"
+                    )),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for LoadMode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Persistent => out.write_str("persistent"),
+            Self::PerDocument => out.write_str("per-document"),
+            Self::Window(window) => write!(out, "window={window}"),
+        }
+    }
+}
+
+/// How answers are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Check {
+    /// As an ФН does: container, numbers, ФПП, document 7, ФПО, and the code must be 0.
+    Full,
+    /// Only the frame: the session header and its length.
+    None,
+}
+
+/// How much is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// This many receipts over all registers.
+    Documents(u64),
+    /// As many as are answered in this time.
+    Seconds(Duration),
+}
+
+/// A load run.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The operator's address.
+    pub to: SocketAddr,
+    /// How many registers.
+    pub registers: u32,
+    /// How much is sent.
+    pub amount: Amount,
+    /// How it travels.
+    pub mode: LoadMode,
+    /// How answers are checked.
+    pub check: Check,
+    /// The ФН numbers are 9999 followed by this number and those after it, on 12 digits.
+    pub fn_base: u64,
+    /// The same seed, base and clock make the same documents.
+    pub seed: u64,
+    /// Till time of the first document.
+    pub clock: u32,
+    /// Keys of the simulated storages.
+    pub keys: Arc<SimKeys>,
+    /// Share of registers with encryption, percent.
+    pub encrypted_percent: u8,
+    /// Documents a second to prepare for, with [`Amount::Seconds`].
+    pub expected_rate: u64,
+    /// Silence after which a connection is given up and its documents are sent again.
+    pub answer_timeout: Duration,
+    /// Pause before a new connection after a failed one.
+    pub retry_pause: Duration,
+    /// A register without any answer for this long leaves the run.
+    pub give_up: Duration,
+}
+
+impl LoadOptions {
+    /// Receipts that each register prepares; the first registers take the remainder.
+    #[must_use]
+    pub fn receipts_of(&self, register: u32) -> u64 {
+        let registers = u64::from(self.registers.max(1));
+        let total = match self.amount {
+            Amount::Documents(documents) => documents,
+            // Half as much again: registers do not advance evenly, and the run ends with the first dry one.
+            Amount::Seconds(time) => {
+                let wanted = u128::from(self.expected_rate).saturating_mul(time.as_millis()) * 3 / 2000;
+                u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(registers)
+            }
+        };
+        total / registers + u64::from(u64::from(register) < total % registers)
+    }
+
+    /// Receipts of all registers.
+    #[must_use]
+    pub fn receipts(&self) -> u64 {
+        (0..self.registers).map(|register| self.receipts_of(register)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_read_and_written() {
+        let check = |text: &str, expected: Option<LoadMode>| {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+            if let Some(mode) = expected {
+                assert_eq!(mode.to_string(), text);
+            }
+        };
+        check("persistent", Some(LoadMode::Persistent));
+        check("per-document", Some(LoadMode::PerDocument));
+        check("window=1", Some(LoadMode::Window(1)));
+        check("window=1024", Some(LoadMode::Window(1024)));
+        check("window=1025", None);
+        check("window=0", None);
+        check("window=", None);
+        check("both", None);
+    }
+}
