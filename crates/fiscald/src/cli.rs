@@ -1,0 +1,463 @@
+//! The command line: commands, options, and the help a stranger reads.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad
+//! configuration.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ffd::ids::FnNumber;
+use jiff::Timestamp;
+
+/// Reception of fiscal documents: an operator's (ОФД) daemon and its tools.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fiscald",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration.\n\
+                  Configuration: --config FILE, else ./fiscald.toml, else /etc/fiscald/fiscald.toml, else defaults;\n\
+                  FISCALD__SECTION__KEY in the environment overrides a key, e.g. FISCALD__INGEST__LISTEN=0.0.0.0:7777."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon: receive, store, acknowledge
+    Serve(ServeArgs),
+    /// Show everything on this machine: daemon and simulated registers over real sockets, with test keys
+    Demo(DemoArgs),
+    /// Explain captured bytes of any layer, to the last byte
+    Decode(DecodeArgs),
+    /// Read the configuration fully and explain every error
+    CheckConfig(CheckConfigArgs),
+    /// Write the journal out in order of arrival
+    Export(ExportArgs),
+    /// Registers (ККТ and ФН) the operator knows
+    #[command(subcommand)]
+    Registers(RegistersCommand),
+    /// Documents of the journal
+    #[command(subcommand)]
+    Documents(DocumentsCommand),
+    /// Messages kept aside without an answer
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Keystore files: make and check
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConfigArg {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fiscald serve --config /etc/fiscald/fiscald.toml\n  \
+    fiscald serve --only ingest\n\n\
+    Stops on SIGTERM or SIGINT: accepts nothing more, finishes what was started, commits, exits 0\n\
+    (1 when ingest.shutdown_grace_s was not enough). A second signal ends it at once. SIGHUP reads the key files anew.")]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Run only these parts; this build has `ingest`
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    pub(crate) only: Vec<Part>,
+}
+
+/// A part of the daemon that can run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Reception of documents
+    Ingest,
+    /// Forwarding to the tax service (not built yet)
+    Fns,
+    /// Cabinet and public pages (not built yet)
+    Web,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fiscald demo\n  fiscald demo --registers 50 --data demo-data\n\n\
+    Uses the published test keys and ports chosen by the system, needs no configuration and touches none.\n\
+    The data stays in DIR; look at it afterwards with the commands printed at the end.")]
+pub(crate) struct DemoArgs {
+    /// How many simulated registers
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub(crate) registers: u32,
+    /// Receipts each register makes in its shift
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) receipts: u32,
+    /// Folder for the data; a fresh data/demo-TIME when not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fiscald decode message.bin\n  xxd -p message.bin | fiscald decode -\n  \
+    fiscald decode --as json receipt.hex | jq .\n  fiscald decode --as fns receipt.bin\n\n\
+    Layers: session message(s), session header, container(s) (A5 and 5A), rawData of the tax service, document,\n\
+    document with ФПС. In JSON, offsets inside `document` count from its first byte.\nExit code 1 when the bytes are damaged or nothing could be recognised."
+)]
+pub(crate) struct DecodeArgs {
+    /// File to read; `-` or nothing reads stdin
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// What to print
+    #[arg(long = "as", value_name = "SHAPE", default_value = "tree")]
+    pub(crate) shape: DecodeShape,
+    /// How the bytes are written down
+    #[arg(long, value_name = "ENCODING", default_value = "auto")]
+    pub(crate) input: InputEncoding,
+}
+
+/// What `decode` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DecodeShape {
+    /// Every byte with its meaning, for people
+    Tree,
+    /// The same as JSON
+    Json,
+    /// The document as the tax service's JSON
+    Fns,
+}
+
+/// How bytes are written down in the input of `decode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputEncoding {
+    /// Hex or base64 if the text is one, else binary
+    Auto,
+    Hex,
+    Base64,
+    Binary,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fiscald check-config --config fiscald.toml\n  \
+    FISCALD__STORE__URL=sqlite:other/x.db fiscald check-config\n\nExit code 64 when the configuration cannot be used.\n\
+    What `serve` would still lack on this machine (the operator's INN, key files) is said too, without failing.")]
+pub(crate) struct CheckConfigArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fiscald export --fn 9999078900000017\n  \
+    fiscald export --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --as csv --out november.csv\n\n\
+    jsonl: one object a line with seq fn fd form received_at code verdict sha256 raw document (raw and document base64,\n\
+    sha256 of raw). csv: the same columns. raw: the received containers back to back, nothing between them; each begins\n\
+    with its own length (u16, little-endian). Times are moments of reception, `to` is excluded.")]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Only documents of this ФН
+    #[arg(long = "fn", value_name = "FN")]
+    pub(crate) fn_number: Option<FnNumber>,
+    /// Received at or after this moment, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
+    /// Received before this moment, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Timestamp>,
+    /// What to write
+    #[arg(long = "as", value_name = "SHAPE", default_value = "jsonl")]
+    pub(crate) shape: ExportShape,
+    /// File to write instead of stdout; appears complete or not at all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportShape {
+    Jsonl,
+    Raw,
+    Csv,
+}
+
+/// Options of a command that prints a table.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TableArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistersCommand {
+    /// All registers
+    #[command(after_help = "Example:\n  fiscald registers list --json | jq -r '.[].fn'")]
+    List(TableArgs),
+    /// One register
+    #[command(after_help = "Example:\n  fiscald registers show 9999078900000017")]
+    Show {
+        /// Number of its ФН
+        #[arg(value_name = "FN")]
+        fn_number: FnNumber,
+        #[command(flatten)]
+        table: TableArgs,
+    },
+    /// Announce a register, so that its documents are served
+    #[command(after_help = "Examples:\n  fiscald registers add --fn 9999078900000017\n  \
+        fiscald registers add --kkt-serial 0128003270 --inn 7802781104\n\n\
+        By the serial number of the ККТ: its registration report (form 1 or 11) then makes the ФН known.\n\
+        A running daemon notices within a second.")]
+    Add(RegisterAddArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = true, args = ["fn_number", "kkt_serial"])]
+pub(crate) struct RegisterAddArgs {
+    /// Number of the ФН
+    #[arg(long = "fn", value_name = "FN")]
+    pub(crate) fn_number: Option<FnNumber>,
+    /// Serial number of the ККТ (tag 1013)
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) kkt_serial: Option<String>,
+    /// Registration number of the ККТ (РНМ, tag 1037), 16 digits
+    #[arg(long, value_name = "RNM")]
+    pub(crate) rnm: Option<String>,
+    /// INN of the user (tag 1018)
+    #[arg(long, value_name = "INN")]
+    pub(crate) inn: Option<String>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DocumentsCommand {
+    /// The newest documents
+    #[command(
+        after_help = "Examples:\n  fiscald documents list\n  fiscald documents list --fn 9999078900000017 --limit 500\n  \
+        fiscald documents list --code 14 --json"
+    )]
+    List(DocumentsListArgs),
+    /// One document with its acknowledgement, every byte explained
+    #[command(after_help = "Example:\n  fiscald documents show 9999078900000017 3")]
+    Show {
+        /// Number of the ФН
+        #[arg(value_name = "FN")]
+        fn_number: FnNumber,
+        /// Number of the document (ФД)
+        #[arg(value_name = "FD")]
+        fd_number: ffd::ids::FdNumber,
+        #[command(flatten)]
+        table: TableArgs,
+    },
+    /// Missing numbers in the chains of documents
+    #[command(after_help = "Example:\n  fiscald documents gaps --fn 9999078900000017")]
+    Gaps {
+        /// Only this ФН
+        #[arg(long = "fn", value_name = "FN")]
+        fn_number: Option<FnNumber>,
+        #[command(flatten)]
+        table: TableArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocumentsListArgs {
+    /// Only this ФН
+    #[arg(long = "fn", value_name = "FN")]
+    pub(crate) fn_number: Option<FnNumber>,
+    /// Only this form code (1, 2, 3, ...)
+    #[arg(long, value_name = "FORM")]
+    pub(crate) form: Option<u16>,
+    /// Only documents answered with this code (0, 11, 14)
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: Option<u8>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// What is kept, newest first
+    #[command(after_help = "Example:\n  fiscald quarantine list --fn 9999078900000017")]
+    List {
+        /// Only this ФН
+        #[arg(long = "fn", value_name = "FN")]
+        fn_number: Option<FnNumber>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        #[command(flatten)]
+        table: TableArgs,
+    },
+    /// The kept messages of an ФН, every byte explained
+    #[command(after_help = "Examples:\n  fiscald quarantine show 9999078900000017\n  \
+        fiscald quarantine show 9999078900000017 3")]
+    Show {
+        /// Number of the ФН
+        #[arg(value_name = "FN")]
+        fn_number: FnNumber,
+        /// Only this document (ФД)
+        #[arg(value_name = "FD")]
+        fd_number: Option<ffd::ids::FdNumber>,
+        #[command(flatten)]
+        table: TableArgs,
+    },
+    /// Lift the hold of an ФН: its documents are served when it sends them again; the copies stay as evidence
+    #[command(after_help = "Example:\n  fiscald quarantine release 9999078900000017")]
+    Release {
+        /// Number of the ФН
+        #[arg(value_name = "FN")]
+        fn_number: FnNumber,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a keystore file with one new random master key, mode 0600; an existing file is never overwritten
+    #[command(
+        after_help = "Examples:\n  fiscald keys generate --purpose msg --out /etc/fiscald/keys/msg.keys\n  \
+        fiscald keys generate --purpose opr --out /etc/fiscald/keys/opr.keys\n\n\
+        A further generation: generate it into a new file, append its line to the file in use, send SIGHUP to the daemon."
+    )]
+    Generate(KeysGenerateArgs),
+    /// Check keystore files: place, mode, content, dates, published test keys
+    #[command(after_help = "Example:\n  fiscald keys check /etc/fiscald/keys/*.keys")]
+    Check {
+        /// Keystore files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Permit published test keys
+        #[arg(long)]
+        test: bool,
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysGenerateArgs {
+    /// What the key is for: `msg` (signs and encryption of messages) or `opr` (operator sign)
+    #[arg(long, value_name = "PURPOSE")]
+    pub(crate) purpose: KeyPurpose,
+    /// Generation of the key, 0 to 15
+    #[arg(long, value_name = "G", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub(crate) generation: u8,
+    /// File to make
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Valid from this moment, RFC 3339; now when not given
+    #[arg(long, value_name = "TIME")]
+    pub(crate) not_before: Option<Timestamp>,
+    /// Valid until this moment, RFC 3339; ten years after the beginning when not given
+    #[arg(long, value_name = "TIME")]
+    pub(crate) not_after: Option<Timestamp>,
+}
+
+/// Purpose of a master key the daemon may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyPurpose {
+    Msg,
+    Opr,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Parses a line and says whether it is right usage.
+    fn check(line: &str, good: bool) -> Option<Cli> {
+        let parsed = Cli::try_parse_from(std::iter::once("fiscald").chain(line.split_whitespace()));
+        assert_eq!(parsed.is_ok(), good, "{line}: {parsed:?}");
+        parsed.ok()
+    }
+
+    #[test]
+    fn the_description_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_with_an_example() {
+        fn visit(command: &clap::Command, path: &str) {
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                assert!(inner.get_about().is_some(), "{path} has no help");
+                if inner.has_subcommands() {
+                    visit(inner, &path);
+                } else {
+                    let after = inner.get_after_help().map(ToString::to_string).unwrap_or_default();
+                    assert!(after.contains("Example"), "{path} has no example");
+                    assert!(after.contains(path.trim_start()), "the example of {path} does not use it");
+                }
+            }
+        }
+        visit(&Cli::command(), "fiscald");
+    }
+
+    #[test]
+    fn usage() {
+        for line in [
+            "serve",
+            "serve --config f.toml --only ingest",
+            "serve --only ingest,fns,web",
+            "demo --registers 3 --data d",
+            "decode",
+            "decode - --as fns",
+            "decode f.bin --input hex",
+            "check-config",
+            "export --fn 9999078900000017 --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00+03:00 --as raw --out f",
+            "registers list --json",
+            "registers show 9999078900000017",
+            "registers add --fn 9999078900000017",
+            "registers add --kkt-serial 0128003270",
+            "documents list --form 3 --limit 10",
+            "documents show 9999078900000017 3 --json",
+            "documents gaps",
+            "quarantine list",
+            "quarantine show 9999078900000017",
+            "quarantine show 9999078900000017 3 --json",
+            "quarantine release 9999078900000017",
+            "keys generate --purpose msg --out f",
+            "keys check a b --test",
+        ] {
+            check(line, true);
+        }
+        for line in [
+            "",
+            "serve --only kitchen",
+            "demo --registers 0",
+            "demo --registers 2001",
+            "decode --as xml",
+            "export --from yesterday",
+            "export --fn 12x",
+            "registers add",
+            "registers add --inn 7802781104",
+            "documents show 9999078900000017 0",
+            "documents list --limit 0",
+            "keys generate --purpose doc --out f",
+            "keys generate --purpose msg --generation 16 --out f",
+            "keys check",
+        ] {
+            check(line, false);
+        }
+    }
+
+    #[test]
+    fn parts_are_a_list() {
+        let cli = check("serve --only ingest,web", true).unwrap();
+        assert!(
+            matches!(cli.command, Command::Serve(ServeArgs { only, .. }) if only == [Part::Ingest, Part::Web])
+        );
+    }
+}

@@ -1,0 +1,190 @@
+use std::path::{Path, PathBuf};
+
+use super::*;
+use model::Weight;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto-fixtures/captures")
+}
+
+fn capture(name: &str) -> Vec<u8> {
+    std::fs::read(fixtures().join(format!("{name}.bin"))).unwrap()
+}
+
+/// Every byte of the input lies in exactly one field or document, in order.
+fn assert_complete(bytes: &[u8], decoded: &Decoded<'_>) {
+    let mut at = 0;
+    for part in &decoded.parts {
+        assert_eq!(part.offset, at, "{}", part.title);
+        match &part.content {
+            Content::Fields(fields) => {
+                for field in fields {
+                    assert_eq!(field.offset, at, "{}", field.name);
+                    assert_eq!(field.bytes, &bytes[at..at + field.bytes.len()], "{}", field.name);
+                    at += field.bytes.len();
+                }
+            }
+            Content::Document(document) => {
+                assert_eq!(document.bytes(), &bytes[at..at + document.bytes().len()]);
+                at += document.bytes().len();
+            }
+        }
+    }
+    assert_eq!(at, bytes.len(), "bytes are left over");
+}
+
+#[test]
+fn every_capture_is_explained() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixtures()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "bin") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let decoded = layers::explain(&bytes);
+        assert_complete(&bytes, &decoded);
+        assert!(!decoded.is_damaged(), "{}", path.display());
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, tree(&bytes).unwrap());
+        });
+        seen += 1;
+    }
+    assert!(seen >= 9, "only {seen} captures were found");
+}
+
+#[test]
+fn json_holds_every_byte_too() {
+    let bytes = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    let json = serde_json::to_value(layers::explain(&bytes)).unwrap();
+    assert_eq!(json["layer"], "сообщение");
+    assert_eq!(json["damaged"], false);
+    let parts = json["parts"].as_array().unwrap();
+    assert_eq!(parts.len(), 4);
+    assert_eq!(parts[0]["fields"][3]["hex"], "39393939303738393032303133323637");
+    assert_eq!(parts[0]["fields"][3]["value"], "9999078902013267");
+    assert!(parts[2]["document"].is_object());
+}
+
+#[test]
+fn layers_are_recognised() {
+    let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    let ack = capture("container_ack7_taxcom_flk14_9999078902013267_fd1");
+    let signed = capture("raw_receipt3_9999078900011918_fd132");
+    let document_len = 4 + usize::from(u16::from_le_bytes([signed[2], signed[3]]));
+    let check = |bytes: &[u8], expected: &str| {
+        let decoded = layers::explain(bytes);
+        assert_complete(bytes, &decoded);
+        assert_eq!(decoded.layer, expected);
+    };
+    check(&message, "сообщение");
+    check(&message[..30], "заголовок сообщения");
+    check(&message[30..], "контейнер");
+    check(&ack, "контейнер");
+    check(&[&message[30..], &ack, &ack].concat(), "несколько контейнеров подряд");
+    check(&[message.clone(), message.clone()].concat(), "несколько сообщений подряд");
+    check(&signed, "документ, ФПС и завершающие нули");
+    check(&signed[..document_len + 8], "документ и ФПС (rawData)");
+    check(&signed[..document_len], "документ");
+    check(&capture("raw_receipt3_hdr_8710000101557641_fd39752"), "rawData с заголовком контейнера");
+    check(b"hello, register", "не распознано");
+}
+
+/// What is damaged is said, and still every byte is placed.
+fn check_damage(bytes: &[u8], expected: &str) {
+    let decoded = layers::explain(bytes);
+    assert_complete(bytes, &decoded);
+    let remarks: Vec<&str> = decoded
+        .parts
+        .iter()
+        .flat_map(|part| &part.remarks)
+        .filter(|remark| remark.weight == Weight::Damage)
+        .map(|remark| remark.text.as_str())
+        .collect();
+    assert!(remarks.iter().any(|text| text.contains(expected)), "{remarks:?} lack {expected:?}");
+}
+
+#[test]
+fn damage_is_named() {
+    let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    let with = |at: usize, byte: u8| {
+        let mut bytes = message.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    check_damage(&message[..message.len() - 1], "тело оборвано");
+    check_damage(&message[..20], "заголовок оборван");
+    check_damage(&with(6, 0x77), "P-protocol");
+    check_damage(&with(100, 0xEE), "checksum");
+    check_damage(&with(8, b'1'), "номер ФН не тот");
+    check_damage(&[message.as_slice(), b"xyz"].concat(), "нет начала следующего");
+    check_damage(b"GET / HTTP/1.1\r\n\r\n", "ни сообщение");
+    let mut document = capture("raw_receipt3_9280440300332772_fd10756");
+    document.extend_from_slice(&[1, 2, 3]);
+    check_damage(&document, "после документа 3 байт");
+}
+
+#[test]
+fn any_cut_and_any_bytes_are_placed_without_a_panic() {
+    for name in [
+        "msg_reg11_ffd105_9999078900005488_fd1",
+        "raw_receipt3_hdr_8710000101557641_fd39752",
+        "container_reg1_ffd10_9999078912345678_fd1",
+    ] {
+        let bytes = capture(name);
+        for cut in 0..=bytes.len() {
+            let decoded = layers::explain(&bytes[..cut]);
+            assert_complete(&bytes[..cut], &decoded);
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0xA5;
+            assert_complete(&changed, &layers::explain(&changed));
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_body_is_said_to_be_encrypted() {
+    let text = std::fs::read_to_string(fixtures().join("../vectors/crypto-vectors.json")).unwrap();
+    let vectors: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut seen = 0;
+    walk(&vectors, &mut |key, hex| {
+        let Ok(bytes) = ::hex::decode(hex) else { return };
+        if !key.contains("container") || !key.contains("enc") || bytes.len() < 42 {
+            return;
+        }
+        let decoded = layers::explain(&bytes);
+        assert_complete(&bytes, &decoded);
+        assert!(!decoded.is_damaged(), "{key}");
+        assert!(decoded.parts.iter().any(|part| part.title == "Зашифрованный документ"), "{key}");
+        seen += 1;
+    });
+    assert!(seen > 0, "no encrypted container among the vectors");
+}
+
+/// Calls `visit` with the path and the text of every string of a JSON value.
+fn walk(value: &serde_json::Value, visit: &mut impl FnMut(&str, &str)) {
+    fn inner(path: &str, value: &serde_json::Value, visit: &mut impl FnMut(&str, &str)) {
+        match value {
+            serde_json::Value::String(text) => visit(path, text),
+            serde_json::Value::Array(values) => values.iter().for_each(|value| inner(path, value, visit)),
+            serde_json::Value::Object(map) => {
+                map.iter().for_each(|(key, value)| inner(&format!("{path}.{key}"), value, visit));
+            }
+            _ => {}
+        }
+    }
+    inner("", value, visit);
+}
+
+#[test]
+fn the_tax_services_json_takes_the_sign_with_it() {
+    let bytes = capture("raw_receipt3_9999078900011918_fd132");
+    let decoded = layers::explain(&bytes);
+    let Content::Document(document) = &decoded.parts[0].content else { panic!("no document") };
+    let sign: [u8; 8] = bytes[document.bytes().len()..][..8].try_into().unwrap();
+    let json = serde_json::to_string(&FnsJson::new(document, Some(sign), Names::Modern)).unwrap();
+    assert!(json.contains(&format!("\"messageFiscalSign\":{}", u64::from_be_bytes(sign))), "{json}");
+}

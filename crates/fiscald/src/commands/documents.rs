@@ -1,0 +1,231 @@
+//! `fiscald documents`: what is in the journal.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ffd::dict::FormCode;
+use ffd::value::{Kopecks, LocalTime};
+use ofd_store::{DocumentFilter, DocumentRow, FindingSeverity, Forward, Reader};
+use serde_json::json;
+
+use super::output::Output;
+use super::{decode, settings};
+use crate::cli::{DocumentsCommand, DocumentsListArgs};
+
+/// Lists, shows, looks for gaps.
+///
+/// # Errors
+/// The store cannot be used; no such document.
+pub(crate) fn run(command: DocumentsCommand, out: &mut Output) -> Result<ExitCode> {
+    match command {
+        DocumentsCommand::List(args) => list(&args, out)?,
+        DocumentsCommand::Show { fn_number, fd_number, table } => {
+            let rows = Reader::open(&settings(&table.config)?.store.url)?.document(&fn_number, fd_number)?;
+            if rows.is_empty() {
+                bail!("there is no document {fd_number} of ФН {fn_number} in the journal");
+            }
+            if table.json {
+                out.json(&rows.iter().map(as_json).collect::<Vec<_>>())?;
+            } else {
+                rows.iter().try_for_each(|row| show(row, out))?;
+            }
+        }
+        DocumentsCommand::Gaps { fn_number, table } => {
+            let gaps = Reader::open(&settings(&table.config)?.store.url)?.gaps(fn_number.as_ref())?;
+            if table.json {
+                let gaps = gaps.iter().map(|gap| {
+                    json!({
+                        "fn": gap.fn_number.to_string(),
+                        "chain": gap.chain,
+                        "from": gap.from,
+                        "to": gap.to,
+                    })
+                });
+                out.json(&gaps.collect::<Vec<_>>())?;
+            } else if gaps.is_empty() {
+                eprintln!("no gaps");
+            } else {
+                let row = |gap: &ofd_store::Gap| {
+                    let missing = gap.to.saturating_sub(gap.from).saturating_add(1);
+                    [gap.fn_number.to_string()]
+                        .into_iter()
+                        .chain([gap.chain, gap.from, gap.to, missing].map(|number| number.to_string()))
+                        .collect()
+                };
+                let heading = ["FN", "CHAIN", "FROM", "TO", "MISSING"];
+                out.table(&heading, &[1, 2, 3, 4], gaps.iter().map(row).collect())?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
+    let filter = DocumentFilter {
+        fn_number: args.fn_number,
+        form: args.form,
+        code: args.code,
+        ..DocumentFilter::default()
+    };
+    let reader = Reader::open(&settings(&args.table.config)?.store.url)?;
+    let rows = reader.documents(&filter, usize::try_from(args.limit)?)?;
+    if args.table.json {
+        return out.json(&rows.iter().map(as_json).collect::<Vec<_>>());
+    }
+    if rows.is_empty() {
+        eprintln!("no such documents in the journal");
+        return Ok(());
+    }
+    let heading = [
+        "SEQ",
+        "FN",
+        "FD",
+        "FORM",
+        "RECEIVED (UTC)",
+        "TILL TIME",
+        "TOTAL",
+        "CODE",
+        "SIGN",
+        "FORWARD",
+        "MARKS",
+    ];
+    Ok(out.table(&heading, &[0, 2, 6, 7], rows.iter().map(cells).collect())?)
+}
+
+fn cells(row: &DocumentRow) -> Vec<String> {
+    let derived = &row.derived;
+    vec![
+        row.seq.to_string(),
+        row.fn_number.to_string(),
+        row.fd_number.to_string(),
+        format!("{} {}", row.form, FormCode(row.form).name_ru()),
+        row.received_at.to_string(),
+        derived.local_time.map_or_else(|| "-".to_owned(), |time| LocalTime::new(time).to_string()),
+        derived.total_kopecks.map_or_else(|| "-".to_owned(), |sum| Kopecks::new(sum).to_string()),
+        row.code.to_string(),
+        row.verdict.clone(),
+        forward(row.forward).to_owned(),
+        marks(row),
+    ]
+}
+
+fn forward(forward: Forward) -> &'static str {
+    match forward {
+        Forward::No => "no",
+        Forward::Yes => "yes",
+        Forward::WhenKnown => "when known",
+    }
+}
+
+fn marks(row: &DocumentRow) -> String {
+    let mut marks = Vec::new();
+    if row.conflict_no > 0 {
+        marks.push(format!("conflict {}", row.conflict_no));
+    }
+    if row.chain > 0 {
+        marks.push(format!("chain {}", row.chain));
+    }
+    if row.flk_mark {
+        marks.push("flk".to_owned());
+    }
+    if row.sign_mark {
+        marks.push("sign".to_owned());
+    }
+    marks.join(", ")
+}
+
+/// Everything about one row: facts, findings, the document and its acknowledgement byte by byte.
+fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
+    out.line(format!(
+        "#{} ФН {} ФД {}, форма {} ({})",
+        row.seq,
+        row.fn_number,
+        row.fd_number,
+        row.form,
+        FormCode(row.form).name_ru()
+    ))?;
+    let peer = row.peer.as_deref().unwrap_or("unknown");
+    out.line(format!("   received    {} from {peer}", row.received_at))?;
+    out.line(format!("   answered    code {}", row.code))?;
+    let scheme = row.sign_scheme.as_deref().map_or_else(String::new, |scheme| format!(", {scheme}"));
+    let generation = row.sign_generation.map_or_else(String::new, |number| format!(", generation {number}"));
+    out.line(format!("   sign        {}{scheme}{generation}", row.verdict))?;
+    out.line(format!("   forwarded   {}", forward(row.forward)))?;
+    let marks = marks(row);
+    if !marks.is_empty() {
+        out.line(format!("   marks       {marks}"))?;
+    }
+    out.line(format!("   identity    {}", hex::encode(row.identity)))?;
+    for finding in &row.findings {
+        let severity = severity(finding.severity);
+        let path: Vec<String> = finding.path.iter().map(ToString::to_string).collect();
+        out.line(format!(
+            "   finding     {severity} [{}] {} {}",
+            finding.rule,
+            path.join("/"),
+            finding.text
+        ))?;
+    }
+    out.line("")?;
+    out.text(&decode::tree(&row.container)?)?;
+    if let Some(opened) = &row.opened {
+        out.line("\nоткрытый документ:")?;
+        out.text(&decode::tree(opened)?)?;
+    }
+    out.line("\nответ оператора:")?;
+    out.text(&decode::tree(&row.acknowledgement)?)?;
+    Ok(out.line("")?)
+}
+
+fn severity(severity: FindingSeverity) -> &'static str {
+    match severity {
+        FindingSeverity::Hard => "hard",
+        FindingSeverity::Soft => "soft",
+    }
+}
+
+fn as_json(row: &DocumentRow) -> serde_json::Value {
+    let derived = &row.derived;
+    let findings = row.findings.iter().map(|finding| {
+        json!({
+            "rule": finding.rule,
+            "severity": severity(finding.severity),
+            "path": finding.path,
+            "text": finding.text,
+        })
+    });
+    json!({
+        "seq": row.seq,
+        "fn": row.fn_number.to_string(),
+        "fd": row.fd_number.get(),
+        "chain": row.chain,
+        "conflict_no": row.conflict_no,
+        "form": row.form,
+        "received_at": row.received_at.to_string(),
+        "peer": row.peer,
+        "code": row.code,
+        "verdict": row.verdict,
+        "sign_scheme": row.sign_scheme,
+        "sign_generation": row.sign_generation,
+        "forward": forward(row.forward),
+        "flk_mark": row.flk_mark,
+        "sign_mark": row.sign_mark,
+        "identity": hex::encode(row.identity),
+        "ffd_version": derived.ffd_version,
+        "local_time": derived.local_time.map(|time| LocalTime::new(time).to_string()),
+        "rnm": derived.rnm,
+        "user_inn": derived.user_inn,
+        "kkt_serial": derived.kkt_serial,
+        "shift": derived.shift,
+        "receipt_number": derived.receipt_number,
+        "operation": derived.operation,
+        "total_kopecks": derived.total_kopecks,
+        "fiscal_sign": derived.fiscal_sign,
+        "findings": findings.collect::<Vec<_>>(),
+        "raw": STANDARD.encode(&row.container),
+        "opened": row.opened.as_ref().map(|opened| STANDARD.encode(opened)),
+        "acknowledgement": STANDARD.encode(&row.acknowledgement),
+    })
+}

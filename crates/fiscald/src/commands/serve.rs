@@ -1,0 +1,166 @@
+//! `fiscald serve`: the daemon.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ffd::ids::Inn;
+use pkz::SignMode;
+use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::cli::{Part, ServeArgs};
+use crate::config::{BadConfig, Loaded, Problem, load};
+use crate::run::keys::{self, Device, NoKeys};
+use crate::run::signals::Signals;
+use crate::run::{Daemon, process};
+use crate::telemetry;
+
+/// How often an operator without signs is reminded.
+const REMINDER: Duration = Duration::from_secs(3_600);
+
+/// Runs the daemon until it is told to stop. Exit code 1 when it could not end in order.
+///
+/// # Errors
+/// A configuration that cannot be used; keys, store or ports that cannot be opened.
+pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode> {
+    only_built_parts(&args.only)?;
+    let loaded = load(args.config.config.as_deref())?;
+    let inn = operator_inn(&loaded)?;
+    let device = keys::load(&loaded.settings.signs).map_err(|error| bad_keys(&loaded, error))?;
+    telemetry::start(&loaded.settings.log).context("cannot start logging")?;
+    announce(&loaded, &device);
+    process::raise_descriptor_limit(loaded.settings.ingest.max_connections);
+    if device.has_keys() && !device.holds_published_test_key() {
+        process::harden();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let clean = runtime.block_on(serve(&loaded, inn, device))?;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn only_built_parts(parts: &[Part]) -> Result<()> {
+    for part in parts {
+        match part {
+            Part::Ingest => {}
+            Part::Fns => {
+                bail!("the part `fns` (forwarding to the tax service) is not built yet; use --only ingest")
+            }
+            Part::Web => {
+                bail!("the part `web` (cabinet and public pages) is not built yet; use --only ingest")
+            }
+        }
+    }
+    Ok(())
+}
+
+fn operator_inn(loaded: &Loaded) -> Result<Inn, BadConfig> {
+    let fail = |what: String| BadConfig {
+        source: loaded.source.clone(),
+        problems: vec![Problem::new(
+            "operator.inn",
+            what,
+            "write inn = \"...\" under [operator], or set FISCALD__OPERATOR__INN: it stands in every acknowledgement",
+        )],
+    };
+    let text = loaded.settings.operator.inn.as_deref().ok_or_else(|| fail("is missing".to_owned()))?;
+    text.parse().map_err(|error| fail(format!("\"{text}\": {error}")))
+}
+
+/// Missing keys are a matter of the configuration (64); files that are not right are a failure (1).
+fn bad_keys(loaded: &Loaded, error: anyhow::Error) -> anyhow::Error {
+    if !error.is::<NoKeys>() {
+        return error;
+    }
+    let problems = vec![Problem::new("signs.keys_msg", error.to_string(), "")];
+    BadConfig { source: loaded.source.clone(), problems }.into()
+}
+
+/// Says once what a reader of the log needs to know about this run.
+fn announce(loaded: &Loaded, device: &Device) {
+    let settings = &loaded.settings;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        configuration = loaded.source,
+        overridden = loaded.overrides.join(" "),
+        operator_inn = settings.operator.inn,
+        store = settings.store.url,
+        sign_mode = settings.signs.mode.as_str(),
+        keys = device.describe(),
+        "fiscald starts"
+    );
+    for section in &loaded.unbuilt {
+        info!(section, "this section of the configuration is checked, but its part is not built yet");
+    }
+    if settings.fns.url.is_none() {
+        warn!(
+            "forwarding to the tax service is OFF (no [fns] url): documents are kept and acknowledged only"
+        );
+    } else {
+        warn!("forwarding to the tax service is not built yet: documents are kept and acknowledged only");
+    }
+    if device.holds_published_test_key() {
+        warn!(
+            "PUBLISHED TEST KEYS are in use: anybody can make valid signs. Never run a real operator like this"
+        );
+    }
+    match settings.signs.mode {
+        SignMode::Required => {}
+        SignMode::LogOnly if device.has_keys() => {
+            warn!("signs.mode is log-only: documents with wrong signs are taken and acknowledged");
+        }
+        SignMode::LogOnly => {
+            warn!(
+                "signs.mode is log-only and there are no keys: no sign is checked, acknowledgements are UNSIGNED"
+            );
+        }
+        SignMode::Off => remind(),
+    }
+}
+
+fn remind() {
+    warn!(
+        "signs.mode is off: signs are not checked, acknowledgements are UNSIGNED and no certified ФН accepts them"
+    );
+}
+
+async fn serve(loaded: &Loaded, inn: Inn, device: Device) -> Result<bool> {
+    let signals = Signals::take()?;
+    let stop = CancellationToken::new();
+    let daemon = Daemon::start(&loaded.settings, inn, device.clone()).await?;
+    let (registers, admin) = (daemon.register_address, daemon.admin_address);
+    tokio::spawn(signals.watch(stop.clone(), Some(device)));
+    let ended = CancellationToken::new();
+    tokio::spawn(process::feed_watchdog(ended.clone()));
+    if loaded.settings.signs.mode == SignMode::Off {
+        tokio::spawn(remind_hourly(stop.clone()));
+    }
+    info!(%registers, %admin, "ready: registers may connect");
+    let status = format!("taking documents on {registers}");
+    process::tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    tokio::spawn(tell_stopping(stop.clone()));
+    let clean = daemon.run(stop).await;
+    ended.cancel();
+    clean
+}
+
+async fn tell_stopping(stop: CancellationToken) {
+    stop.cancelled().await;
+    process::tell(&[NotifyState::Stopping, NotifyState::Status("finishing what was started")]);
+}
+
+async fn remind_hourly(stop: CancellationToken) {
+    let mut interval = tokio::time::interval(REMINDER);
+    // The first tick comes at once, and the start has said it already.
+    interval.tick().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = interval.tick() => remind(),
+        }
+    }
+}

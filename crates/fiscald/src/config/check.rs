@@ -1,0 +1,265 @@
+//! Values that parse but cannot work, and sections that go together.
+
+use ffd::ids::Inn;
+use pkz::SignMode;
+
+use super::{Problem, Settings, SignProfile, SignsConfig};
+
+/// Longest period that makes sense in a setting given in seconds: ten years.
+const MAX_PERIOD_S: u64 = 10 * 366 * 86_400;
+
+/// Sections that are read and checked, but whose part this build does not have.
+const UNBUILT: [&str; 5] = ["checks", "fns", "sister", "web", "mail"];
+
+/// Which of the sections named by the operator do nothing yet.
+pub(super) fn unbuilt(named: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    UNBUILT.into_iter().filter(|section| named(section)).collect()
+}
+
+/// Every fault of the values, with the path of its key.
+pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
+    let mut report = Report { problems };
+    operator(settings, &mut report);
+    ingest(settings, &mut report);
+    store(settings, &mut report);
+    signs(&settings.signs, &mut report);
+    registration(settings, &mut report);
+    checks(settings, &mut report);
+    fns(settings, &mut report);
+    sister(settings, &mut report);
+    addresses(settings, &mut report);
+    mail(settings, &mut report);
+    if let Err(error) = crate::telemetry::filter(&settings.log.filter) {
+        report.bad("log.filter", format!("{error:#}"), "write a level (\"info\") or target=level pairs");
+    }
+}
+
+struct Report<'a> {
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Report<'_> {
+    fn bad(&mut self, key: &str, what: impl Into<String>, fix: impl Into<String>) {
+        self.problems.push(Problem::new(key, what, fix));
+    }
+
+    /// `HOST:PORT` of a machine we would connect to; the name is looked up later.
+    fn remote(&mut self, key: &str, value: &str) {
+        let good = value
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+        if !good {
+            self.bad(
+                key,
+                format!("\"{value}\" is no HOST:PORT"),
+                "write the name or address, a colon, the port",
+            );
+        }
+    }
+
+    fn range(&mut self, key: &str, value: u64, low: u64, high: u64) {
+        if !(low..=high).contains(&value) {
+            self.bad(
+                key,
+                format!("{value} is outside {low}..{high}"),
+                format!("choose from {low} to {high}"),
+            );
+        }
+    }
+
+    fn period(&mut self, key: &str, value: u64) {
+        self.range(key, value, 1, MAX_PERIOD_S);
+    }
+}
+
+fn operator(settings: &Settings, report: &mut Report<'_>) {
+    let fix = "write the operator's INN as a text of 10 (or 12) digits";
+    match settings.operator.inn.as_deref().map(|text| (text, text.parse::<Inn>())) {
+        Some((text, Err(error))) => report.bad("operator.inn", format!("\"{text}\": {error}"), fix),
+        // A wrong INN would stand in every acknowledgement for ever; only a test may make one up.
+        Some((text, Ok(inn))) if !inn.check_digits_ok() && !settings.signs.test => {
+            report.bad("operator.inn", format!("\"{text}\" has wrong check digits"), fix);
+        }
+        _ => {}
+    }
+    if let Some(site) = &settings.operator.site
+        && !site.starts_with("https://")
+        && !site.starts_with("http://")
+    {
+        report.bad("operator.site", format!("\"{site}\" is no web address"), "begin it with https://");
+    }
+}
+
+fn ingest(settings: &Settings, report: &mut Report<'_>) {
+    if let Err(error) = settings.ingest.validate() {
+        match error {
+            ofd_ingest::IngestError::Config { key, reason } => report.bad(&key, reason, ""),
+            other => report.bad("ingest", other.to_string(), ""),
+        }
+    }
+}
+
+fn store(settings: &Settings, report: &mut Report<'_>) {
+    let store = &settings.store;
+    match store.url.split_once(':') {
+        // The address may hold a password, so it is not repeated.
+        Some(("postgres" | "postgresql", _)) => report.bad(
+            "store.url",
+            "PostgreSQL is not built yet",
+            "write \"sqlite:PATH\", for example \"sqlite:/var/lib/fiscald/fiscald.db\"",
+        ),
+        Some(("sqlite", _)) => {
+            if let Err(error) = store.validate() {
+                report.bad("store", error.to_string(), "");
+            }
+        }
+        _ => report.bad("store.url", "names no store this program knows", "write \"sqlite:PATH\""),
+    }
+    if store.queue_max_documents < store.batch_max_documents {
+        report.bad(
+            "store.queue_max_documents",
+            "is smaller than store.batch_max_documents, so no batch could ever be full",
+            "make the queue at least as long as a batch",
+        );
+    }
+}
+
+fn signs(signs: &SignsConfig, report: &mut Report<'_>) {
+    if signs.profile == SignProfile::Hsm {
+        report.bad("signs.profile", "no adapter for a crypto module is built yet", "write \"soft-gost-1\"");
+    }
+    if signs.profile == SignProfile::None && signs.mode != SignMode::Off {
+        report.bad(
+            "signs.profile",
+            "\"none\" neither checks nor makes signs",
+            "write \"soft-gost-1\", or set signs.mode = \"off\"",
+        );
+    }
+    if signs.mode == SignMode::Off && !signs.i_understand_unsigned {
+        report.bad(
+            "signs.mode",
+            "\"off\" sends acknowledgements that no certified ФН accepts",
+            "if that is what you want, set signs.i_understand_unsigned = true as well",
+        );
+    }
+    match (&signs.keys_msg, &signs.keys_opr) {
+        (Some(_), None) => {
+            report.bad("signs.keys_opr", "is missing beside signs.keys_msg", "name both key files")
+        }
+        (None, Some(_)) => {
+            report.bad("signs.keys_msg", "is missing beside signs.keys_opr", "name both key files")
+        }
+        _ => {}
+    }
+}
+
+fn registration(settings: &Settings, report: &mut Report<'_>) {
+    let registration = &settings.registration;
+    report.range("registration.grace_s", registration.grace_s, 0, MAX_PERIOD_S);
+    report.period("registration.t_card_s", registration.t_card_s);
+    report.period("registration.silent_s", registration.silent_s);
+}
+
+fn checks(settings: &Settings, report: &mut Report<'_>) {
+    for rule in settings.checks.keys() {
+        let key = format!("checks.{rule}");
+        let word = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        if !rule.split('.').all(word) {
+            report.bad(
+                &key,
+                "is no name of a rule",
+                "write it in quotes as findings show it, \"group.rule\"",
+            );
+        } else if rule.starts_with("identity.") {
+            // Whose document it is cannot be a matter of taste.
+            report.bad(&key, "rules of identity are always hard", "remove the line");
+        }
+    }
+}
+
+fn fns(settings: &Settings, report: &mut Report<'_>) {
+    let fns = &settings.fns;
+    let identity = [
+        ("fns.ofd_id", fns.ofd_id.is_some()),
+        ("fns.ca", fns.ca.is_some()),
+        ("fns.cert", fns.cert.is_some()),
+        ("fns.key", fns.key.is_some()),
+    ];
+    match &fns.url {
+        Some(url) if !url.starts_with("https://") && !url.starts_with("http://127.0.0.1") => {
+            report.bad("fns.url", format!("\"{url}\" is no https:// address"), "write https://HOST[:PORT]");
+        }
+        Some(url) if url.starts_with("https://") => {
+            for (key, _) in identity.iter().filter(|(_, given)| !given) {
+                report.bad(key, "is missing beside fns.url", "the tax service wants a client certificate");
+            }
+        }
+        Some(_) => {}
+        None => {
+            for (key, _) in identity.iter().filter(|(_, given)| *given) {
+                report.bad(key, "is given without fns.url", "name the service, or remove the line");
+            }
+        }
+    }
+    report.range("fns.batch_docs", u64::from(fns.batch_docs), 1, 10_000);
+    report.range("fns.batch_bytes", fns.batch_bytes, 1_024, 64 * 1_048_576);
+    report.range("fns.linger_ms", fns.linger_ms, 0, 60_000);
+    report.range("fns.workers", u64::from(fns.workers), 1, 1_024);
+    report.range("fns.connect_timeout_s", fns.connect_timeout_s, 1, 3_600);
+    report.range("fns.timeout_s", fns.timeout_s, 1, 3_600);
+    report.range("fns.retry_base_ms", fns.retry_base_ms, 1, fns.retry_cap_s.saturating_mul(1_000).max(1));
+    report.period("fns.retry_cap_s", fns.retry_cap_s);
+    report.range("fns.breaker_failures", u64::from(fns.breaker_failures), 1, 1_000_000);
+    report.range("fns.breaker_open_s", fns.breaker_open_s, 1, fns.breaker_open_max_s.max(1));
+    report.period("fns.breaker_open_max_s", fns.breaker_open_max_s);
+    report.range("fns.age_warn_s", fns.age_warn_s, 1, fns.age_high_s.max(1));
+    report.range("fns.age_high_s", fns.age_high_s, 1, fns.age_critical_s.max(1));
+    report.period("fns.age_critical_s", fns.age_critical_s);
+}
+
+fn sister(settings: &Settings, report: &mut Report<'_>) {
+    let sister = &settings.sister;
+    if let Some(upstream) = &sister.upstream {
+        report.remote("sister.upstream", upstream);
+        if sister.listen.is_none() {
+            report.bad("sister.upstream", "is given without sister.listen", "name the address to listen on");
+        }
+    }
+}
+
+/// Two parts cannot listen on one address; with port 0 the system gives each its own.
+fn addresses(settings: &Settings, report: &mut Report<'_>) {
+    let mut taken = vec![("ingest.listen", settings.ingest.listen)];
+    let others = [
+        ("sister.listen", settings.sister.listen),
+        ("web.listen", Some(settings.web.listen)),
+        ("admin.listen", Some(settings.admin.listen)),
+    ];
+    for (key, address) in others {
+        let Some(address) = address.filter(|address| address.port() != 0) else { continue };
+        match taken.iter().find(|(_, other)| *other == address) {
+            Some((other, _)) => {
+                report.bad(key, format!("{address} is the address of {other} too"), "choose another port");
+            }
+            None => taken.push((key, address)),
+        }
+    }
+}
+
+fn mail(settings: &Settings, report: &mut Report<'_>) {
+    let mail = &settings.mail;
+    if let Some(relay) = &mail.relay {
+        report.remote("mail.relay", relay);
+        if mail.from.is_none() {
+            report.bad("mail.from", "is missing beside mail.relay", "write the sender's address");
+        }
+    }
+    if mail.from.as_ref().is_some_and(|from| !from.contains('@')) {
+        report.bad("mail.from", "is no mail address", "write NAME@HOST");
+    }
+    if mail.user.is_some() != mail.password_file.is_some() {
+        report.bad("mail.user", "and mail.password_file go together", "give both or none");
+    }
+}

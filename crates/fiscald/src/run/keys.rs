@@ -1,0 +1,223 @@
+//! The crypto device of this process: which keys it has, and how they are read anew while it works.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use pkz::derive::Purpose;
+use pkz::{
+    AckRequest, AckSigner, FiscalSignVerifier, Keystore, NoPkz, OpenOutcome, RawContainer, SealError,
+    SealedAck, SignMode, SoftPkz, test_keys,
+};
+
+use crate::config::SignsConfig;
+use crate::keys_files::{self, TestKeys};
+
+/// Verifier and signer, and the way to their keys.
+#[derive(Clone)]
+pub(crate) struct Device {
+    kind: Kind,
+}
+
+#[derive(Clone)]
+enum Kind {
+    /// Keys from files, or the published ones when there are no files.
+    Soft { current: Arc<Swap>, files: Option<KeyFiles> },
+    /// No keys: nothing is checked, nothing is signed.
+    None,
+}
+
+/// Where the keys lie.
+#[derive(Clone, Debug)]
+struct KeyFiles {
+    msg: PathBuf,
+    opr: PathBuf,
+    test: TestKeys,
+}
+
+impl Device {
+    /// The device with the published test keys.
+    pub(crate) fn published() -> Self {
+        let soft = test_keys::soft_pkz(Timestamp::now().as_second());
+        Self { kind: Kind::Soft { current: Arc::new(Swap::new(soft)), files: None } }
+    }
+
+    pub(crate) fn verifier(&self) -> Arc<dyn FiscalSignVerifier> {
+        match &self.kind {
+            Kind::Soft { current, .. } => Arc::clone(current) as _,
+            Kind::None => Arc::new(NoPkz),
+        }
+    }
+
+    pub(crate) fn signer(&self) -> Arc<dyn AckSigner> {
+        match &self.kind {
+            Kind::Soft { current, .. } => Arc::clone(current) as _,
+            Kind::None => Arc::new(NoPkz),
+        }
+    }
+
+    /// Expired and revoked generations stop being used.
+    pub(crate) fn set_now(&self, now: Timestamp) {
+        if let Kind::Soft { current, .. } = &self.kind {
+            current.device().set_now(now.as_second());
+        }
+    }
+
+    /// Whether anybody could sign with these keys.
+    pub(crate) fn holds_published_test_key(&self) -> bool {
+        match &self.kind {
+            Kind::Soft { current, .. } => current.device().has_published_test_key(),
+            Kind::None => false,
+        }
+    }
+
+    /// Whether there are any keys.
+    pub(crate) fn has_keys(&self) -> bool {
+        matches!(self.kind, Kind::Soft { .. })
+    }
+
+    /// Purpose, generation and check value of each key, for the log.
+    pub(crate) fn describe(&self) -> String {
+        match &self.kind {
+            Kind::None => "none".to_owned(),
+            Kind::Soft { current, .. } => {
+                let device = current.device();
+                let one = |key: &pkz::derive::MasterKey| {
+                    format!("{} generation {} KCV {}", key.purpose(), key.generation(), key.kcv())
+                };
+                device.masters().map(one).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// Reads the key files anew and takes the new set only when all of it is right. False: there are no files.
+    ///
+    /// # Errors
+    /// A file that is not right; the old keys stay in use.
+    pub(crate) fn reload(&self) -> Result<bool> {
+        let Kind::Soft { current, files: Some(files) } = &self.kind else { return Ok(false) };
+        pkz::self_test().context("the self-test of the crypto device failed")?;
+        current.replace(files.open()?);
+        Ok(true)
+    }
+}
+
+impl KeyFiles {
+    fn open(&self) -> Result<SoftPkz> {
+        let msg = keys_files::load(&self.msg, Purpose::Message, self.test)?;
+        let opr = keys_files::load(&self.opr, Purpose::Operator, self.test)?;
+        let now = Timestamp::now().as_second();
+        for (store, path) in [(&msg, &self.msg), (&opr, &self.opr)] {
+            anyhow::ensure!(has_current_key(store, now), "{}: no key is in its period now", path.display());
+        }
+        Ok(SoftPkz::new(msg, opr, now)?)
+    }
+}
+
+fn has_current_key(store: &Keystore, now_unix: i64) -> bool {
+    store.newest_at(now_unix).is_some()
+}
+
+/// Mode `required` without keys: what to do, in words that can be copied.
+#[derive(Debug)]
+pub(crate) struct NoKeys {
+    folder: PathBuf,
+}
+
+impl fmt::Display for NoKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (msg, opr) = (self.folder.join("msg.keys"), self.folder.join("opr.keys"));
+        let (msg, opr) = (msg.display(), opr.display());
+        write!(
+            f,
+            "signs.mode is \"required\", but no keys are configured. Make them with these two commands:\n\n  \
+             fiscald keys generate --purpose msg --out {msg}\n  \
+             fiscald keys generate --purpose opr --out {opr}\n\n\
+             and name them in the configuration:\n\n  \
+             [signs]\n  keys_msg = \"{msg}\"\n  keys_opr = \"{opr}\"\n\n\
+             (for tests only, signs.test = true uses the published test keys instead)"
+        )
+    }
+}
+
+impl std::error::Error for NoKeys {}
+
+/// The device that the settings ask for, after its self-test.
+///
+/// # Errors
+/// The self-test; key files that are missing, unsafe, published or without a current key; [`NoKeys`].
+pub(crate) fn load(signs: &SignsConfig) -> Result<Device> {
+    pkz::self_test().context("the self-test of the crypto device failed")?;
+    if signs.mode == SignMode::Off {
+        return Ok(Device { kind: Kind::None });
+    }
+    let test = if signs.test { TestKeys::Permitted } else { TestKeys::Refused };
+    match (&signs.keys_msg, &signs.keys_opr) {
+        (Some(msg), Some(opr)) => {
+            let files = KeyFiles { msg: msg.clone(), opr: opr.clone(), test };
+            let current = Arc::new(Swap::new(files.open()?));
+            Ok(Device { kind: Kind::Soft { current, files: Some(files) } })
+        }
+        _ if signs.test => Ok(Device::published()),
+        // Documents are kept with what little is known of their sign; acknowledgements stay unsigned.
+        _ if signs.mode == SignMode::LogOnly => Ok(Device { kind: Kind::None }),
+        _ => Err(NoKeys { folder: proposed_folder() }.into()),
+    }
+}
+
+/// Where keys of an installed service lie, or beside the working folder for a first try.
+fn proposed_folder() -> PathBuf {
+    let installed = Path::new("/etc/fiscald");
+    if installed.is_dir() {
+        return installed.join("keys");
+    }
+    std::path::absolute("keys").unwrap_or_else(|_| PathBuf::from("keys"))
+}
+
+/// A device that can be exchanged between two documents. The lock is held for the copying of a pointer only.
+struct Swap {
+    current: RwLock<Arc<SoftPkz>>,
+}
+
+impl Swap {
+    fn new(device: SoftPkz) -> Self {
+        Self { current: RwLock::new(Arc::new(device)) }
+    }
+
+    fn device(&self) -> Arc<SoftPkz> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, device: SoftPkz) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(device);
+    }
+}
+
+impl FiscalSignVerifier for Swap {
+    fn open<'a>(&self, container: &RawContainer<'a>) -> OpenOutcome<'a> {
+        self.device().open(container)
+    }
+
+    fn open_many<'a>(&self, containers: &[RawContainer<'a>]) -> Vec<OpenOutcome<'a>> {
+        self.device().open_many(containers)
+    }
+
+    fn kind(&self) -> &'static str {
+        FiscalSignVerifier::kind(&*self.device())
+    }
+}
+
+impl AckSigner for Swap {
+    fn seal(&self, request: &AckRequest<'_>) -> Result<SealedAck, SealError> {
+        self.device().seal(request)
+    }
+
+    fn seal_many(&self, requests: &[AckRequest<'_>]) -> Vec<Result<SealedAck, SealError>> {
+        self.device().seal_many(requests)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::config::SignProfile;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+}
+
+fn signs(mode: SignMode, files: Option<(&Path, &Path)>, test: bool) -> SignsConfig {
+    SignsConfig {
+        mode,
+        profile: SignProfile::SoftGost1,
+        keys_msg: files.map(|(msg, _)| msg.to_owned()),
+        keys_opr: files.map(|(_, opr)| opr.to_owned()),
+        test,
+        i_understand_unsigned: true,
+    }
+}
+
+#[test]
+fn which_device_the_settings_give() {
+    let folder = Folder::new();
+    let msg = folder.write("msg.keys", test_keys::message_keystore());
+    let opr = folder.write("opr.keys", test_keys::operator_keystore());
+    let files = Some((msg.as_path(), opr.as_path()));
+    for (mode, files, test, expected) in [
+        (SignMode::Required, None, false, None),
+        (SignMode::Required, None, true, Some("soft-gost-1")),
+        (SignMode::Required, files, true, Some("soft-gost-1")),
+        // Published keys in files are still published keys.
+        (SignMode::Required, files, false, None),
+        (SignMode::LogOnly, None, false, Some("none")),
+        (SignMode::LogOnly, None, true, Some("soft-gost-1")),
+        (SignMode::Off, None, false, Some("none")),
+        (SignMode::Off, files, true, Some("none")),
+    ] {
+        let kind = load(&signs(mode, files, test)).map(|device| device.verifier().kind());
+        assert_eq!(kind.as_ref().ok().copied(), expected, "{mode:?} {files:?} {test}: {kind:?}");
+    }
+}
+
+#[test]
+fn without_keys_it_says_the_two_commands() {
+    let error = load(&signs(SignMode::Required, None, false)).err().unwrap();
+    let text = error.to_string();
+    assert!(error.is::<NoKeys>());
+    assert_eq!(text.matches("fiscald keys generate --purpose").count(), 2, "{text}");
+    assert!(text.contains("keys_msg = ") && text.contains("keys_opr = "), "{text}");
+}
+
+#[test]
+fn a_bad_new_key_file_leaves_the_old_keys() {
+    let folder = Folder::new();
+    let msg = folder.write("msg.keys", test_keys::message_keystore());
+    let opr = folder.write("opr.keys", test_keys::operator_keystore());
+    let device = load(&signs(SignMode::Required, Some((&msg, &opr)), true)).unwrap();
+    let before = device.describe();
+    folder.write("msg.keys", "nonsense");
+    assert!(device.reload().is_err());
+    assert_eq!(device.describe(), before);
+
+    let first_line = test_keys::message_keystore().lines().next().unwrap();
+    folder.write("msg.keys", first_line);
+    assert!(device.reload().unwrap());
+    assert_ne!(device.describe(), before, "the second generation is gone");
+}
+
+#[test]
+fn descriptions_hold_no_key() {
+    let text = Device::published().describe();
+    assert!(text.contains("KCV cd345967"), "{text}");
+    assert!(!text.contains("d4eed2088c81edfa"), "{text}");
+}

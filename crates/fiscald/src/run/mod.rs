@@ -1,0 +1,131 @@
+//! Wiring: store, crypto device, reception and admin port put together, and taken apart in the order that loses
+//! nothing: stop accepting, finish what was started, last commit, then the admin port.
+
+pub(crate) mod keys;
+pub(crate) mod process;
+pub(crate) mod signals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ffd::ids::Inn;
+use metrics_exporter_prometheus::PrometheusHandle;
+use ofd_ingest::admin::{self, Health};
+use ofd_ingest::metrics::Metrics;
+use ofd_ingest::{Policy, Reception, ReceptionParts};
+use ofd_store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::Settings;
+use keys::Device;
+
+/// How often the device is told the time, so that expired keys stop being used.
+const DEVICE_CLOCK: Duration = Duration::from_secs(60);
+
+/// A daemon whose ports are open; it serves from [`Daemon::run`] on.
+pub(crate) struct Daemon {
+    store: Store,
+    reception: Reception,
+    admin: TcpListener,
+    health: Health,
+    prometheus: PrometheusHandle,
+    device: Device,
+    grace: Duration,
+    /// Where registers connect.
+    pub(crate) register_address: SocketAddr,
+    /// Where metrics and health are.
+    pub(crate) admin_address: SocketAddr,
+}
+
+impl Daemon {
+    /// Opens everything: store first, ports last, so that nobody is served who could not be kept.
+    ///
+    /// # Errors
+    /// The store or a port cannot be opened.
+    pub(crate) async fn start(settings: &Settings, inn: Inn, device: Device) -> Result<Self> {
+        // First of all, or what is counted before it goes nowhere: the store makes its handles when it opens.
+        let prometheus = ofd_ingest::metrics::install_recorder()?;
+        // The tables of the dictionary are read on first use; no register shall wait for that.
+        ffd::dictionary();
+        let store_config = settings.store.clone();
+        // Opening reads and syncs; that has no place on the runtime's threads.
+        let store = tokio::task::spawn_blocking(move || Store::open(&store_config))
+            .await
+            .context("the store's opening was interrupted")?
+            .with_context(|| format!("cannot open the store {}", settings.store.url))?;
+        let sign_mode = settings.signs.mode;
+        let reception = Reception::bind(ReceptionParts {
+            config: settings.ingest.clone(),
+            policy: Policy {
+                unknown_fn: settings.registration.unknown_fn,
+                sign_mode,
+                forward_unknown: settings.fns.forward_unknown,
+            },
+            operator_inn: inn,
+            verifier: device.verifier(),
+            signer: device.signer(),
+            journal: store.journal(),
+            facts: store.facts(),
+            metrics: Arc::new(Metrics::new()),
+        })
+        .await?;
+        let admin = admin::bind(&settings.admin).await?;
+        Ok(Self {
+            register_address: reception.local_addr()?,
+            admin_address: admin.local_addr()?,
+            health: Health::new(store.journal(), reception.state(), sign_mode),
+            grace: Duration::from_secs(settings.ingest.shutdown_grace_s),
+            store,
+            reception,
+            admin,
+            prometheus,
+            device,
+        })
+    }
+
+    /// Serves until `stop` is cancelled, then ends in order. True when nothing had to be abandoned.
+    ///
+    /// # Errors
+    /// None at present: what goes wrong on the way out is logged where it happens and makes the answer false.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<bool> {
+        let Self { store, reception, admin, health, prometheus, device, grace, .. } = self;
+        let helpers = CancellationToken::new();
+        let admin = tokio::spawn(admin::serve(admin, health, prometheus, helpers.clone()));
+        let clock = tokio::spawn(tell_time(device, helpers.clone()));
+
+        let report = reception.run(stop).await;
+        if !report.drained {
+            let abandoned = report.abandoned;
+            warn!(abandoned, "the grace period is over, connections are abandoned; registers will repeat");
+        }
+        // The admin port still answers: /readyz says that the daemon is stopping.
+        let closed = store.close(grace.max(Duration::from_secs(1))).await;
+        if let Err(error) = &closed {
+            error!(%error, "the store was not closed cleanly");
+        }
+        helpers.cancel();
+        match admin.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "the admin port failed"),
+            Err(error) => error!(%error, "the admin port ended badly"),
+        }
+        clock.await.context("the device's clock ended badly")?;
+        info!("stopped");
+        Ok(report.drained && closed.is_ok())
+    }
+}
+
+/// Cancellation-safe: nothing is in flight between two ticks.
+async fn tell_time(device: Device, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(DEVICE_CLOCK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = interval.tick() => device.set_now(jiff::Timestamp::now()),
+        }
+    }
+}

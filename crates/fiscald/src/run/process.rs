@@ -1,0 +1,123 @@
+//! What the daemon asks of the operating system for itself: no core dumps, enough descriptors, and word to systemd.
+
+use std::time::Duration;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// Descriptors beside those of connections: store, admin port, log, timers.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Keys stay in this process: no core dump, no debugger of the same user. Best effort, what fails is said.
+pub(crate) fn harden() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        warn!(%error, "cannot forbid core dumps and debuggers; keys in memory are less safe");
+    }
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        warn!(%error, "cannot set the limit of core dumps to zero");
+    }
+}
+
+/// Raises the limit of open descriptors as far as the system lets us, and says when that is too little.
+pub(crate) fn raise_descriptor_limit(max_connections: usize) {
+    let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(SPARE_DESCRIPTORS);
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |value: Option<u64>| value.is_none_or(|value| value >= needed);
+    if enough(limit.current) {
+        return;
+    }
+    let wanted = if enough(limit.maximum) { Some(needed) } else { limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: limit.maximum }) {
+        warn!(%error, "cannot raise the limit of open descriptors");
+    }
+    if !enough(wanted) {
+        warn!(
+            limit = wanted,
+            needed,
+            "the system allows fewer descriptors than ingest.max_connections needs; raise LimitNOFILE of the unit"
+        );
+    }
+}
+
+/// Tells the service manager, if there is one.
+pub(crate) fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "cannot notify the service manager");
+    }
+}
+
+/// Feeds the watchdog of the service manager, if it is armed. A runtime that hangs stops feeding it.
+pub(crate) async fn feed_watchdog(stop: CancellationToken) {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    debug!(?period, "the service manager's watchdog is fed");
+    let mut interval = tokio::time::interval((period / 2).max(Duration::from_millis(10)));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = interval.tick() => tell(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    fn unit() -> String {
+        let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/fiscald.service");
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    /// Values of a key of the shipped unit, in their order.
+    fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
+        unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+    }
+
+    #[test]
+    fn the_shipped_unit_fits_the_program() {
+        let unit = unit();
+        for (key, expected) in [
+            ("Type", "notify"),
+            ("ExecStart", "/usr/bin/fiscald serve --config /etc/fiscald/fiscald.toml"),
+            ("ExecReload", "/bin/kill -HUP $MAINPID"),
+            ("RestartPreventExitStatus", "2 64"),
+            ("StateDirectory", "fiscald"),
+        ] {
+            assert_eq!(values(&unit, key), [expected], "{key}");
+        }
+        let seconds =
+            |key: &str| values(&unit, key).first().and_then(|text| text.parse::<u64>().ok()).unwrap();
+        assert!(seconds("WatchdogSec") >= 10);
+        let ingest = ofd_ingest::IngestConfig::default();
+        assert!(seconds("TimeoutStopSec") > 2 * ingest.shutdown_grace_s, "killed before the last commit");
+        let files = seconds("LimitNOFILE");
+        assert!(files >= u64::try_from(ingest.max_connections).unwrap() + super::SPARE_DESCRIPTORS);
+    }
+
+    #[test]
+    fn the_shipped_unit_is_read_by_systemd() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fiscald.service");
+        // Programs are looked up; neither ours nor `kill` need be on the machine of the test.
+        let text = unit().replace("/usr/bin/fiscald", "/bin/sh").replace("/bin/kill", "/bin/sh");
+        std::fs::write(&path, text).unwrap();
+        match Command::new("systemd-analyze").arg("verify").arg(&path).output() {
+            // An unknown key is only a line on stderr, so the exit code alone says nothing.
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let ours: Vec<&str> = said.lines().filter(|line| line.contains("fiscald.service")).collect();
+                assert!(output.status.success() && ours.is_empty(), "{said}");
+            }
+            Err(error) => {
+                eprintln!("systemd-analyze is not here ({error}): only the shape of the unit is checked");
+                for line in unit().lines().map(str::trim).filter(|line| !line.is_empty()) {
+                    let shape = line.starts_with(['#', '[']) || line.split_once('=').is_some();
+                    assert!(shape, "{line}");
+                }
+            }
+        }
+    }
+}
