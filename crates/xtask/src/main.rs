@@ -55,7 +55,10 @@ fn main() -> ExitCode {
 fn check() -> Result<()> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")])
+    cargo(
+        &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )
 }
 
 /// Everything a fresh machine needs, then every test.
@@ -68,7 +71,9 @@ fn test(runner_args: &[String]) -> Result<()> {
     if has_nextest() {
         cargo(&[&["nextest", "run", "--locked"], whole.as_slice()].concat(), &[])?;
     } else {
-        eprintln!("xtask: cargo-nextest is not installed, falling back to cargo test (`cargo install cargo-nextest --locked` makes this faster)");
+        eprintln!(
+            "xtask: cargo-nextest is not installed, falling back to cargo test (`cargo install cargo-nextest --locked` makes this faster)"
+        );
         cargo(&[&["test", "--locked", "--lib", "--bins", "--tests"], whole.as_slice()].concat(), &[])?;
     }
     if runner_args.is_empty() {
@@ -90,7 +95,9 @@ fn need_c_compiler() -> Result<()> {
             return Ok(());
         }
     }
-    bail!("a C compiler is needed to build SQLite; install one, for example: sudo apt-get install -y gcc libc6-dev")
+    bail!(
+        "a C compiler is needed to build SQLite; install one, for example: sudo apt-get install -y gcc libc6-dev"
+    )
 }
 
 fn is_root() -> bool {

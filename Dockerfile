@@ -1,0 +1,25 @@
+# syntax=docker/dockerfile:1
+# Two stages: the first builds with the full toolchain, the second carries the program and nothing else.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package fiscald --package ofd-sim
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 7777 --home-dir /var/lib/fiscald --create-home --shell /usr/sbin/nologin fiscald \
+    && install -d -o fiscald -g fiscald -m 0700 /var/lib/fiscald/data \
+    && install -d -m 0755 /etc/fiscald
+COPY --from=build /src/target/release/fiscald /src/target/release/kkt-sim /usr/local/bin/
+COPY --from=build /src/config/fiscald.toml /etc/fiscald/fiscald.toml
+USER fiscald
+WORKDIR /var/lib/fiscald
+# Registers reach 7777; 9464 is for the operator's own network. Keys are mounted, never part of the image.
+ENV FISCALD__INGEST__LISTEN=0.0.0.0:7777 \
+    FISCALD__ADMIN__LISTEN=0.0.0.0:9464
+EXPOSE 7777 9464
+VOLUME /var/lib/fiscald/data
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["fiscald"]
+CMD ["serve", "--config", "/etc/fiscald/fiscald.toml"]

@@ -1,0 +1,337 @@
+//! A register written from the protocol alone: bytes, check codes and signs made here, nothing shared with the daemon.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use streebog::Streebog256;
+
+/// Flags of a message that carries a container and expects an answer, without a check code.
+pub const FLAGS_PLAIN: u16 = 0x0014;
+/// The same with a check code over the header.
+pub const FLAGS_HEADER_CRC: u16 = 0x0015;
+/// The same with a check code over header and body.
+pub const FLAGS_FULL_CRC: u16 = 0x0016;
+
+/// CRC-16/CCITT-FALSE, bit by bit.
+pub fn crc(bytes: &[u8]) -> u16 {
+    let mut value = 0xFFFFu16;
+    for byte in bytes {
+        value ^= u16::from(*byte) << 8;
+        for _ in 0..8 {
+            value = if value & 0x8000 == 0 { value << 1 } else { (value << 1) ^ 0x1021 };
+        }
+    }
+    value
+}
+
+/// A session message: 30 bytes of header and the body, with the check code the flags ask for.
+pub fn message(fn_number: &str, p_version: [u8; 2], flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x2A, 0x08, 0x41, 0x0A, 0x81, 0xA2];
+    bytes.extend(p_version);
+    bytes.extend(format!("{fn_number:<16}").into_bytes());
+    bytes.extend(u16::try_from(body.len()).unwrap().to_le_bytes());
+    bytes.extend(flags.to_le_bytes());
+    let code = match flags & 3 {
+        0 => 0,
+        1 => crc(&bytes),
+        _ => crc(&[bytes.as_slice(), body].concat()),
+    };
+    bytes.extend(code.to_le_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+/// A container from an ФН: header, data, sign, two zeros, with its check code.
+pub fn container(kind: u8, form: u8, fn_number: &str, fd_number: u32, data: &[u8], sign: [u8; 8]) -> Vec<u8> {
+    let length = u16::try_from(32 + data.len() + 10).unwrap();
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend([0, 0, kind, form, 1, 0x10, 0x09]);
+    bytes.extend(bcd(fn_number));
+    bytes.extend(&fd_number.to_be_bytes()[1..]);
+    bytes.extend([1, 2, 3, 4, 5]);
+    bytes.extend(&fd_number.to_be_bytes()[1..]);
+    bytes.extend([0, 2]);
+    bytes.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+    bytes.extend(data);
+    bytes.extend(sign);
+    bytes.extend([0, 0]);
+    seal(&mut bytes);
+    bytes
+}
+
+/// Puts the right check code into a container.
+pub fn seal(container: &mut [u8]) {
+    let code = crc(&[&container[..2], &container[4..]].concat());
+    container[2..4].copy_from_slice(&code.to_le_bytes());
+}
+
+/// Packed BCD, high digit first, filled with F.
+pub fn bcd(fn_number: &str) -> [u8; 8] {
+    let padded = format!("{fn_number:F<16}");
+    let mut bytes = [0; 8];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&padded[index * 2..index * 2 + 2], 16).unwrap();
+    }
+    bytes
+}
+
+/// One TLV record.
+pub fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
+    let mut bytes = tag.to_le_bytes().to_vec();
+    bytes.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
+    bytes.extend(value);
+    bytes
+}
+
+/// A fiscal storage of the published test keys, generation 1, as the open sign profile describes it.
+#[derive(Clone)]
+pub struct Storage {
+    /// Number of the ФН, without padding.
+    pub fn_number: String,
+    message_master: [u8; 32],
+    document_master: [u8; 32],
+}
+
+impl Storage {
+    /// A storage of the published masters.
+    pub fn new(fn_number: &str) -> Self {
+        let master = |text: &str| -> [u8; 32] {
+            let vectors =
+                std::fs::read_to_string(crate::fixtures().join("vectors/crypto-vectors.json")).unwrap();
+            let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
+            let hex = vectors["keystore"][0]["masters"][text].as_str().unwrap().to_owned();
+            let mut key = [0; 32];
+            for (index, byte) in key.iter_mut().enumerate() {
+                *byte = u8::from_str_radix(&hex[index * 2..index * 2 + 2], 16).unwrap();
+            }
+            key
+        };
+        Self {
+            fn_number: fn_number.to_owned(),
+            message_master: master("msg"),
+            document_master: master("doc"),
+        }
+    }
+
+    /// A document of one form: the tags every form needs, then those given, signed with ФПД.
+    pub fn document(&self, form: u16, fd_number: u32, extra: &[u8]) -> Vec<u8> {
+        let mut children = tlv(1041, format!("{:<16}", self.fn_number).as_bytes());
+        children.extend(tlv(1037, b"0000000001012307    "));
+        children.extend(tlv(1018, b"7707083893  "));
+        children.extend(tlv(1040, &fd_number.to_le_bytes()));
+        children.extend(tlv(1012, &1_735_722_000u32.to_le_bytes()));
+        children.extend(extra);
+        let mut input = b"OFD1.FPD".to_vec();
+        input.extend(bcd(&self.fn_number));
+        input.extend(form.to_le_bytes());
+        input.extend(&children);
+        let mac = hmac(&self.key(&self.document_master, "OFD1-FPD"), &input);
+        children.extend(tlv(1077, &[&[0xC1, 4], &mac[..4]].concat()));
+        let mut document = form.to_le_bytes().to_vec();
+        document.extend(u16::try_from(children.len()).unwrap().to_le_bytes());
+        document.extend(children);
+        document
+    }
+
+    /// A receipt whose content depends on `total` (kopecks).
+    pub fn receipt(&self, fd_number: u32, total: u16) -> Vec<u8> {
+        let mut extra = tlv(1038, &1u32.to_le_bytes());
+        extra.extend(tlv(1042, &fd_number.to_le_bytes()));
+        extra.extend(tlv(1054, &[1]));
+        extra.extend(tlv(1055, &[1]));
+        extra.extend(tlv(1020, &total.to_le_bytes()));
+        extra.extend(tlv(1209, &[2]));
+        self.document(3, fd_number, &extra)
+    }
+
+    /// A registration report with the serial of the register.
+    pub fn registration(&self, fd_number: u32, kkt_serial: &str) -> Vec<u8> {
+        let mut extra = tlv(1013, kkt_serial.as_bytes());
+        extra.extend(tlv(1056, &[0]));
+        extra.extend(tlv(1209, &[2]));
+        self.document(1, fd_number, &extra)
+    }
+
+    /// The container of a document, open, with its ФПС.
+    pub fn wrap(&self, fd_number: u32, document: &[u8]) -> Vec<u8> {
+        container(0xA5, document[0], &self.fn_number, fd_number, document, self.message_sign(document))
+    }
+
+    /// The session message of a document.
+    pub fn send(&self, fd_number: u32, document: &[u8]) -> Vec<u8> {
+        message(&self.fn_number, [1, 5], FLAGS_PLAIN, &self.wrap(fd_number, document))
+    }
+
+    /// ФПС of a document.
+    pub fn message_sign(&self, document: &[u8]) -> [u8; 8] {
+        self.sign(0xD1, "OFD1-FPS", "OFD1.FPS", document)
+    }
+
+    fn sign(&self, kind: u8, label: &str, prefix: &str, document: &[u8]) -> [u8; 8] {
+        let mut input = prefix.as_bytes().to_vec();
+        input.extend(bcd(&self.fn_number));
+        input.extend(document);
+        let mac = hmac(&self.key(&self.message_master, label), &input);
+        let mut sign = [kind, 6, 0, 0, 0, 0, 0, 0];
+        sign[2..].copy_from_slice(&mac[..6]);
+        sign
+    }
+
+    fn key(&self, master: &[u8; 32], label: &str) -> [u8; 32] {
+        let mut input = vec![1];
+        input.extend(label.as_bytes());
+        input.push(0);
+        input.extend(bcd(&self.fn_number));
+        input.extend([1, 1, 0]);
+        hmac(master, &input)
+    }
+
+    /// Checks an answer as a fiscal storage does and returns the operator's code.
+    pub fn check_answer(&self, answer: &Answer, fd_number: u32) -> u8 {
+        let body = &answer.body;
+        assert_eq!(usize::from(u16::from_le_bytes([body[0], body[1]])), body.len(), "container length");
+        assert_eq!(
+            u16::from_le_bytes([body[2], body[3]]),
+            crc(&[&body[..2], &body[4..]].concat()),
+            "container CRC"
+        );
+        assert_eq!(body[4..9], [0x5A, 7, 1, 0x10, 0x09]);
+        assert_eq!(body[9..17], bcd(&self.fn_number));
+        assert_eq!(body[17..20], fd_number.to_be_bytes()[1..]);
+        let open_length = usize::from(u16::from_be_bytes([body[30], body[31]]));
+        assert_eq!(body.len(), 32 + open_length + 10);
+        let document = &body[32..32 + open_length];
+        let sign = &body[32 + open_length..32 + open_length + 8];
+        assert_eq!(sign, self.sign(0xE1, "OFD1-FPP", "OFD1.FPP", document), "ФПП");
+        assert_eq!(body[body.len() - 2..], [0, 0]);
+        assert_eq!(document[..2], [7, 0]);
+        let fields = records(&document[4..]);
+        let field = |tag: u16| fields.iter().find(|(found, _)| *found == tag).map(|(_, value)| value.clone());
+        assert_eq!(field(1041).unwrap(), format!("{:<16}", self.fn_number).into_bytes());
+        assert_eq!(field(1040).unwrap(), fd_number.to_le_bytes());
+        assert_eq!(field(1017).unwrap().len(), 12);
+        assert_eq!(field(1012).unwrap().len(), 4);
+        assert_eq!(field(1078).unwrap().len(), 8);
+        match (field(1068), field(1206)) {
+            (Some(message), None) => {
+                let inner = records(&message);
+                assert_eq!(inner.len(), 1);
+                assert_eq!(inner[0].0, 1022);
+                inner[0].1[0]
+            }
+            (None, Some(bits)) => {
+                if bits == [0x02] {
+                    14
+                } else {
+                    panic!("bits {bits:?}")
+                }
+            }
+            (None, None) => 0,
+            both => panic!("both 1068 and 1206: {both:?}"),
+        }
+    }
+}
+
+/// Records of a TLV sequence.
+pub fn records(mut bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let length = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
+        found.push((u16::from_le_bytes([bytes[0], bytes[1]]), bytes[4..4 + length].to_vec()));
+        bytes = &bytes[4 + length..];
+    }
+    found
+}
+
+fn hmac(key: &[u8], input: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Streebog256>::new_from_slice(key).unwrap();
+    mac.update(input);
+    mac.finalize().into_bytes().into()
+}
+
+/// SHA-256 in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What came back on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The 30 bytes of the session header.
+    pub header: Vec<u8>,
+    /// The container, or nothing for a probe.
+    pub body: Vec<u8>,
+}
+
+/// One TCP connection of a register.
+pub struct Register {
+    stream: TcpStream,
+}
+
+impl Register {
+    /// Connects, with a time-out for reads that fails the test rather than hangs it.
+    pub fn connect(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self { stream }
+    }
+
+    /// Writes bytes as they are.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Writes and does not mind a connection that the other side has closed.
+    pub fn try_write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Half-closes our side.
+    pub fn finish(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Reads one whole answer.
+    pub fn answer(&mut self) -> Answer {
+        self.try_answer().expect("an answer")
+    }
+
+    /// Reads one whole answer; an error when the connection ends first.
+    pub fn try_answer(&mut self) -> std::io::Result<Answer> {
+        let mut header = vec![0; 30];
+        self.stream.read_exact(&mut header)?;
+        let mut body = vec![0; usize::from(u16::from_le_bytes([header[24], header[25]]))];
+        self.stream.read_exact(&mut body)?;
+        Ok(Answer { header, body })
+    }
+
+    /// Sends one message and reads its answer.
+    pub fn exchange(&mut self, message: &[u8]) -> Answer {
+        self.write(message);
+        self.answer()
+    }
+
+    /// True when the other side has closed and sent nothing before.
+    pub fn closed_silently(&mut self) -> bool {
+        let mut byte = [0];
+        match self.stream.read(&mut byte) {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// True when nothing comes for this long and the connection is still open.
+    pub fn silent_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let result = self.stream.read(&mut [0]);
+        self.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        result.is_err_and(|error| {
+            matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        })
+    }
+}
