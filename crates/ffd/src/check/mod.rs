@@ -1,7 +1,7 @@
 //! Findings of the format and logic control (ФЛК): what a readable document says against the rules.
 //!
 //! Checks collect everything they find instead of stopping at the first. They give findings, not answers: which code
-//! the operator sends follows from the severity elsewhere. Here so far: [`identity`], whether the document is the one
+//! the operator sends follows from the severity elsewhere. Here so far: [`identity()`], whether the document is the one
 //! its container says it is.
 
 mod identity;
