@@ -171,3 +171,33 @@ fn a_stop_under_load_finishes_what_was_begun() {
         "a graceful stop leaves no stored document unanswered"
     );
 }
+
+#[test]
+fn past_the_grace_period_it_warns_and_exits_with_1() {
+    let setup = Setup::new().with("ingest.shutdown_grace_s", "1");
+    let mut daemon = setup.start();
+    let storage = Storage::new("9999078900000017");
+    let sent = storage.send(1, &storage.receipt(1, 100));
+    let mut register = Register::connect(daemon.registers);
+    register.exchange(&sent);
+    // Half a message that never ends: the daemon waits for it as long as the grace period allows.
+    register.write(&sent[..sent.len() / 2]);
+    daemon.wait_for("the half message", |daemon| {
+        (daemon.metric("fiscald_connections_open", &[]) >= 1.0).then_some(())
+    });
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended().code(), Some(1));
+    assert!(daemon.log().iter().any(|line| line.contains("grace period")), "{}", daemon.log().join("\n"));
+    assert_eq!(setup.export().len(), 1);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_port_says_so() {
+    let setup = Setup::new();
+    let daemon = setup.start();
+    let second = Setup::new().with("ingest.listen", &daemon.registers.to_string());
+    let output = second.run(&["serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&daemon.registers.to_string()), "{text}");
+}

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use indicatif::{ProgressBar, ProgressStyle};
 use kkt_proto::container::{CONTAINER_HEADER_LEN, TRAILER_LEN};
 use ofd_store::{ExportFilter, ExportRow, Reader};
 use serde::Serialize;
@@ -50,11 +51,13 @@ pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
     let filter = ExportFilter { fn_number: args.fn_number, from: args.from, to: args.to };
     match &args.out {
         None => {
-            write_all(&reader, &filter, args.shape, out.writer())?;
+            write_all(&reader, &filter, args.shape, out.writer(), &ProgressBar::hidden())?;
         }
         Some(path) => {
             let mut file = NewFile::create(path)?;
-            let rows = write_all(&reader, &filter, args.shape, &mut file.writer)?;
+            let progress = progress();
+            let rows = write_all(&reader, &filter, args.shape, &mut file.writer, &progress)?;
+            progress.finish_and_clear();
             file.keep().with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("{rows} documents written to {}", path.display());
         }
@@ -62,7 +65,19 @@ pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn write_all(reader: &Reader, filter: &ExportFilter, shape: ExportShape, to: &mut impl Write) -> Result<u64> {
+/// A line on a terminal's stderr; nothing where there is no terminal.
+fn progress() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {human_pos} documents, {per_sec}, {elapsed}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+fn write_all(
+    reader: &Reader,
+    filter: &ExportFilter,
+    shape: ExportShape,
+    to: &mut impl Write,
+    progress: &ProgressBar,
+) -> Result<u64> {
     if shape == ExportShape::Csv {
         writeln!(to, "{CSV_HEADING}")?;
     }
@@ -75,6 +90,7 @@ fn write_all(reader: &Reader, filter: &ExportFilter, shape: ExportShape, to: &mu
             write_row(row, shape, to)?;
             count += 1;
         }
+        progress.set_position(count);
     }
 }
 
