@@ -16,6 +16,7 @@ pub mod document;
 pub mod error;
 pub mod ids;
 pub mod json;
+pub mod tags;
 pub mod text;
 pub mod tlv;
 pub mod value;
