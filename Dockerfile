@@ -13,9 +13,12 @@ COPY --from=build /src/target/release/fiscald /src/target/release/kkt-sim /usr/l
 COPY --from=build /src/config/fiscald.toml /etc/fiscald/fiscald.toml
 USER fiscald
 WORKDIR /var/lib/fiscald
-# Registers reach 7777; 9464 is for the operator's own network. Keys are mounted, never part of the image.
+# Registers reach 7777; 9464 is for the operator's own network. The journal lies in the volume, never in the layer of
+# the container. Keys are mounted under /etc/fiscald/keys (mode 0600, owner 7777), never part of the image; the INN
+# comes as FISCALD__OPERATOR__INN.
 ENV FISCALD__INGEST__LISTEN=0.0.0.0:7777 \
-    FISCALD__ADMIN__LISTEN=0.0.0.0:9464
+    FISCALD__ADMIN__LISTEN=0.0.0.0:9464 \
+    FISCALD__STORE__URL=sqlite:/var/lib/fiscald/data/fiscald.db
 EXPOSE 7777 9464
 VOLUME /var/lib/fiscald/data
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \

@@ -97,7 +97,7 @@ fn generated_keys_make_it_run_and_published_keys_in_a_file_do_not() {
     let setup = Setup::new().with("signs.test", "false");
     let keys = setup.folder().join("keys");
     std::fs::create_dir(&keys).unwrap();
-    let path = |purpose: &str| keys.join(format!("{purpose}.key")).display().to_string();
+    let path = |purpose: &str| keys.join(format!("{purpose}.keys")).display().to_string();
     for purpose in ["msg", "opr"] {
         let made = setup.run(&["keys", "generate", "--purpose", purpose, "--out", &path(purpose)]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -30,7 +30,8 @@ fn an_unknown_storage_is_held_until_the_operator_adds_it() {
     let held = setup.json(&["quarantine", "list", "--json"]).to_string();
     assert!(held.contains(FN), "{held}");
 
-    setup.run(&["registers", "add", "--fn", FN]);
+    let added = setup.run(&["registers", "add", "--fn", FN]);
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     // The daemon notices within a second; a register sends again until it is answered.
     let answer = daemon.wait_for("an answer after `registers add`", |daemon| {
         let mut register = Register::connect(daemon.registers);

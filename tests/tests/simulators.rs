@@ -42,7 +42,7 @@ fn the_demonstration_ends_with_counts_that_agree() {
 fn honest_registers_get_every_document_acknowledged() {
     let setup = Setup::new();
     let daemon = setup.start();
-    kkt_sim(daemon.registers, &["live", "--registers", "6", "--seed", "7"]);
+    kkt_sim(daemon.registers, &["live", "--registers", "6", "--seed", "7", "--base", "42"]);
     let journal = setup.export();
     assert!(journal.iter().all(|row| row["code"] == 0 && row["verdict"] == "valid"));
     let mut numbers: Vec<_> = journal.iter().map(|row| (row["fn"].to_string(), row["fd"].as_u64())).collect();

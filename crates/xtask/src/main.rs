@@ -53,6 +53,7 @@ fn main() -> ExitCode {
 
 /// Format, lints and documentation; each as an error.
 fn check() -> Result<()> {
+    need_c_compiler()?;
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
     cargo(
@@ -67,14 +68,15 @@ fn test(runner_args: &[String]) -> Result<()> {
     // The system tests start the real programs, so these are built before the runner starts.
     cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
     let extra: Vec<&str> = runner_args.iter().map(String::as_str).collect();
-    let whole = if extra.is_empty() { vec!["--workspace"] } else { extra };
+    let whole = if extra.is_empty() { vec!["--workspace"] } else { extra.clone() };
     if has_nextest() {
         cargo(&[&["nextest", "run", "--locked"], whole.as_slice()].concat(), &[])?;
     } else {
         eprintln!(
             "xtask: cargo-nextest is not installed, falling back to cargo test (`cargo install cargo-nextest --locked` makes this faster)"
         );
-        cargo(&[&["test", "--locked", "--lib", "--bins", "--tests"], whole.as_slice()].concat(), &[])?;
+        let all: &[&str] = if extra.is_empty() { &["--lib", "--bins", "--tests"] } else { &[] };
+        cargo(&[&["test", "--locked"], all, whole.as_slice()].concat(), &[])?;
     }
     if runner_args.is_empty() {
         cargo(&["test", "--workspace", "--doc", "--locked"], &[])?;
@@ -87,17 +89,22 @@ fn need_c_compiler() -> Result<()> {
     if succeeds("cc", &["--version"]) {
         return Ok(());
     }
-    let install = ["install", "-y", "--no-install-recommends", "gcc", "libc6-dev"];
     if is_root() && succeeds("apt-get", &["--version"]) {
         eprintln!("xtask: no C compiler found, installing gcc");
-        let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).status();
-        if status.is_ok_and(|status| status.success()) {
+        // A fresh image has no package lists yet.
+        let install = ["install", "-y", "--no-install-recommends", "gcc", "libc6-dev"];
+        if apt_get(&["update"]) && apt_get(&install) {
             return Ok(());
         }
     }
     bail!(
         "a C compiler is needed to build SQLite; install one, for example: sudo apt-get install -y gcc libc6-dev"
     )
+}
+
+fn apt_get(args: &[&str]) -> bool {
+    let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn is_root() -> bool {
