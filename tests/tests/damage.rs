@@ -9,22 +9,27 @@
 use std::time::Duration;
 
 use fiscald_tests::daemon::{Daemon, Setup};
-use fiscald_tests::wire::{FLAGS_FULL_CRC, FLAGS_PLAIN, Register, Storage, message, seal};
+use fiscald_tests::wire::{FLAGS_FULL_CRC, FLAGS_HEADER_CRC, FLAGS_PLAIN, Register, Storage, message, seal};
 
 const FN: &str = "9999078900000017";
 
-/// Sends the bytes on a connection of their own; the daemon must close without a word and go on serving others.
-fn closes(daemon: &Daemon, what: &str, bytes: &[u8]) {
+/// Sends the bytes on a connection of their own; the daemon must close without a word, count it under the reason, and
+/// go on serving others.
+fn closes(daemon: &mut Daemon, what: &str, reason: &str, bytes: &[u8]) {
+    let label = format!("reason=\"{reason}\"");
+    let before = daemon.metric("fiscald_rejects_total", &[&label]);
     let mut register = Register::connect(daemon.registers);
     // The daemon may close before it has read everything.
     drop(register.try_write(bytes));
     assert!(register.closed_silently(), "{what}");
+    let after = daemon.metric("fiscald_rejects_total", &[&label]);
+    assert!((after - before - 1.0).abs() < f64::EPSILON, "{what}: {reason} was {before} and is {after}");
 }
 
 #[test]
 fn every_kind_of_damage_closes_the_connection_without_an_answer() {
     let setup = Setup::new();
-    let daemon = setup.start();
+    let mut daemon = setup.start();
     let storage = Storage::new(FN);
     let good = storage.send(1, &storage.receipt(1, 100));
     let change = |offset: usize, value: u8| {
@@ -32,42 +37,83 @@ fn every_kind_of_damage_closes_the_connection_without_an_answer() {
         bytes[offset] = value;
         bytes
     };
-    closes(&daemon, "signature", &change(0, 0));
-    closes(&daemon, "S-version", &change(5, 0));
-    closes(&daemon, "P-version", &change(6, 9));
-    closes(&daemon, "ФН with a letter", &change(8, b'x'));
-    closes(&daemon, "check code mode 11", &change(26, 0x17));
-    closes(&daemon, "capability 10", &change(26, 0x24));
-    closes(&daemon, "capability 11", &change(26, 0x34));
-    closes(&daemon, "a body that is no container", &change(26, 0x10));
-    closes(&daemon, "a container of no bytes", &message(FN, [1, 5], FLAGS_PLAIN, &[]));
-    closes(&daemon, "a body shorter than a container", &message(FN, [1, 5], FLAGS_PLAIN, &[0; 10]));
-    closes(&daemon, "a flipped bit in the body", &change(90, good[90] ^ 1));
-    closes(&daemon, "container length", &change(30, good[30] ^ 1));
-    closes(&daemon, "a wrong session check code", &{
+    closes(&mut daemon, "signature", "signature", &change(0, 0));
+    closes(&mut daemon, "S-version", "s_version", &change(5, 0));
+    closes(&mut daemon, "P-version", "p_version", &change(6, 9));
+    closes(&mut daemon, "ФН with a letter", "fn_number", &change(8, b'x'));
+    closes(&mut daemon, "check code mode 11", "crc_mode", &change(26, 0x17));
+    closes(&mut daemon, "capability 10", "capability", &change(26, 0x24));
+    closes(&mut daemon, "capability 11", "capability", &change(26, 0x34));
+    closes(&mut daemon, "a body that is no container", "body_without_container", &change(26, 0x10));
+    closes(&mut daemon, "a container of no bytes", "empty_container", &message(FN, [1, 5], FLAGS_PLAIN, &[]));
+    closes(
+        &mut daemon,
+        "a body shorter than a container",
+        "container_length",
+        &message(FN, [1, 5], FLAGS_PLAIN, &[0; 10]),
+    );
+    closes(&mut daemon, "a flipped bit in the body", "container_crc", &change(90, good[90] ^ 1));
+    closes(&mut daemon, "container length", "container_length", &change(30, good[30] ^ 1));
+    closes(&mut daemon, "a wrong session check code", "message_crc", &{
         let mut bytes = message(FN, [1, 5], FLAGS_FULL_CRC, &good[30..]);
         bytes[28] ^= 1;
         bytes
     });
+    closes(&mut daemon, "a wrong header check code", "header_crc", &{
+        let mut bytes = message(FN, [1, 5], FLAGS_HEADER_CRC, &good[30..]);
+        bytes[28] ^= 1;
+        // The header alone is enough to see it; nobody waits for the body of a header that is damaged.
+        bytes.truncate(30);
+        bytes
+    });
+    closes(&mut daemon, "a request line shorter than a header", "signature", b"GET / HTTP/1.0\r\n\r\n");
     let container = |edit: &dyn Fn(&mut Vec<u8>)| {
         let mut container = good[30..].to_vec();
         edit(&mut container);
         seal(&mut container);
         message(FN, [1, 5], FLAGS_PLAIN, &container)
     };
-    closes(&daemon, "an operator's container", &container(&|bytes| bytes[4] = 0x5A));
-    closes(&daemon, "a container of another ФН", &container(&|bytes| bytes[16] ^= 1));
-    closes(&daemon, "a container with ФД 0", &container(&|bytes| bytes[17..20].fill(0)));
-    closes(&daemon, "garbage", &[0x55; 4096]);
-    closes(&daemon, "an HTTP request", b"GET / HTTP/1.1\r\nHost: ofd.example\r\n\r\n");
+    closes(&mut daemon, "an operator's container", "container_kind", &container(&|bytes| bytes[4] = 0x5A));
+    closes(
+        &mut daemon,
+        "a container of another ФН",
+        "container_foreign_fn",
+        &container(&|bytes| bytes[16] ^= 1),
+    );
+    closes(&mut daemon, "a container with ФД 0", "container_fd", &container(&|bytes| bytes[17..20].fill(0)));
+    closes(&mut daemon, "garbage", "signature", &[0x55; 4096]);
+    closes(&mut daemon, "an HTTP request", "signature", b"GET / HTTP/1.1\r\nHost: ofd.example\r\n\r\n");
     let mut too_long = good.clone();
     too_long[24..26].copy_from_slice(&0xFFFFu16.to_le_bytes());
-    closes(&daemon, "64 KiB", &too_long);
+    closes(&mut daemon, "64 KiB", "body_size", &too_long);
 
     assert_eq!(setup.export().len(), 0, "nothing of it is in the journal");
-    assert!(daemon.metric("fiscald_rejects_total", &[]) >= 19.0);
     let answer = Register::connect(daemon.registers).exchange(&good);
     assert_eq!(storage.check_answer(&answer, 1), 0, "an honest register is still served");
+}
+
+#[test]
+fn a_peer_that_names_many_storages_does_not_swell_the_log() {
+    let setup = Setup::new().with("registration.unknown_fn", "hold");
+    let mut daemon = setup.start();
+    let mut register = Register::connect(daemon.registers);
+    for number in 0..300 {
+        let storage = Storage::new(&format!("99990789{number:08}"));
+        register.write(&storage.send(1, &storage.receipt(1, 100)));
+    }
+    daemon.wait_for("300 copies in quarantine", |daemon| {
+        (daemon.metric("fiscald_quarantined_total", &[]) >= 300.0).then_some(())
+    });
+    let longest = daemon.log().iter().map(String::len).max().unwrap();
+    assert!(longest < 1000, "a line of {longest} bytes");
+    let refusals = daemon.log().iter().filter(|line| line.contains("unknown_fn_held")).count();
+    assert!((1..=100).contains(&refusals), "{refusals} lines for 300 refusals");
+    let named = daemon.log().iter().any(|line| {
+        line.contains("\"fn_number\":\"9999078900000000\"")
+            && line.contains("\"fd_number\":1")
+            && line.contains("peer")
+    });
+    assert!(named, "a refusal names peer, ФН and ФД:\n{}", daemon.log().join("\n"));
 }
 
 #[test]

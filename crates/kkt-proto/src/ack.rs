@@ -6,7 +6,7 @@
 
 use ffd::dict::FfdVersion;
 use ffd::ids::{FdNumber, FnNumber, Inn};
-use ffd::tlv;
+use ffd::{tags, tlv};
 
 use crate::error::{Flaw, Malformed, TooLong};
 
@@ -15,14 +15,6 @@ pub const FORM: u16 = 7;
 /// Largest document 7, head included, in bytes (FFD order, sizes of documents).
 pub const MAX_ACK_LEN: usize = 512;
 
-const TAG_DATETIME: u16 = 1012;
-const TAG_OFD_INN: u16 = 1017;
-const TAG_CODE: u16 = 1022;
-const TAG_FD_NUMBER: u16 = 1040;
-const TAG_FN_NUMBER: u16 = 1041;
-const TAG_MESSAGE: u16 = 1068;
-const TAG_FPO: u16 = 1078;
-const TAG_NOTICE: u16 = 1206;
 /// Form code and length before the records.
 const HEAD_LEN: usize = 4;
 /// Tag and length before a value.
@@ -102,15 +94,15 @@ impl AckFields {
     #[must_use]
     pub fn items(&self) -> AckItems {
         let mut bytes = Vec::with_capacity(80);
-        record(&mut bytes, TAG_OFD_INN, &self.ofd_inn.padded());
+        record(&mut bytes, tags::OFD_INN, &self.ofd_inn.padded());
         let fpo_offset = bytes.len();
-        record(&mut bytes, TAG_FN_NUMBER, &self.fn_number.padded());
-        record(&mut bytes, TAG_FD_NUMBER, &self.fd_number.get().to_le_bytes());
-        record(&mut bytes, TAG_DATETIME, &self.datetime.to_le_bytes());
+        record(&mut bytes, tags::FN_NUMBER, &self.fn_number.padded());
+        record(&mut bytes, tags::FD_NUMBER, &self.fd_number.get().to_le_bytes());
+        record(&mut bytes, tags::DATE_TIME, &self.datetime.to_le_bytes());
         match self.format {
             AckFormat::Message1068 => record_message(&mut bytes, self.code),
             AckFormat::Register1206 if self.code == OperatorCode::FORMAT_LOGIC => {
-                record(&mut bytes, TAG_NOTICE, &[OperatorNotice::FORMAT_LOGIC.0]);
+                record(&mut bytes, tags::OPERATOR_MESSAGE, &[OperatorNotice::FORMAT_LOGIC.0]);
             }
             AckFormat::Register1206 => {}
         }
@@ -141,7 +133,7 @@ pub fn document(items: &[u8], fpo_offset: usize, fpo: Option<&[u8]>) -> Result<V
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(before);
     if let Some(fpo) = fpo {
-        record(&mut bytes, TAG_FPO, fpo);
+        record(&mut bytes, tags::OPERATOR_SIGN, fpo);
     }
     bytes.extend_from_slice(after);
     Ok(bytes)
@@ -234,13 +226,15 @@ impl Acknowledgement {
         let mut records = Vec::with_capacity(MAX_ACK_LEN);
         for item in &self.order {
             match item {
-                Item::OfdInn => record(&mut records, TAG_OFD_INN, &self.ofd_inn.padded()),
-                Item::FnNumber => record(&mut records, TAG_FN_NUMBER, &self.fn_number.padded()),
-                Item::FdNumber => record(&mut records, TAG_FD_NUMBER, &self.fd_number.get().to_le_bytes()),
-                Item::DateTime => record(&mut records, TAG_DATETIME, &self.datetime.to_le_bytes()),
+                Item::OfdInn => record(&mut records, tags::OFD_INN, &self.ofd_inn.padded()),
+                Item::FnNumber => record(&mut records, tags::FN_NUMBER, &self.fn_number.padded()),
+                Item::FdNumber => record(&mut records, tags::FD_NUMBER, &self.fd_number.get().to_le_bytes()),
+                Item::DateTime => record(&mut records, tags::DATE_TIME, &self.datetime.to_le_bytes()),
                 Item::Message => record_message(&mut records, self.code),
-                Item::Notice => record(&mut records, TAG_NOTICE, self.notice.map(|bits| bits.0).as_slice()),
-                Item::Fpo => record(&mut records, TAG_FPO, &self.fpo),
+                Item::Notice => {
+                    record(&mut records, tags::OPERATOR_MESSAGE, self.notice.map(|bits| bits.0).as_slice())
+                }
+                Item::Fpo => record(&mut records, tags::OPERATOR_SIGN, &self.fpo),
                 Item::Other { tag, value } => record(&mut records, *tag, value),
             }
         }
@@ -253,31 +247,31 @@ impl Gathered {
         let wrong = || Malformed::bytes(Flaw::AckField, record.offset, record.value).expected(record.tag);
         let value = record.value;
         let (fresh, item) = match record.tag {
-            TAG_OFD_INN => {
+            tags::OFD_INN => {
                 let inn = fixed::<12>(value).and_then(|text| Inn::from_padded(&text).ok());
                 (self.ofd_inn.replace(inn.ok_or_else(wrong)?).is_none(), Item::OfdInn)
             }
-            TAG_FN_NUMBER => {
+            tags::FN_NUMBER => {
                 let number = fixed::<16>(value).and_then(|text| FnNumber::from_padded(&text).ok());
                 (self.fn_number.replace(number.ok_or_else(wrong)?).is_none(), Item::FnNumber)
             }
-            TAG_FD_NUMBER => {
+            tags::FD_NUMBER => {
                 let number = fixed(value).and_then(|bytes| FdNumber::new(u32::from_le_bytes(bytes)).ok());
                 (self.fd_number.replace(number.ok_or_else(wrong)?).is_none(), Item::FdNumber)
             }
-            TAG_DATETIME => {
+            tags::DATE_TIME => {
                 let seconds = fixed(value).map(u32::from_le_bytes);
                 (self.datetime.replace(seconds.ok_or_else(wrong)?).is_none(), Item::DateTime)
             }
-            TAG_MESSAGE => {
+            tags::MESSAGE_FOR_FN => {
                 let code = message_code(value);
                 (self.code.replace(code.ok_or_else(wrong)?).is_none(), Item::Message)
             }
-            TAG_NOTICE => {
+            tags::OPERATOR_MESSAGE => {
                 let bits = fixed(value).map(|[bits]| OperatorNotice(bits));
                 (self.notice.replace(bits.ok_or_else(wrong)?).is_none(), Item::Notice)
             }
-            TAG_FPO => (self.fpo.replace(value.to_vec()).is_none(), Item::Fpo),
+            tags::OPERATOR_SIGN => (self.fpo.replace(value.to_vec()).is_none(), Item::Fpo),
             tag => (true, Item::Other { tag, value: value.to_vec() }),
         };
         if !fresh {
@@ -297,10 +291,10 @@ impl Gathered {
             None => OperatorCode::ACCEPTED,
         };
         Ok(Acknowledgement {
-            ofd_inn: self.ofd_inn.ok_or_else(|| missing(TAG_OFD_INN))?,
-            fn_number: self.fn_number.ok_or_else(|| missing(TAG_FN_NUMBER))?,
-            fd_number: self.fd_number.ok_or_else(|| missing(TAG_FD_NUMBER))?,
-            datetime: self.datetime.ok_or_else(|| missing(TAG_DATETIME))?,
+            ofd_inn: self.ofd_inn.ok_or_else(|| missing(tags::OFD_INN))?,
+            fn_number: self.fn_number.ok_or_else(|| missing(tags::FN_NUMBER))?,
+            fd_number: self.fd_number.ok_or_else(|| missing(tags::FD_NUMBER))?,
+            datetime: self.datetime.ok_or_else(|| missing(tags::DATE_TIME))?,
             code,
             format,
             notice: self.notice,
@@ -314,7 +308,7 @@ impl Gathered {
 fn message_code(value: &[u8]) -> Option<OperatorCode> {
     let records = tlv::records(value, 0).ok()?;
     match records.as_slice() {
-        [code] if code.tag == TAG_CODE => fixed(code.value).map(|[code]| OperatorCode(code)),
+        [code] if code.tag == tags::OPERATOR_CODE => fixed(code.value).map(|[code]| OperatorCode(code)),
         _ => None,
     }
 }
@@ -325,8 +319,8 @@ fn fixed<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
 
 fn record_message(out: &mut Vec<u8>, code: OperatorCode) {
     let mut inner = Vec::with_capacity(RECORD_HEAD_LEN + 1);
-    record(&mut inner, TAG_CODE, &[code.0]);
-    record(out, TAG_MESSAGE, &inner);
+    record(&mut inner, tags::OPERATOR_CODE, &[code.0]);
+    record(out, tags::MESSAGE_FOR_FN, &inner);
 }
 
 /// Appends a record. Every caller has bounded the value by [`MAX_ACK_LEN`] or made it of a few bytes.

@@ -1,8 +1,10 @@
 //! Cuts a stream of bytes into session messages. The one place that decides how many bytes to wait for,
 //! and from the 30-byte header alone.
 
+use ffd::ids::FnNumber;
+
 use crate::error::{Flaw, Malformed};
-use crate::header::{AT_BODY_LEN, HEADER_LEN, Header};
+use crate::header::{AT_BODY_LEN, CrcMode, HEADER_LEN, Header};
 
 /// Room made for a body before its bytes are there: most documents fit, and an idle peer that only sent
 /// a header costs no more than this.
@@ -13,6 +15,8 @@ const FIRST_ALLOCATION_BYTES: usize = 2048;
 pub(crate) struct FrameReader {
     max_body_bytes: usize,
     stage: Stage,
+    /// ФН of the last header that could be read.
+    fn_number: Option<FnNumber>,
 }
 
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub(crate) struct Frame {
 
 impl FrameReader {
     pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Self { max_body_bytes, stage: Stage::start() }
+        Self { max_body_bytes, stage: Stage::start(), fn_number: None }
     }
 
     /// Takes bytes off the front of `input` until a message is complete (`Some`) or `input` is empty
@@ -39,9 +43,15 @@ impl FrameReader {
         if let Stage::Header { bytes, filled } = &mut self.stage {
             *filled += take_into(bytes.get_mut(*filled..).unwrap_or_default(), input);
             if *filled < HEADER_LEN {
+                Header::check_beginning(bytes.get(..*filled).unwrap_or_default())?;
                 return Ok(None);
             }
             let header = Header::decode(bytes)?;
+            self.fn_number = Some(header.fn_number);
+            if header.flags.crc_mode() == CrcMode::Header {
+                // This code is known now: nobody waits for the body of a damaged header.
+                header.check_crc(&[])?;
+            }
             let body_len = usize::from(header.body_len);
             if body_len > self.max_body_bytes {
                 return Err(
@@ -65,6 +75,11 @@ impl FrameReader {
         self.stage = Stage::start();
         frame.header.check_crc(&frame.body)?;
         Ok(Some(frame))
+    }
+
+    /// The ФН that the last readable header named, whatever came of its message.
+    pub(crate) fn fn_number(&self) -> Option<FnNumber> {
+        self.fn_number
     }
 
     /// Whether a message has begun and is not complete.
@@ -133,6 +148,24 @@ mod tests {
         let too_big = message(fn_number(), CrcMode::HeaderAndBody, &body);
         let refused = reader.push(&mut &too_big[..HEADER_LEN]).unwrap_err();
         assert_eq!((refused.flaw, refused.offset, refused.expected), (Flaw::BodySize, 24, Some(33_792)));
+    }
+
+    #[test]
+    fn a_damaged_header_is_refused_before_its_body() {
+        let mut damaged = message(fn_number(), CrcMode::Header, &[7; 100]);
+        damaged[24] ^= 1;
+        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        assert!(frames(&mut reader, &damaged[..HEADER_LEN - 1]).is_empty());
+        let refused = reader.push(&mut &damaged[HEADER_LEN - 1..HEADER_LEN]).unwrap_err();
+        assert_eq!(refused.flaw, Flaw::HeaderCrc);
+        assert_eq!(reader.fn_number(), Some(fn_number()), "whose header it was can still be said");
+    }
+
+    #[test]
+    fn another_protocol_is_refused_at_its_fourth_byte() {
+        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        assert!(frames(&mut reader, b"GET").is_empty());
+        assert_eq!(reader.push(&mut &b" "[..]).unwrap_err().flaw, Flaw::Signature);
     }
 
     #[test]

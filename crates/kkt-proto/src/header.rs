@@ -91,6 +91,17 @@ fn raw_header(input: &[u8]) -> IResult<&[u8], RawHeader> {
 }
 
 impl Header {
+    /// Refuses the beginning of a header that cannot become one, so that a stranger who speaks another
+    /// protocol is not waited for. Errors: four bytes that are no known signature.
+    pub(crate) fn check_beginning(bytes: &[u8]) -> Result<(), Malformed> {
+        match bytes.first_chunk::<4>() {
+            Some(signature) if !Signature(*signature).is_known() => {
+                Err(Malformed::bytes(Flaw::Signature, AT_SIGNATURE, signature))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads a header.
     ///
     /// Errors, in this order: signature, S-version, P-version, ФН number, forbidden flags, container

@@ -109,7 +109,6 @@ pub struct ServerDialogue {
     in_flight: VecDeque<Slot>,
     /// Identifier of the front of `in_flight`.
     first_id: u64,
-    last_fn_number: Option<FnNumber>,
     /// Nothing more is read: the peer ended its side, sent damage, ran out of time or was shown out.
     closing: bool,
     /// First byte of the unfinished message, or when reading was resumed in the middle of it.
@@ -143,7 +142,6 @@ impl ServerDialogue {
             events: VecDeque::new(),
             in_flight: VecDeque::new(),
             first_id: 0,
-            last_fn_number: None,
             closing: false,
             message_begun: None,
             idle_since: now,
@@ -285,16 +283,15 @@ impl ServerDialogue {
         self.closing && self.in_flight.is_empty() && self.events.is_empty()
     }
 
-    /// The ФН that the last whole message named.
+    /// The ФН that the last readable header named, even if its message was refused afterwards.
     #[must_use]
     pub fn fn_number(&self) -> Option<FnNumber> {
-        self.last_fn_number
+        self.reader.fn_number()
     }
 
     fn arrived(&mut self, Frame { header, body }: Frame, now: Instant) {
         // The queue is cut short only when nothing more will arrive, so its length counts the identifiers.
         let id = MessageId(self.first_id + u64::try_from(self.in_flight.len()).unwrap_or_default());
-        self.last_fn_number = Some(header.fn_number);
         self.message_begun = None;
         self.idle_since = now;
         if header.is_probe() {

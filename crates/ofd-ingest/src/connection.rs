@@ -111,7 +111,7 @@ struct Connection<'a> {
     in_flight: VecDeque<InFlight>,
     out: Vec<u8>,
     max_in_flight: usize,
-    /// The last ФН that was written into the span.
+    /// The ФН that was written into the span.
     fn_number: Option<FnNumber>,
     /// A stop was asked for: nothing is read past the message that has begun.
     stopping: bool,
@@ -377,13 +377,14 @@ impl Connection<'_> {
         timer.reset(self.dialogue.next_timeout().unwrap_or_else(far_future).into());
     }
 
-    /// Writes the ФН into the connection's span, once: a register has one.
+    /// Writes the first ФН of the connection into its span. A register has one; a peer that names many must not make
+    /// the span grow with each (a field recorded again is added, not replaced). Documents carry their own.
     fn note_fn_number(&mut self, fn_number: Option<FnNumber>) {
-        if fn_number.is_some() && fn_number != self.fn_number {
-            if let Some(fn_number) = &fn_number {
-                self.span.record("fn_number", fn_number.as_str());
-            }
-            self.fn_number = fn_number;
+        if self.fn_number.is_none()
+            && let Some(first) = fn_number
+        {
+            self.span.record("fn_number", first.as_str());
+            self.fn_number = Some(first);
         }
     }
 }

@@ -106,10 +106,22 @@ pub struct Admission {
     pub sign_mark: bool,
     /// What a person has to look at.
     pub task: Option<TaskKind>,
-    /// The report feeds the table of registers.
-    pub feeds_registers: bool,
+    /// What the report tells the table of registers.
+    pub registers: RegisterFeed,
     /// The report makes an ФН known that was not.
     pub makes_known: bool,
+}
+
+/// What a document tells the table of registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegisterFeed {
+    /// Nothing: it is no registration report.
+    Nothing,
+    /// That the ФН exists. What a report says besides is not believed if the report is not what its container says
+    /// it is: it would overwrite the facts of an honest register.
+    Existence,
+    /// Everything a registration report says.
+    Facts,
 }
 
 /// Why a message is not answered. The names are labels of metrics and reasons in quarantine.
@@ -232,7 +244,11 @@ fn admit(facts: &MessageFacts, policy: &Policy) -> Admission {
         flk_mark: failed,
         sign_mark,
         task: None,
-        feeds_registers: registration,
+        registers: match (registration, failed) {
+            (false, _) => RegisterFeed::Nothing,
+            (true, true) => RegisterFeed::Existence,
+            (true, false) => RegisterFeed::Facts,
+        },
         makes_known: registration && facts.standing == Standing::Unknown,
     }
 }
@@ -244,7 +260,7 @@ fn unrecognised(task: TaskKind, sign_mark: bool) -> Admission {
         flk_mark: false,
         sign_mark,
         task: Some(task),
-        feeds_registers: false,
+        registers: RegisterFeed::Nothing,
         makes_known: false,
     }
 }

@@ -6,35 +6,31 @@ use std::time::{Duration, Instant};
 
 use ffd::check::{Claimed, Finding, Severity};
 use ffd::dict::FormCode;
-use ffd::{Document, FdNumber, Inn};
+use ffd::{Document, FdNumber, FnNumber, Inn, tags};
 use kkt_proto::ack::{AckFields, AckFormat, OperatorCode};
 use kkt_proto::container::{Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::Header;
 use kkt_proto::server::Answer;
 use ofd_store::{
-    AppendOutcome, Facts, FindingSeverity, JournalHandle, NewDocument, NewQuarantine, QuarantineOutcome,
-    RegisterReport, SignRecord, StoreError, StoredFinding,
+    AppendOutcome, Derived, Facts, FindingSeverity, JournalHandle, NewDocument, NewQuarantine,
+    QuarantineOutcome, RegisterReport, SignRecord, StoreError, StoredFinding,
 };
 use pkz::{
     AckRequest, AckSigner, FiscalSignVerifier, Generation, OpenOutcome, RawContainer, RefusedReason,
     SealError, SealedAck, SignMode, UnverifiableReason, Verdict, derive::message_iv,
 };
 use sha2::{Digest, Sha256};
-use tracing::{debug, debug_span, info, warn};
+use tracing::{Span, debug, error_span, info, warn};
 
 use crate::clock::{self, Moment};
 use crate::config::Policy;
 use crate::decision::{
     self, Admission, Afterwards, Checks, Content, Decision, DocumentFacts, KktSerial, MessageFacts, Refusal,
-    Transport,
+    RegisterFeed, Transport,
 };
 use crate::derived::{self, plain_text};
 use crate::limits::LogLimiter;
 use crate::metrics::{self, Metrics, reason};
-
-const TAG_RNM: u16 = 1037;
-const TAG_KKT_SERIAL: u16 = 1013;
-const TAG_USER_INN: u16 = 1018;
 
 /// What every connection shares to work on documents.
 pub(crate) struct Intake {
@@ -66,6 +62,7 @@ pub(crate) enum Examined {
 pub(crate) struct Admitted {
     /// The acknowledgement sealed for it: the answer unless the journal knows the document already.
     acknowledgement: Vec<u8>,
+    fn_number: FnNumber,
     fd_number: FdNumber,
     form: FormCode,
     code: OperatorCode,
@@ -90,8 +87,8 @@ impl Intake {
             return Examined::Unanswered(Afterwards::Continue);
         };
         let claimed = &container.header;
-        let _document =
-            debug_span!("document", fd_number = claimed.fd_number.get(), form = claimed.form).entered();
+        let form = FormCode(u16::from(claimed.form));
+        let _document = document_span(&claimed.fn_number, claimed.fd_number, form).entered();
         let opened = self.open(header, container);
         let began = clock::monotonic_now();
         let reading = self.read(&container.header, opened.document.as_deref());
@@ -117,7 +114,7 @@ impl Intake {
             Decision::Journal(admission) => {
                 let Some(prepared) = self.prepare(&container, &opened, &reading, &admission, moment, peer)
                 else {
-                    return Examined::Unanswered(Afterwards::Close);
+                    return Examined::Unanswered(Afterwards::Continue);
                 };
                 let (document, admitted) = prepared;
                 let opened =
@@ -147,8 +144,20 @@ impl Intake {
         let form = FormCode(u16::from(claimed.form));
         let unread = |content| Reading { content, tree: None, findings: Vec::new() };
         let tree = match Document::decode(bytes) {
-            Ok(tree) if tree.form().is_kkt_document() && form.is_kkt_document() => tree,
-            Ok(_) => return unread(Content::UnknownForm),
+            Ok(tree) if !tree.form().is_kkt_document() || !form.is_kkt_document() => {
+                return unread(Content::UnknownForm);
+            }
+            Ok(tree) => match tree.unreadable_group() {
+                Some(group) => {
+                    debug!(
+                        tag = group.tag,
+                        offset = group.offset,
+                        "the document cannot be read inside a group"
+                    );
+                    return unread(Content::Unreadable);
+                }
+                None => tree,
+            },
             Err(error) => {
                 debug!(%error, "the document cannot be read");
                 return unread(Content::Unreadable);
@@ -167,7 +176,7 @@ impl Intake {
 
     fn kkt_standing(&self, tree: &Document<'_>) -> KktSerial {
         let announced = tree.form().is_registration()
-            && plain_text(tree, TAG_KKT_SERIAL).is_some_and(|serial| self.facts.serial_known(&serial));
+            && plain_text(tree, tags::KKT_SERIAL).is_some_and(|serial| self.facts.serial_known(&serial));
         if announced { KktSerial::Announced } else { KktSerial::NotAnnounced }
     }
 
@@ -189,15 +198,19 @@ impl Intake {
         let sign = sign_record(self.policy.sign_mode, &opened.verdict);
         if admission.makes_known {
             self.facts.know(claimed.fn_number);
-            info!(form = form.0, "the ФН is known from now on: its registration report was let in");
+            if let Some(left_out) = self.log_limiter.admit("fn_known", clock::monotonic_now()) {
+                info!(left_out, "the ФН is known from now on: its registration report was let in");
+            }
         }
         let admitted = Admitted {
             acknowledgement: acknowledgement.clone(),
+            fn_number: claimed.fn_number,
             fd_number: claimed.fd_number,
             form,
             code: admission.code,
             verdict: sign.verdict,
         };
+        let derived = tree.map(derived::derived).unwrap_or_default();
         let document = NewDocument {
             fn_number: claimed.fn_number,
             fd_number: claimed.fd_number,
@@ -219,8 +232,8 @@ impl Intake {
             sign_mark: admission.sign_mark,
             findings: reading.findings.iter().map(stored_finding).collect(),
             task: admission.task,
-            register: tree.filter(|_| admission.feeds_registers).map(register_report),
-            derived: tree.map(derived::derived).unwrap_or_default(),
+            register: register_report(admission.registers, &derived),
+            derived,
         };
         Some((document, admitted))
     }
@@ -296,8 +309,7 @@ impl Intake {
 
     /// The journal's word on a document turned into its answer.
     pub(crate) fn answer(&self, admitted: Admitted, outcome: Result<AppendOutcome, StoreError>) -> Answer {
-        let _document =
-            debug_span!("document", fd_number = admitted.fd_number.get(), form = admitted.form.0).entered();
+        let _document = document_span(&admitted.fn_number, admitted.fd_number, admitted.form).entered();
         match outcome {
             Ok(AppendOutcome::Appended { seq }) => {
                 debug!(seq, code = admitted.code.0, "stored");
@@ -321,10 +333,11 @@ impl Intake {
         }
     }
 
-    /// The store cannot keep what came: silence, and the connection ends, so that the register starts afresh later.
+    /// The store cannot keep what came: silence. The connection stays: some registers stop exchanging for good after a
+    /// few failures in a row, while a wait costs them one time-out.
     pub(crate) fn store_failed(&self, error: &StoreError) -> Answer {
         self.reject(reason::STORE_UNAVAILABLE, error);
-        Answer::Close
+        Answer::Nothing
     }
 
     /// The store's word on a message that was to be kept as evidence. Whatever it says, the register hears nothing.
@@ -429,10 +442,19 @@ fn stored_finding(finding: &Finding) -> StoredFinding {
     }
 }
 
-fn register_report(tree: &Document<'_>) -> RegisterReport {
-    RegisterReport {
-        rnm: plain_text(tree, TAG_RNM),
-        kkt_serial: plain_text(tree, TAG_KKT_SERIAL),
-        inn: plain_text(tree, TAG_USER_INN),
+fn register_report(feed: RegisterFeed, derived: &Derived) -> Option<RegisterReport> {
+    match feed {
+        RegisterFeed::Nothing => None,
+        RegisterFeed::Existence => Some(RegisterReport::default()),
+        RegisterFeed::Facts => Some(RegisterReport {
+            rnm: derived.rnm.clone(),
+            kkt_serial: derived.kkt_serial.clone(),
+            inn: derived.user_inn.clone(),
+        }),
     }
+}
+
+/// Level error, so that refusals keep their ФН and ФД whatever the filter of the log leaves out.
+fn document_span(fn_number: &FnNumber, fd_number: FdNumber, form: FormCode) -> Span {
+    error_span!("document", fn_number = fn_number.as_str(), fd_number = fd_number.get(), kind = form.0)
 }

@@ -1,27 +1,16 @@
 //! Layout that both devices share: telling open bodies from encrypted ones, putting document 7 together.
 
-use kkt_proto::container::{self, Container, ContainerHeader};
+use ffd::tags;
+use kkt_proto::container::{self, Container};
 
 use crate::device::{AckRequest, RefusedReason};
 
-/// Tag of the operator sign (ФПО).
-const TAG_FPO: u16 = 1078;
 /// Form code of the operator's acknowledgement.
 const FORM_ACK: u8 = 7;
 
-/// The container's data if it is in clear: it opens with the form code of the header and a length that gives
-/// the header's open length (container layout, section 2; a ciphertext passes once in 2^32). Longer or shorter
-/// data than it says of itself is still clear, and malformed.
+/// The container's data if it is in clear.
 pub(crate) fn clear_document<'a>(container: &Container<'a>) -> Option<&'a [u8]> {
-    opens_like(container.data, &container.header).then_some(container.data)
-}
-
-/// Whether form code and length at the front of `data` are the header's.
-pub(crate) fn opens_like(data: &[u8], header: &ContainerHeader) -> bool {
-    let Some([form_low, form_high, len_low, len_high]) = data.first_chunk::<4>() else { return false };
-    let form = u16::from_le_bytes([*form_low, *form_high]);
-    let len = u16::from_le_bytes([*len_low, *len_high]);
-    form == u16::from(header.form) && len.checked_add(4) == Some(header.open_len)
+    container.is_open().then_some(container.data)
 }
 
 /// `form | length | TLV` with exactly as many bytes as the length says.
@@ -43,7 +32,7 @@ pub(crate) fn document_7(request: &AckRequest<'_>, fpo: Option<&[u8; 8]>) -> Res
     let mut bytes = vec![FORM_ACK, 0, 0, 0];
     bytes.extend_from_slice(before);
     if let Some(fpo) = fpo {
-        ffd::tlv::write_record(&mut bytes, TAG_FPO, fpo).map_err(|_| RefusedReason::TooLong)?;
+        ffd::tlv::write_record(&mut bytes, tags::OPERATOR_SIGN, fpo).map_err(|_| RefusedReason::TooLong)?;
     }
     bytes.extend_from_slice(after);
     let len = u16::try_from(bytes.len() - 4).map_err(|_| RefusedReason::TooLong)?;

@@ -20,7 +20,7 @@ use crate::{
         SealedAck,
     },
     keystore::{KeyRecord, Keystore},
-    layout::{ack_container, clear_document, document_7, has_its_own_length, opens_like},
+    layout::{ack_container, clear_document, document_7, has_its_own_length},
     verdict::{Generation, InvalidReason, Scheme, UnverifiableReason, Verdict},
 };
 
@@ -238,7 +238,7 @@ fn decrypted(keys: &FnKeys, container: &Container<'_>) -> Option<Vec<u8>> {
     }
     let mut document = container.data.to_vec();
     keys.crypt_up(&container.header.iv, &mut document);
-    opens_like(&document, &container.header).then_some(document)
+    container.header.opens(&document).then_some(document)
 }
 
 #[cfg(test)]

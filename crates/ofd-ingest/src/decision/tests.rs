@@ -68,7 +68,7 @@ const PLAIN: Admission = Admission {
     flk_mark: false,
     sign_mark: false,
     task: None,
-    feeds_registers: false,
+    registers: RegisterFeed::Nothing,
     makes_known: false,
 };
 
@@ -193,13 +193,18 @@ fn an_unknown_fn_is_held() {
         let stranger = of_unknown_fn(registration(form, KktSerial::NotAnnounced));
         check("registration of a stranger", stranger, hold, held.clone());
         let announced = of_unknown_fn(registration(form, KktSerial::Announced));
-        let let_in = Admission { feeds_registers: true, makes_known: true, ..PLAIN };
+        let let_in = Admission { registers: RegisterFeed::Facts, makes_known: true, ..PLAIN };
         check("registration of an announced ККТ", announced, hold, journal(let_in));
         check(
             "registration of an announced ККТ with a finding",
             failed(announced),
             hold,
-            journal(Admission { code: OperatorCode::FORMAT_LOGIC, flk_mark: true, ..let_in }),
+            journal(Admission {
+                code: OperatorCode::FORMAT_LOGIC,
+                flk_mark: true,
+                registers: RegisterFeed::Existence,
+                ..let_in
+            }),
         );
     }
     let receipt_of_announced = of_unknown_fn(registration(FormCode::RECEIPT, KktSerial::Announced));
@@ -235,7 +240,7 @@ fn an_unknown_fn_is_accepted_and_forwarded_when_known() {
             "a registration makes its ФН known",
             of_unknown_fn(registration(FormCode::REGISTRATION, kkt)),
             accept,
-            journal(Admission { feeds_registers: true, makes_known: true, ..PLAIN }),
+            journal(Admission { registers: RegisterFeed::Facts, makes_known: true, ..PLAIN }),
         );
     }
 }
@@ -247,7 +252,18 @@ fn a_known_fn_registers_again() {
             "change of registration",
             registration(FormCode::REGISTRATION_CHANGE, KktSerial::NotAnnounced),
             policy(REQUIRED, unknown_fn),
-            journal(Admission { feeds_registers: true, ..PLAIN }),
+            journal(Admission { registers: RegisterFeed::Facts, ..PLAIN }),
+        );
+        check(
+            "a report that is not what its container says changes no facts",
+            failed(registration(FormCode::REGISTRATION_CHANGE, KktSerial::Announced)),
+            policy(REQUIRED, unknown_fn),
+            journal(Admission {
+                code: OperatorCode::FORMAT_LOGIC,
+                flk_mark: true,
+                registers: RegisterFeed::Existence,
+                ..PLAIN
+            }),
         );
     }
 }

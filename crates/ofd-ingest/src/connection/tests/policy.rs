@@ -239,7 +239,7 @@ async fn a_verifier_out_of_work_is_silence_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn a_signer_out_of_work_is_silence_and_close() {
+async fn a_signer_out_of_work_is_silence() {
     let moody = Moody::out_of_work();
     let mut setup = Setup::new();
     setup.signer = moody.clone();
@@ -247,7 +247,7 @@ async fn a_signer_out_of_work_is_silence_and_close() {
     let till = Till::new(FN);
     let mut client = daemon.connect().await;
     client.send(&till.receipt(2)).await;
-    client.expect_silent_close().await;
+    client.expect_silence_so_far().await;
     assert!(daemon.documents().is_empty(), "nothing is in the journal without its acknowledgement");
     assert_eq!(daemon.facts.standing(&till.fn_number), Standing::Unknown);
     moody.work_again();
@@ -258,14 +258,14 @@ async fn a_signer_out_of_work_is_silence_and_close() {
 }
 
 #[tokio::test]
-async fn a_store_out_of_work_is_silence_and_close() {
+async fn a_store_out_of_work_is_silence() {
     let mut daemon = Setup::new().start().await;
     let till = Till::new(FN);
     let mut client = daemon.connect().await;
     client.exchange(&till.receipt(1)).await;
     within(daemon.store.take().unwrap().close(Duration::from_secs(10))).await.unwrap();
     client.send(&till.receipt(2)).await;
-    client.expect_silent_close().await;
+    client.expect_silence_so_far().await;
     assert_eq!(
         daemon.running.metric(r#"fiscald_rejects_total{reason="store_unavailable"}"#).to_string(),
         "1"
