@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use ffd::{FnNumber, Inn};
 
+use crate::fleet::till_clock;
 use crate::live::{Connections, FfdMix};
 use crate::load::{Check, LoadMode};
 
@@ -17,15 +18,15 @@ use crate::load::{Check, LoadMode};
     max_term_width = 110,
     after_help = "Results go to stdout, everything else to stderr.\nExit codes: 0 done, 1 failed, 2 wrong usage."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Send captured messages and print the decoded answers
     Send(SendArgs),
     /// Honest registers living a compressed day, checking every acknowledgement
@@ -44,33 +45,33 @@ pub enum Command {
     (gets a session header), rawData of the tax service or a document (get a container too; without its own\n\
     message sign a document gets zeros). Acknowledgements and lone session headers are refused.\n\
     Exit code 1 when any file could not be sent or got no answer.")]
-pub struct SendArgs {
+pub(crate) struct SendArgs {
     /// Files to send, each on a connection of its own
     #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Operator's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
-    pub to: String,
+    pub(crate) to: String,
     /// Patience with one answer, seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
-    pub timeout_s: Duration,
+    pub(crate) timeout_s: Duration,
     /// One JSON object a line
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Master keys of the simulated storages.
 #[derive(Clone, Debug, Args)]
-pub struct KeyArgs {
+pub(crate) struct KeyArgs {
     /// Keystore file with the message master; the published test keys when not given
     #[arg(long, value_name = "FILE", requires = "keys_doc")]
-    pub keys_msg: Option<PathBuf>,
+    pub(crate) keys_msg: Option<PathBuf>,
     /// Keystore file with the document master
     #[arg(long, value_name = "FILE", requires = "keys_msg")]
-    pub keys_doc: Option<PathBuf>,
+    pub(crate) keys_doc: Option<PathBuf>,
     /// Keystore file with the operator master, to check ФПО too
     #[arg(long, value_name = "FILE", requires = "keys_msg")]
-    pub keys_opr: Option<PathBuf>,
+    pub(crate) keys_opr: Option<PathBuf>,
 }
 
 /// Arguments of `live`.
@@ -80,50 +81,53 @@ pub struct KeyArgs {
     kkt-sim live --to 127.0.0.1:7777 --registers 1 --base 42 --seed 7 --ffd 1.05 --json\n\n\
     Each register registers, opens a shift, makes its receipts (one of seven a refund) and a correction, loses\n\
     one answer on purpose, repeats one acknowledged document (the answer must be the same bytes) and closes\n\
-    the shift. Exit code 0 when every document got code 0 and nothing was refused.")]
-pub struct LiveArgs {
+    the shift, which never lasts longer than 20 hours of till time. Exit code 0 when every document got code 0 and nothing was refused.")]
+pub(crate) struct LiveArgs {
     /// Operator's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
-    pub to: String,
+    pub(crate) to: String,
     /// How many registers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub registers: u32,
+    pub(crate) registers: u32,
     /// Receipts of each register
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub receipts: u32,
-    /// The same seed, --base and clock make the same documents
+    pub(crate) receipts: u32,
+    /// The same --seed, --base and --clock make the same documents
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// ФН numbers are 9999 and this number, counted on; a new range from the clock when not given
+    pub(crate) seed: u64,
+    /// First ФН number, counted on: 9999 and 12 digits, or those digits alone; a new range when not given
     #[arg(long, value_name = "N", value_parser = fn_base)]
-    pub base: Option<u64>,
+    pub(crate) base: Option<u64>,
+    /// Moment at which the tills begin, RFC 3339; they show Moscow time. When not given: early enough to end now
+    #[arg(long, value_name = "RFC3339", value_parser = clock)]
+    pub(crate) clock: Option<u32>,
     /// Share of registers that encrypt, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 33, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub encrypted: u8,
+    pub(crate) encrypted: u8,
     /// FFD versions of the registers
     #[arg(long, value_enum, default_value_t = FfdMix::Mixed)]
-    pub ffd: FfdMix,
+    pub(crate) ffd: FfdMix,
     /// Life of connections
     #[arg(long, value_enum, default_value_t = Connections::Persistent)]
-    pub connections: Connections,
+    pub(crate) connections: Connections,
     /// Pause of a register between two documents, milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
-    pub pause_ms: u64,
+    pub(crate) pause_ms: u64,
     /// Patience with one answer, seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
-    pub timeout_s: Duration,
+    pub(crate) timeout_s: Duration,
     /// Tries of one document before its register gives up
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// INN of the operator in registration reports (tag 1017)
     #[arg(long, value_name = "INN", value_parser = inn)]
-    pub operator_inn: Option<Inn>,
+    pub(crate) operator_inn: Option<Inn>,
     /// Keys.
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub(crate) keys: KeyArgs,
     /// The report as one JSON object
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Arguments of `load`.
@@ -135,57 +139,62 @@ pub struct LiveArgs {
     kkt-sim load --to 127.0.0.1:7777 --registers 64 --seconds 5 --mode per-document\n\n\
     All messages are made before anything is sent. Registration and shift opening of each register go out\n\
     before the clock starts and are not in the figures (an operator stores 2 documents a register more).\n\
+    Till time advances by a second a receipt and ends now; registers with more receipts than fit a shift of\n\
+    20 hours make several of them in one second.\n\
     With --seconds the messages are sized by --expect with half as much again; when a register runs out the\n\
     run ends early and says so. Unanswered documents of a lost connection are sent again: `repeats`.\n\
     --json prints one object: documents seconds documents_per_second p50_us p99_us p999_us errors repeats.\n\
     Ctrl-C ends the run with the figures so far. Exit code 1 when there were errors."
 )]
-pub struct LoadArgs {
+pub(crate) struct LoadArgs {
     /// Operator's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
-    pub to: String,
+    pub(crate) to: String,
     /// How many registers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub registers: u32,
+    pub(crate) registers: u32,
     /// Receipts to send, over all registers
     #[arg(long, value_name = "M", group = "amount", value_parser = clap::value_parser!(u64).range(1..))]
-    pub documents: Option<u64>,
+    pub(crate) documents: Option<u64>,
     /// Seconds to send for
     #[arg(long, value_name = "S", group = "amount", value_parser = seconds)]
-    pub seconds: Option<Duration>,
+    pub(crate) seconds: Option<Duration>,
     /// persistent, per-document or window=W (W documents of each connection on their way)
     #[arg(long, value_name = "MODE", default_value = "persistent")]
-    pub mode: LoadMode,
+    pub(crate) mode: LoadMode,
     /// How answers are checked
     #[arg(long, value_enum, default_value_t = Check::Full)]
-    pub check: Check,
+    pub(crate) check: Check,
     /// Share of registers that encrypt, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub encrypted: u8,
-    /// ФН numbers are 9999 and this number, counted on; a new range from the clock when not given
+    pub(crate) encrypted: u8,
+    /// First ФН number, counted on: 9999 and 12 digits, or those digits alone; a new range when not given
     #[arg(long, value_name = "N", value_parser = fn_base)]
-    pub base: Option<u64>,
-    /// The same seed, --base and clock make the same documents
+    pub(crate) base: Option<u64>,
+    /// The same --seed, --base and --clock make the same documents
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
+    /// Moment at which the tills begin, RFC 3339; they show Moscow time. When not given: early enough to end now
+    #[arg(long, value_name = "RFC3339", value_parser = clock)]
+    pub(crate) clock: Option<u32>,
     /// Documents a second to prepare for, with --seconds; by the mode when not given
     #[arg(long, value_name = "RATE", requires = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
-    pub expect: Option<u64>,
+    pub(crate) expect: Option<u64>,
     /// Silence after which a connection is replaced, seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
-    pub timeout_s: Duration,
+    pub(crate) timeout_s: Duration,
     /// A register without any answer for this long leaves the run, seconds
     #[arg(long, value_name = "S", default_value = "60", value_parser = seconds)]
-    pub give_up_s: Duration,
+    pub(crate) give_up_s: Duration,
     /// Threads that send
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub threads: u32,
+    pub(crate) threads: u32,
     /// Keys.
     #[command(flatten)]
-    pub keys: KeyArgs,
+    pub(crate) keys: KeyArgs,
     /// The figures as one JSON object
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Arguments of `probe`.
@@ -195,19 +204,19 @@ pub struct LoadArgs {
     Sends a session header without a body; an operator answers with the same header, flags cleared.\n\
     Exit code 1 when there is no such answer."
 )]
-pub struct ProbeArgs {
+pub(crate) struct ProbeArgs {
     /// Operator's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
-    pub to: String,
+    pub(crate) to: String,
     /// ФН number in the header
     #[arg(long = "fn", value_name = "FN", default_value = "9999000000000000", value_parser = fn_number)]
-    pub fn_number: FnNumber,
+    pub(crate) fn_number: FnNumber,
     /// Patience, seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
-    pub timeout_s: Duration,
+    pub(crate) timeout_s: Duration,
     /// One JSON object
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -219,8 +228,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn fn_base(text: &str) -> Result<u64, String> {
-    let number = text.parse().map_err(|_| "not a number".to_owned())?;
-    if number < 1_000_000_000_000 { Ok(number) } else { Err("at most 12 digits".to_owned()) }
+    let digits = if text.len() == 16 { text.strip_prefix("9999").unwrap_or(text) } else { text };
+    let number = digits.parse().map_err(|_| "not a number".to_owned())?;
+    if number < 1_000_000_000_000 { Ok(number) } else { Err("at most 12 digits, or 9999 and 12".to_owned()) }
+}
+
+fn clock(text: &str) -> Result<u32, String> {
+    let moment = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    till_clock(moment).ok_or_else(|| "a till knows only the years 1970 to 2106".to_owned())
 }
 
 fn fn_number(text: &str) -> Result<FnNumber, String> {
@@ -259,6 +274,12 @@ mod tests {
         check("kkt-sim load --to a:1 --registers 2 --documents 5 --seconds 5", false);
         check("kkt-sim load --to a:1 --registers 2 --documents 5 --mode twice", false);
         check("kkt-sim load --to a:1 --registers 2 --documents 5 --base 1000000000000", false);
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --base 9999078900000042", true);
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --base 9998078900000042", false);
+        check("kkt-sim load --to a:1 --registers 2 --documents 5 --clock 2026-03-01T08:00:00+03:00", true);
+        check("kkt-sim live --to a:1 --registers 2 --clock 2026-03-01T05:00:00Z", true);
+        check("kkt-sim live --to a:1 --registers 2 --clock 2026-03-01T05:00:00", false);
+        check("kkt-sim live --to a:1 --registers 2 --clock 1960-03-01T05:00:00Z", false);
         check("kkt-sim live --to a:1 --registers 0", false);
         check("kkt-sim live --to a:1 --registers 1 --encrypted 101", false);
         check("kkt-sim live --to a:1 --registers 1 --keys-msg m", false);

@@ -31,7 +31,7 @@ impl SimKeys {
 
     /// The published test keys of another generation (1 and 2 exist).
     #[must_use]
-    pub fn published_generation(number: u8) -> Option<Self> {
+    pub(crate) fn published_generation(number: u8) -> Option<Self> {
         let generation = Generation::new(number)?;
         let key = |text: &str, purpose| {
             let store = Keystore::parse(text, purpose).ok()?;
@@ -48,7 +48,7 @@ impl SimKeys {
     ///
     /// # Errors
     /// A file cannot be read, has no current key of its purpose, or the generations differ.
-    pub fn from_files(
+    pub(crate) fn from_files(
         message: &Path,
         document: &Path,
         operator: Option<&Path>,
@@ -72,25 +72,25 @@ impl SimKeys {
 
     /// The message master (signs of messages and acknowledgements, encryption).
     #[must_use]
-    pub fn message(&self) -> &Arc<MasterKey> {
+    pub(crate) fn message(&self) -> &Arc<MasterKey> {
         &self.message
     }
 
     /// The document master (ФПД).
     #[must_use]
-    pub fn document(&self) -> &MasterKey {
+    pub(crate) fn document(&self) -> &MasterKey {
         &self.document
     }
 
     /// The operator master (ФПО), when the simulation is to check it.
     #[must_use]
-    pub fn operator(&self) -> Option<&MasterKey> {
+    pub(crate) fn operator(&self) -> Option<&MasterKey> {
         self.operator.as_deref()
     }
 
     /// The same keys without the operator master: what a real storage has.
-    #[must_use]
-    pub fn without_operator(mut self) -> Self {
+    #[cfg(test)]
+    pub(crate) fn without_operator(mut self) -> Self {
         self.operator = None;
         self
     }

@@ -1,25 +1,32 @@
 //! Simulated registers: the other end of the wire.
 //!
-//! An honest register ([`kkt`]) with its fiscal storage ([`storage`]) that signs, encrypts, keeps a queue and
+//! An honest register ([`kkt`]) with its fiscal storage (`storage`) that signs, encrypts, keeps a queue and
 //! checks every acknowledgement as a real ФН does; the TCP link to an operator ([`link`]); a compressed day
-//! of many registers ([`live`]); a load generator with messages prepared beforehand ([`load`]); and the
-//! sending of captured bytes ([`send`]). The command line of `kkt-sim` is [`args`] and [`commands`].
+//! of many registers ([`live`]); a load generator with messages prepared beforehand (`load`); and the
+//! sending of captured bytes (`send`, [`spelling`]). The command line of `kkt-sim` is `args` and
+//! [`commands`]. Public is what the daemon's demonstration and its `decode` need; the rest serves the binary.
 //!
 //! Left out on purpose: everything of the receiving side. This crate never uses `ofd-ingest` or `ofd-store`,
 //! so that a mistake there cannot hide behind the same mistake here. The modules below print nothing, except
 //! [`commands`], which is the terminal side of the binary.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "command-line program: results go to stdout")]
 
-pub mod args;
+mod args;
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "results go to stdout, everything else to stderr"
+)]
 pub mod commands;
+mod fleet;
 pub mod keys;
 pub mod kkt;
 pub mod link;
 pub mod live;
-pub mod load;
-pub mod rng;
-pub mod send;
-pub mod storage;
+mod load;
+mod rng;
+mod send;
+pub mod spelling;
+mod storage;
 
 #[cfg(test)]
 mod test_operator;

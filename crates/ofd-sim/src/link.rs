@@ -4,7 +4,6 @@
 //! operator needs on top: a connection broken before the answer is read, and the comparison of the answer to
 //! a repeated message with the first one.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -28,8 +27,15 @@ pub struct LinkTiming {
     pub answer_timeout: Duration,
     /// Before a try that follows a failed one.
     pub retry_pause: Duration,
-    /// Tries of one document, the first included.
+    /// Tries of one document, the first included; those lost on purpose are not counted.
     pub attempts: u32,
+}
+
+impl LinkTiming {
+    /// Whether another try may follow `tries` failed ones.
+    pub(crate) fn allows_another(&self, tries: u32) -> bool {
+        tries < self.attempts
+    }
 }
 
 impl Default for LinkTiming {
@@ -47,7 +53,7 @@ impl Default for LinkTiming {
 
 /// What is to happen to the connection of one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// The answer is read.
     Honest,
     /// The whole message is written, then the connection is broken: the answer is lost on its way.
@@ -55,87 +61,78 @@ pub enum Fate {
 }
 
 /// Why a try brought no answer.
-#[derive(Debug)]
-pub enum Silence {
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Silence {
     /// No connection.
-    Connect(io::Error),
+    #[error("no connection: {0}")]
+    Connect(#[source] io::Error),
     /// The connection broke, or the operator closed it.
-    Closed(io::Error),
+    #[error("connection lost: {0}")]
+    Closed(#[source] io::Error),
     /// Nothing (or not all) came in time.
+    #[error("no answer in time")]
     Timeout,
     /// What came is no message of the protocol, or not for this register.
-    Malformed(kkt_proto::Malformed),
+    #[error("unreadable answer: {0}")]
+    Malformed(#[source] kkt_proto::Malformed),
     /// The message does not fit the size field of a session header.
-    TooLong(kkt_proto::TooLong),
+    #[error("cannot be sent: {0}")]
+    TooLong(#[source] kkt_proto::TooLong),
     /// The answer was lost on purpose.
+    #[error("answer lost on purpose")]
     Lost,
     /// Cancelled from outside.
+    #[error("cancelled")]
     Cancelled,
 }
-
-impl fmt::Display for Silence {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => write!(out, "no connection: {error}"),
-            Self::Closed(error) => write!(out, "connection lost: {error}"),
-            Self::Timeout => out.write_str("no answer in time"),
-            Self::Malformed(error) => write!(out, "unreadable answer: {error}"),
-            Self::TooLong(error) => write!(out, "cannot be sent: {error}"),
-            Self::Lost => out.write_str("answer lost on purpose"),
-            Self::Cancelled => out.write_str("cancelled"),
-        }
-    }
-}
-
-impl std::error::Error for Silence {}
 
 impl Silence {
     /// Whether another try makes sense.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::TooLong(_) | Self::Cancelled)
     }
 }
 
 /// What a link has seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounts {
+pub(crate) struct LinkCounts {
     /// Messages written, repeats included.
-    pub messages: u64,
+    pub(crate) messages: u64,
     /// Messages whose document had been written before.
-    pub repeats: u64,
+    pub(crate) repeats: u64,
     /// Connections opened after the first one.
-    pub reconnects: u64,
+    pub(crate) reconnects: u64,
     /// Tries without an answer, except those lost on purpose.
-    pub silences: u64,
+    pub(crate) silences: u64,
     /// Tries broken on purpose.
-    pub lost_answers: u64,
+    pub(crate) lost_answers: u64,
     /// Answers to a repeated message with the very bytes of the first answer.
-    pub repeats_equal: u64,
+    pub(crate) repeats_equal: u64,
     /// Answers to a repeated message with other bytes.
-    pub repeats_different: u64,
+    pub(crate) repeats_different: u64,
 }
 
 /// How a link is made.
 #[derive(Clone, Copy, Debug)]
-pub struct LinkSettings {
+pub(crate) struct LinkSettings {
     /// The operator's address.
-    pub to: SocketAddr,
+    pub(crate) to: SocketAddr,
     /// The register's storage: named in the session header, checked in answers.
-    pub fn_number: FnNumber,
+    pub(crate) fn_number: FnNumber,
     /// Document protocol of the header.
-    pub p_version: PVersion,
+    pub(crate) p_version: PVersion,
     /// Check code of the header.
-    pub crc_mode: CrcMode,
+    pub(crate) crc_mode: CrcMode,
     /// The connection stays open for the next message.
-    pub persistent: bool,
+    pub(crate) persistent: bool,
     /// Time-outs.
-    pub timing: LinkTiming,
+    pub(crate) timing: LinkTiming,
 }
 
 /// The link of one register.
 #[derive(Debug)]
-pub struct Link {
+pub(crate) struct Link {
     settings: LinkSettings,
     connection: Option<Connection>,
     connected_before: bool,
@@ -153,7 +150,7 @@ struct Connection {
 impl Link {
     /// A link without a connection.
     #[must_use]
-    pub fn new(settings: LinkSettings) -> Self {
+    pub(crate) fn new(settings: LinkSettings) -> Self {
         Self {
             settings,
             connection: None,
@@ -165,7 +162,7 @@ impl Link {
 
     /// What happened so far.
     #[must_use]
-    pub fn counts(&self) -> LinkCounts {
+    pub(crate) fn counts(&self) -> LinkCounts {
         self.counts
     }
 
@@ -174,13 +171,17 @@ impl Link {
     ///
     /// # Errors
     /// The reason of the last try.
-    pub async fn exchange(&mut self, container: &[u8], token: &CancellationToken) -> Result<Reply, Silence> {
+    pub(crate) async fn exchange(
+        &mut self,
+        container: &[u8],
+        token: &CancellationToken,
+    ) -> Result<Reply, Silence> {
         let mut tries = 0;
         loop {
             tries += 1;
             match self.attempt(container, Fate::Honest, token).await {
                 Ok(reply) => return Ok(reply),
-                Err(silence) if silence.is_final() || tries >= self.settings.timing.attempts => {
+                Err(silence) if silence.is_final() || !self.settings.timing.allows_another(tries) => {
                     return Err(silence);
                 }
                 Err(_) => self.pause(token).await,
@@ -189,7 +190,7 @@ impl Link {
     }
 
     /// Waits before the next try.
-    pub async fn pause(&self, token: &CancellationToken) {
+    pub(crate) async fn pause(&self, token: &CancellationToken) {
         tokio::select! {
             () = tokio::time::sleep(self.settings.timing.retry_pause) => {}
             () = token.cancelled() => {}
@@ -201,7 +202,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Silence`]; the connection is closed then.
-    pub async fn attempt(
+    pub(crate) async fn attempt(
         &mut self,
         container: &[u8],
         fate: Fate,
@@ -234,7 +235,7 @@ impl Link {
     ///
     /// # Errors
     /// As [`Self::attempt`].
-    pub async fn probe(&mut self) -> Result<Reply, Silence> {
+    pub(crate) async fn probe(&mut self) -> Result<Reply, Silence> {
         let (mode, version) = (self.settings.crc_mode, self.settings.p_version);
         let timeout = self.settings.timing.answer_timeout;
         let connection = self.connect().await?;
@@ -328,7 +329,7 @@ impl Connection {
 ///
 /// # Errors
 /// Those of the socket.
-pub async fn connect_spread(to: SocketAddr, turn: u64) -> io::Result<TcpStream> {
+pub(crate) async fn connect_spread(to: SocketAddr, turn: u64) -> io::Result<TcpStream> {
     let stream = match to.ip() {
         IpAddr::V4(address) if address.is_loopback() => {
             let socket = TcpSocket::new_v4()?;

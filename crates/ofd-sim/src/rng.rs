@@ -5,26 +5,26 @@
 
 /// SplitMix64 (Steele, Lea, Flood 2014): one 64-bit state, every seed is good, streams can be split.
 #[derive(Clone, Debug)]
-pub struct Rng {
+pub(crate) struct Rng {
     state: u64,
 }
 
 impl Rng {
     /// A generator that starts from `seed`.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
     /// An independent generator for the `index`-th child (a register, a storage) of this seed.
     #[must_use]
-    pub fn split(seed: u64, index: u64) -> Self {
+    pub(crate) fn split(seed: u64, index: u64) -> Self {
         let mut mixer = Self::new(seed ^ index.wrapping_mul(0xD605_1F5A_87C1_2B5D));
         Self::new(mixer.next_u64())
     }
 
     /// The next 64 bits.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -34,29 +34,29 @@ impl Rng {
 
     /// A number in `0..bound`; 0 when `bound` is 0. The bias of the multiplication is below 2^-32 for the
     /// small bounds used here.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(wide >> 64).unwrap_or(u64::MAX)
     }
 
     /// A number in `low..=high`.
-    pub fn range(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn range(&mut self, low: u64, high: u64) -> u64 {
         low.saturating_add(self.below(high.saturating_sub(low).saturating_add(1)))
     }
 
     /// True in `percent` of 100 cases.
-    pub fn percent(&mut self, percent: u8) -> bool {
+    pub(crate) fn percent(&mut self, percent: u8) -> bool {
         self.below(100) < u64::from(percent)
     }
 
     /// One element of a slice, or nothing when it is empty.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         let bound = u64::try_from(items.len()).unwrap_or(0);
         items.get(usize::try_from(self.below(bound)).unwrap_or(0))
     }
 
     /// Random bytes.
-    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         for chunk in out.chunks_mut(8) {
             let word = self.next_u64().to_le_bytes();

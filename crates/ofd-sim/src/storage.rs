@@ -8,21 +8,20 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use ffd::{FdNumber, FnNumber};
+use ffd::{FdNumber, FnNumber, tags};
 use kkt_proto::container::{self, ContainerHeader, ContainerKind};
 use pkz::derive::{DocumentKeys, FnKeys, message_iv};
-use serde::Serialize;
 
 use crate::keys::SimKeys;
 use crate::rng::Rng;
 
 mod acknowledgement;
 
-pub use acknowledgement::AckChecker;
+pub(crate) use acknowledgement::AckChecker;
 
 /// What the storage does when a document is read a second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reread {
+pub(crate) enum Reread {
     /// The same bytes again.
     SameBytes,
     /// The body is encrypted anew under a new vector; a storage that does not encrypt only changes the
@@ -32,63 +31,62 @@ pub enum Reread {
 
 /// How a storage is made.
 #[derive(Clone, Copy, Debug)]
-pub struct StorageSettings {
+pub(crate) struct StorageSettings {
     /// Number of the ФН; debug storages begin with 9999.
-    pub number: FnNumber,
+    pub(crate) number: FnNumber,
     /// Bodies are encrypted (tag 1056 of the registration report).
-    pub encrypted: bool,
+    pub(crate) encrypted: bool,
     /// Behaviour of a second reading.
-    pub reread: Reread,
+    pub(crate) reread: Reread,
     /// Seed of the vectors.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// A document in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     /// Its number.
-    pub fd_number: FdNumber,
+    pub(crate) fd_number: FdNumber,
     /// Its form code.
-    pub form: u16,
+    pub(crate) form: u16,
     /// The open document: form, length, TLV.
-    pub document: Vec<u8>,
+    pub(crate) document: Vec<u8>,
     /// The message sign ФПС.
-    pub sign: [u8; 8],
+    pub(crate) sign: [u8; 8],
     /// The container as it goes out.
-    pub container: Vec<u8>,
+    pub(crate) container: Vec<u8>,
 }
 
 /// An acknowledgement the storage took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// The operator's code, tag 1022: 0, 11 or 14 by the tables, others are passed on as they came.
-    pub code: u8,
+    pub(crate) code: u8,
 }
 
 /// Why a storage refuses an acknowledgement: the reason byte of ФН error 20h. The document stays in the
 /// queue and is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusalReason {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusalReason {
     /// 1: ФПП or ФПО is not what the keys make of this document.
-    WrongSign,
+    Sign,
     /// 2: not an acknowledgement: layout, length, CRC, container type, form, missing fields.
-    WrongFormat,
+    Format,
     /// 3: for another document.
-    WrongFdNumber,
+    FdNumber,
     /// 4: for another storage.
-    WrongFnNumber,
+    FnNumber,
 }
 
 impl RefusalReason {
     /// The reason byte, 1 to 4.
     #[must_use]
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
-            Self::WrongSign => 1,
-            Self::WrongFormat => 2,
-            Self::WrongFdNumber => 3,
-            Self::WrongFnNumber => 4,
+            Self::Sign => 1,
+            Self::Format => 2,
+            Self::FdNumber => 3,
+            Self::FnNumber => 4,
         }
     }
 }
@@ -96,44 +94,35 @@ impl RefusalReason {
 impl fmt::Display for RefusalReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            Self::WrongSign => "wrong fiscal sign",
-            Self::WrongFormat => "wrong format",
-            Self::WrongFdNumber => "wrong document number",
-            Self::WrongFnNumber => "wrong storage number",
+            Self::Sign => "wrong fiscal sign",
+            Self::Format => "wrong format",
+            Self::FdNumber => "wrong document number",
+            Self::FnNumber => "wrong storage number",
         };
         write!(out, "{} ({text})", self.number())
     }
 }
 
 /// A document that the storage cannot make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StorageError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StorageError {
     /// The counter of documents is past 2^24 - 1.
+    #[error("the storage has no document numbers left")]
     Exhausted,
     /// The document is longer than its length fields can say.
+    #[error("the document is too long for a container")]
     TooLong,
     /// The given fields are not TLV records.
+    #[error("the fields of the document are not TLV records")]
     NotTlv,
     /// The keys do not fit together.
+    #[error("keys: {0}")]
     Keys(String),
 }
 
-impl fmt::Display for StorageError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exhausted => out.write_str("the storage has no document numbers left"),
-            Self::TooLong => out.write_str("the document is too long for a container"),
-            Self::NotTlv => out.write_str("the fields of the document are not TLV records"),
-            Self::Keys(problem) => write!(out, "keys: {problem}"),
-        }
-    }
-}
-
-impl std::error::Error for StorageError {}
-
 /// The storage.
 #[derive(Debug)]
-pub struct FiscalStorage {
+pub(crate) struct FiscalStorage {
     settings: StorageSettings,
     checker: AckChecker,
     document_keys: DocumentKeys,
@@ -147,7 +136,7 @@ impl FiscalStorage {
     ///
     /// # Errors
     /// [`StorageError::Keys`] when the masters cannot be diversified.
-    pub fn new(settings: StorageSettings, keys: &SimKeys) -> Result<Self, StorageError> {
+    pub(crate) fn new(settings: StorageSettings, keys: &SimKeys) -> Result<Self, StorageError> {
         let wrong = |error: pkz::derive::DeriveError| StorageError::Keys(error.to_string());
         let fn_keys = FnKeys::derive(&settings.number, keys.message(), keys.operator()).map_err(wrong)?;
         let document_keys = DocumentKeys::derive(&settings.number, keys.document()).map_err(wrong)?;
@@ -162,43 +151,43 @@ impl FiscalStorage {
     }
 
     /// Its number.
-    #[must_use]
-    pub fn number(&self) -> FnNumber {
+    #[cfg(test)]
+    pub(crate) fn number(&self) -> FnNumber {
         self.settings.number
     }
 
     /// Whether bodies are encrypted.
     #[must_use]
-    pub fn encrypted(&self) -> bool {
+    pub(crate) fn encrypted(&self) -> bool {
         self.settings.encrypted
     }
 
     /// Number of the next document.
     #[must_use]
-    pub fn next_fd(&self) -> u32 {
+    pub(crate) fn next_fd(&self) -> u32 {
         self.next_fd
     }
 
     /// Documents that wait for an acknowledgement.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
     }
 
     /// The document to be sent now. It stays the first until its acknowledgement is accepted.
     #[must_use]
-    pub fn front(&self) -> Option<&Outgoing> {
+    pub(crate) fn front(&self) -> Option<&Outgoing> {
         self.queue.front()
     }
 
     /// Takes the first document out without an acknowledgement: for generators that only want its bytes.
-    pub fn take_front(&mut self) -> Option<Outgoing> {
+    pub(crate) fn take_front(&mut self) -> Option<Outgoing> {
         self.queue.pop_front()
     }
 
     /// The part that checks acknowledgements, for callers that keep no queue.
     #[must_use]
-    pub fn into_checker(self) -> AckChecker {
+    pub(crate) fn into_checker(self) -> AckChecker {
         self.checker
     }
 
@@ -207,7 +196,7 @@ impl FiscalStorage {
     ///
     /// # Errors
     /// [`StorageError`]; the storage is unchanged then.
-    pub fn make(&mut self, form: u16, fields: &[u8]) -> Result<&Outgoing, StorageError> {
+    pub(crate) fn make(&mut self, form: u16, fields: &[u8]) -> Result<&Outgoing, StorageError> {
         let fd_number = FdNumber::new(self.next_fd).map_err(|_| StorageError::Exhausted)?;
         let document = self.sign_document(form, fields, fd_number)?;
         let sign = self.checker.keys().fps(&document);
@@ -218,7 +207,7 @@ impl FiscalStorage {
     }
 
     /// Reads the first document again, as a register does after a restart.
-    pub fn reread_front(&mut self) {
+    pub(crate) fn reread_front(&mut self) {
         if self.settings.reread == Reread::SameBytes {
             return;
         }
@@ -232,9 +221,9 @@ impl FiscalStorage {
     /// Checks an acknowledgement of the first document without taking it.
     ///
     /// # Errors
-    /// The reason a real storage would give; [`RefusalReason::WrongFdNumber`] when nothing is waiting.
-    pub fn check_acknowledgement(&self, container: &[u8]) -> Result<Accepted, RefusalReason> {
-        let expected = self.queue.front().ok_or(RefusalReason::WrongFdNumber)?;
+    /// The reason a real storage would give; [`RefusalReason::FdNumber`] when nothing is waiting.
+    pub(crate) fn check_acknowledgement(&self, container: &[u8]) -> Result<Accepted, RefusalReason> {
+        let expected = self.queue.front().ok_or(RefusalReason::FdNumber)?;
         self.checker.check(expected.fd_number, container)
     }
 
@@ -242,7 +231,7 @@ impl FiscalStorage {
     ///
     /// # Errors
     /// As [`Self::check_acknowledgement`]; the document stays the first of the queue then.
-    pub fn acknowledge(&mut self, container: &[u8]) -> Result<Accepted, RefusalReason> {
+    pub(crate) fn acknowledge(&mut self, container: &[u8]) -> Result<Accepted, RefusalReason> {
         let accepted = self.check_acknowledgement(container)?;
         self.queue.pop_front();
         Ok(accepted)
@@ -255,13 +244,13 @@ impl FiscalStorage {
         document.extend_from_slice(&[0, 0]);
         document.extend_from_slice(fields);
         let mut own = crate::kkt::Fields::new();
-        own.u32(1040, fd.get()).raw(1041, &self.settings.number.padded());
+        own.u32(tags::FD_NUMBER, fd.get()).raw(tags::FN_NUMBER, &self.settings.number.padded());
         document.extend_from_slice(&own.finish().map_err(|_| StorageError::TooLong)?);
         set_length(&mut document, 10)?;
         // The ФПД leaves 1077 itself out, so it can be computed before the tag is there.
         let fpd = self.document_keys.fpd(&document).map_err(|_| StorageError::NotTlv)?;
         let mut last = crate::kkt::Fields::new();
-        last.raw(1077, &fpd);
+        last.raw(tags::FISCAL_SIGN, &fpd);
         document.extend_from_slice(&last.finish().map_err(|_| StorageError::TooLong)?);
         set_length(&mut document, 0)?;
         Ok(document)

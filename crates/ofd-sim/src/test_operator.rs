@@ -49,12 +49,20 @@ type Behaviour = dyn Fn(FdNumber, u32) -> Trick + Send + Sync;
 /// A document as the operator keeps it.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
+    /// The container as it came first.
+    pub(crate) container: Vec<u8>,
     /// The open document.
     pub(crate) document: Vec<u8>,
     /// Times it came.
     pub(crate) times: u32,
     /// The stored answer.
     pub(crate) answer: Vec<u8>,
+}
+
+impl Kept {
+    pub(crate) fn encrypted(&self) -> bool {
+        !Container::decode(&self.container).unwrap().is_open()
+    }
 }
 
 struct Desk {
@@ -152,6 +160,7 @@ impl Desk {
         let code = if let Trick::Code(code) = trick { code } else { 0 };
         let honest = self.seal(&header, generation, &document, code, outcome.was_encrypted);
         let entry = kept.entry(key).or_insert_with(|| Kept {
+            container: body.to_vec(),
             document: document.clone(),
             times: 0,
             answer: honest.clone(),

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    ofd_sim::commands::main(ofd_sim::args::Cli::parse())
+    ofd_sim::commands::main()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ffd::Kopecks;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
@@ -13,24 +14,7 @@ use crate::link::LinkTiming;
 use crate::live::{self, LiveCounts, LiveOptions, LiveProgress, LiveReport};
 
 pub(super) async fn run(args: &LiveArgs) -> anyhow::Result<bool> {
-    let to = resolve(&args.to).await?;
-    let mut options = LiveOptions::starting_now(to, args.registers, args.receipts);
-    options.seed = args.seed;
-    options.fn_base = args.base.unwrap_or(options.fn_base);
-    options.encrypted_percent = args.encrypted;
-    options.ffd = args.ffd;
-    options.connections = args.connections;
-    options.pause = Duration::from_millis(args.pause_ms);
-    options.keys = keys(&args.keys)?;
-    options.timing = LinkTiming {
-        connect_timeout: args.timeout_s,
-        answer_timeout: args.timeout_s,
-        attempts: args.attempts,
-        ..options.timing
-    };
-    if let Some(inn) = args.operator_inn {
-        options.operator = OperatorCard { inn, ..options.operator };
-    }
+    let options = options(args).await?;
     let total = u64::from(args.registers) * u64::from(live::documents_of_day(args.receipts));
     let progress = Arc::new(LiveProgress::default());
     let shown = CancellationToken::new();
@@ -49,6 +33,29 @@ pub(super) async fn run(args: &LiveArgs) -> anyhow::Result<bool> {
         print_text(&report);
     }
     Ok(report.is_clean())
+}
+
+async fn options(args: &LiveArgs) -> anyhow::Result<LiveOptions> {
+    let to = resolve(&args.to).await?;
+    let mut options = LiveOptions::starting_now(to, args.registers, args.receipts);
+    options.seed = args.seed;
+    options.fn_base = args.base.unwrap_or(options.fn_base);
+    options.day_start = args.clock.unwrap_or(options.day_start);
+    options.encrypted_percent = args.encrypted;
+    options.ffd = args.ffd;
+    options.connections = args.connections;
+    options.pause = Duration::from_millis(args.pause_ms);
+    options.keys = keys(&args.keys)?;
+    options.timing = LinkTiming {
+        connect_timeout: args.timeout_s,
+        answer_timeout: args.timeout_s,
+        attempts: args.attempts,
+        ..options.timing
+    };
+    if let Some(inn) = args.operator_inn {
+        options.operator = OperatorCard { inn, ..options.operator };
+    }
+    Ok(options)
 }
 
 /// Draws the counters on stderr until cancelled; nothing when stderr is no terminal.
@@ -81,6 +88,8 @@ fn print_text(report: &LiveReport) {
         "registers     {registers_started} started, {registers_finished} finished, {registers_failed} gave up"
     );
     println!("documents     {} made, {} acknowledged", counts.documents, counts.acknowledged());
+    let forms: Vec<String> = counts.by_form.iter().map(|(form, count)| format!("{form}: {count}")).collect();
+    println!("forms         {}", forms.join(", "));
     println!(
         "codes         0: {}, 11: {}, 14: {}, other: {}",
         counts.accepted, counts.unrecognised, counts.format_logic, counts.other_codes
@@ -97,6 +106,39 @@ fn print_text(report: &LiveReport) {
         "repeats       {} answered with the same bytes, {} with others",
         counts.repeats_equal, counts.repeats_different
     );
-    println!("turnover      {}.{:02} roubles", counts.turnover_kopecks / 100, counts.turnover_kopecks % 100);
+    println!("turnover      {} roubles", Kopecks::new(counts.turnover_kopecks));
     println!("time          {:.1} s{}", report.seconds, if report.cancelled { ", interrupted" } else { "" });
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::test_operator::TestOperator;
+
+    /// The containers an operator gets, in the order of their numbers.
+    async fn containers(line: &str) -> Vec<Vec<u8>> {
+        let operator = TestOperator::honest().await;
+        let line = format!("kkt-sim live --to {} --registers 3 --receipts 3 {line}", operator.address);
+        let Command::Live(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
+            panic!("{line} is a live run");
+        };
+        let options = options(&args).await.unwrap();
+        assert!(live::run(options, Arc::default(), CancellationToken::new()).await.is_clean());
+        operator.kept().into_iter().map(|(_, kept)| kept.container).collect()
+    }
+
+    #[tokio::test]
+    async fn the_same_seed_base_and_clock_make_the_same_bytes() {
+        let same = "--seed 7 --encrypted 50 --base 42 --clock 2026-03-01T08:00:00+03:00";
+        let first = containers(same).await;
+        assert_eq!(first.len(), 3 * 7);
+        assert_eq!(first, containers(same).await);
+        for other in [same.replace("seed 7", "seed 8"), same.replace("42", "43"), same.replace("08:", "09:")]
+        {
+            assert_ne!(first, containers(&other).await, "{other}");
+        }
+    }
 }

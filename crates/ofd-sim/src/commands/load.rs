@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{interruptible, keys, resolve};
 use crate::args::LoadArgs;
-use crate::live::{fresh_fn_base, moscow_clock};
-use crate::load::{self, Amount, LoadOptions, LoadProgress, LoadReport, OPENING_DOCUMENTS, RegisterLoad};
+use crate::fleet::{fresh_fn_base, till_clock_now};
+use crate::load::{self, Amount, LoadOptions, LoadOutcome, LoadProgress, OPENING_DOCUMENTS, RegisterLoad};
 
 pub(super) async fn run(args: &LoadArgs) -> anyhow::Result<bool> {
     let options = options(args).await?;
@@ -32,7 +32,7 @@ pub(super) async fn run(args: &LoadArgs) -> anyhow::Result<bool> {
     if args.json {
         println!("{}", serde_json::to_string(&outcome.report)?);
     } else {
-        print_text(args, &outcome.report);
+        print_text(args, &outcome);
     }
     Ok(outcome.report.errors == 0)
 }
@@ -43,7 +43,7 @@ async fn options(args: &LoadArgs) -> anyhow::Result<LoadOptions> {
         (None, Some(time)) => Amount::Seconds(time),
         (None, None) => return Err(anyhow!("--documents or --seconds is needed")),
     };
-    Ok(LoadOptions {
+    let mut options = LoadOptions {
         to: resolve(&args.to).await?,
         registers: args.registers,
         amount,
@@ -51,14 +51,16 @@ async fn options(args: &LoadArgs) -> anyhow::Result<LoadOptions> {
         check: args.check,
         fn_base: args.base.unwrap_or_else(fresh_fn_base),
         seed: args.seed,
-        clock: moscow_clock(),
+        clock: 0,
         keys: keys(&args.keys)?,
         encrypted_percent: args.encrypted,
         expected_rate: args.expect.unwrap_or_else(|| args.mode.expected_rate()),
         answer_timeout: args.timeout_s,
         retry_pause: Duration::from_millis(200),
         give_up: args.give_up_s,
-    })
+    };
+    options.clock = args.clock.unwrap_or_else(|| till_clock_now().saturating_sub(options.till_time_s()));
+    Ok(options)
 }
 
 /// Makes the messages on threads of their own, with a progress bar.
@@ -118,11 +120,57 @@ async fn show(options: LoadOptions, progress: Arc<LoadProgress>, shown: Cancella
     bar.finish_and_clear();
 }
 
-fn print_text(args: &LoadArgs, report: &LoadReport) {
+fn print_text(args: &LoadArgs, outcome: &LoadOutcome) {
+    let LoadOutcome { report, cancelled, .. } = outcome;
+    let interrupted = if *cancelled { ", interrupted" } else { "" };
     println!("mode        {}, {} registers", args.mode, args.registers);
-    println!("documents   {} in {:.3} s", report.documents, report.seconds);
+    println!("documents   {} in {:.3} s{interrupted}", report.documents, report.seconds);
     println!("rate        {:.0} documents/s", report.documents_per_second);
     println!("latency     p50 {} us, p99 {} us, p99.9 {} us", report.p50_us, report.p99_us, report.p999_us);
     println!("errors      {}", report.errors);
     println!("repeats     {}", report.repeats);
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    async fn parsed(line: &str) -> LoadOptions {
+        let line = format!("kkt-sim load --to 127.0.0.1:1 --registers 3 --encrypted 50 {line}");
+        let Command::Load(args) = Cli::try_parse_from(line.split_whitespace()).unwrap().command else {
+            panic!("{line} is a load");
+        };
+        options(&args).await.unwrap()
+    }
+
+    fn bytes(options: &LoadOptions) -> Vec<u8> {
+        let made = load::prepare(options, 2, &AtomicU64::new(0), &CancellationToken::new()).unwrap();
+        made.iter().flat_map(|load| load.bytes(load.span(0, load.len())).to_vec()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_same_seed_base_and_clock_make_the_same_bytes() {
+        let same = "--documents 20 --seed 5 --base 42 --clock 2026-03-01T08:00:00+03:00";
+        let first = bytes(&parsed(same).await);
+        assert_eq!(first, bytes(&parsed(same).await));
+        for other in [same.replace("seed 5", "seed 6"), same.replace("42", "43"), same.replace("08:", "09:")]
+        {
+            assert_ne!(first, bytes(&parsed(&other).await), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_ends_before_now_unless_a_clock_is_given() {
+        for amount in ["--documents 20", "--documents 5000000", "--seconds 600"] {
+            let options = parsed(amount).await;
+            let now = till_clock_now();
+            assert!(options.clock + options.till_time_s() <= now, "{amount}");
+            assert!(now - options.clock < 24 * 3600, "{amount}");
+        }
+        let set = parsed("--documents 1 --clock 2026-03-01T08:00:00+03:00").await;
+        assert_eq!(set.clock, 1_772_352_000);
+    }
 }

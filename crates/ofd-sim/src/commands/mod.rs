@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -17,9 +18,10 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Cli, Command, KeyArgs};
 use crate::keys::SimKeys;
 
-/// Runs the command; 0 done, 1 failed. Wrong usage has ended in the parser with 2.
+/// Runs the command line of this process; 0 done, 1 failed. Wrong usage ends in the parser with 2.
 #[must_use]
-pub fn main(cli: Cli) -> ExitCode {
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // A second subscriber (there is none in the binary) would only lose log lines.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();

@@ -57,7 +57,7 @@ pub(super) async fn run(args: &SendArgs) -> anyhow::Result<bool> {
 
 fn read(file: &Path) -> anyhow::Result<Message> {
     let content = fs::read(file).context("cannot be read")?;
-    Ok(Message::from_file(&content)?)
+    Ok(Message::from_file(content)?)
 }
 
 fn sent(message: &Message) -> Sent {

@@ -8,7 +8,7 @@ use super::goods::VatTotals;
 
 /// Kind of settlement, tag 1054.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
+pub(crate) enum Settlement {
     /// 1, приход.
     Sale,
     /// 2, возврат прихода.
@@ -18,7 +18,7 @@ pub enum Settlement {
 impl Settlement {
     /// Value of tag 1054.
     #[must_use]
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Sale => 1,
             Self::SaleRefund => 2,
@@ -28,30 +28,30 @@ impl Settlement {
 
 /// The sums of one receipt that counters take in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sums {
+pub(crate) struct Sums {
     /// Tag 1031.
-    pub cash: u64,
+    pub(crate) cash: u64,
     /// Tag 1081.
-    pub cashless: u64,
+    pub(crate) cashless: u64,
     /// VAT totals.
-    pub vat: VatTotals,
+    pub(crate) vat: VatTotals,
 }
 
 /// Sums of one kind of settlement: the members of 1129..1132, 1145, 1232.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Block {
+pub(crate) struct Block {
     /// Tag 1135.
-    pub count: u32,
+    pub(crate) count: u32,
     /// Tag 1136.
-    pub cash: u64,
+    pub(crate) cash: u64,
     /// Tag 1138.
-    pub cashless: u64,
+    pub(crate) cashless: u64,
     /// Tag 1139.
-    pub vat_twenty: u64,
+    pub(crate) vat_twenty: u64,
     /// Tag 1140.
-    pub vat_ten: u64,
+    pub(crate) vat_ten: u64,
     /// Tag 1183.
-    pub without_vat: u64,
+    pub(crate) without_vat: u64,
 }
 
 impl Block {
@@ -66,7 +66,7 @@ impl Block {
 
     /// Tag 1201.
     #[must_use]
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.cash + self.cashless
     }
 
@@ -87,20 +87,20 @@ impl Block {
 
 /// Totals of a shift or of an ФН.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Sale receipts, 1129.
-    pub sales: Block,
+    pub(crate) sales: Block,
     /// Sale refunds, 1130.
-    pub refunds: Block,
+    pub(crate) refunds: Block,
     /// Corrections of sales, 1145 in 1133.
-    pub correction_sales: Block,
+    pub(crate) correction_sales: Block,
     /// Corrections of sale refunds, 1232 in 1133.
-    pub correction_refunds: Block,
+    pub(crate) correction_refunds: Block,
 }
 
 impl Totals {
     /// Takes in a receipt.
-    pub fn add_receipt(&mut self, settlement: Settlement, sums: &Sums) {
+    pub(crate) fn add_receipt(&mut self, settlement: Settlement, sums: &Sums) {
         match settlement {
             Settlement::Sale => self.sales.add(sums),
             Settlement::SaleRefund => self.refunds.add(sums),
@@ -108,7 +108,7 @@ impl Totals {
     }
 
     /// Takes in a correction.
-    pub fn add_correction(&mut self, settlement: Settlement, sums: &Sums) {
+    pub(crate) fn add_correction(&mut self, settlement: Settlement, sums: &Sums) {
         match settlement {
             Settlement::Sale => self.correction_sales.add(sums),
             Settlement::SaleRefund => self.correction_refunds.add(sums),
@@ -117,18 +117,18 @@ impl Totals {
 
     /// Number of corrections, tag 1144.
     #[must_use]
-    pub fn corrections(&self) -> u32 {
+    pub(crate) fn corrections(&self) -> u32 {
         self.correction_sales.count + self.correction_refunds.count
     }
 
     /// Number of receipts and corrections, tags 1134 and 1118.
     #[must_use]
-    pub fn receipts(&self) -> u32 {
+    pub(crate) fn receipts(&self) -> u32 {
         self.sales.count + self.refunds.count + self.corrections()
     }
 
     /// Writes the members of 1157 or 1194.
-    pub fn write(&self, into: &mut Fields) {
+    pub(crate) fn write(&self, into: &mut Fields) {
         into.u32(1134, self.receipts());
         into.group(1129, |block| self.sales.write(true, block));
         into.group(1130, |block| self.refunds.write(true, block));

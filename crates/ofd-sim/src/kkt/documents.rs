@@ -1,9 +1,10 @@
 //! The documents themselves: which tags, in which order, from which state of the register.
 //!
 //! 1040, 1041 and 1077 are the storage's and follow at the end. Tag sets: FFD order, tables of forms 1, 2, 3,
-//! 31 and 5; a test holds every document made here against the dictionary.
+//! 31 and 5; tags stand here as the numbers of those tables, and a test holds every document made here against
+//! the dictionary.
 
-use ffd::FfdVersion;
+use ffd::{Decimal, Document, FfdVersion, tags};
 
 use super::fields::{FieldError, Fields};
 use super::goods::{Basket, Item, VatRate};
@@ -88,7 +89,7 @@ pub(super) fn shift_close(kkt: &Kkt) -> Result<Vec<u8>, FieldError> {
     fields.u32(1118, kkt.shift_totals.receipts()).u32(1111, kkt.documents_in_shift);
     // The report itself waits for the operator too, so at least one document always does.
     let waiting = u32::try_from(kkt.storage.waiting()).unwrap_or(u32::MAX).saturating_add(1);
-    fields.u32(1097, waiting).u32(1098, midnight(kkt.clock));
+    fields.u32(1097, waiting).u32(1098, midnight(oldest_waiting(kkt)));
     if is_1_2(kkt) {
         fields.group(1194, |totals| kkt.shift_totals.write(totals));
         fields.group(1157, |totals| kkt.fn_totals.write(totals));
@@ -109,7 +110,7 @@ fn receipt_head(kkt: &Kkt, settlement: Settlement, fields: &mut Fields) {
 fn item(kkt: &Kkt, line: &Item, fields: &mut Fields) {
     fields.group(1059, |item| {
         item.byte(1214, 4).byte(1212, line.item_type).text(1030, line.name).vln(1079, line.price);
-        item.fvln(1023, line.quantity, line.quantity_scale);
+        item.fvln(1023, Decimal { mantissa: line.quantity, scale: line.quantity_scale });
         if is_1_2(kkt) {
             item.byte(2108, line.unit);
         }
@@ -145,6 +146,12 @@ fn version(kkt: &Kkt, fields: &mut Fields) {
 
 fn is_1_2(kkt: &Kkt) -> bool {
     kkt.ffd == FfdVersion::V1_2
+}
+
+/// Till time of the oldest document without an acknowledgement: the first of the queue, or the one being made.
+fn oldest_waiting(kkt: &Kkt) -> u32 {
+    let front = kkt.storage.front().and_then(|front| Document::decode(&front.document).ok());
+    front.and_then(|document| document.time(tags::DATE_TIME)).map_or(kkt.clock, ffd::LocalTime::get)
 }
 
 fn midnight(clock: u32) -> u32 {

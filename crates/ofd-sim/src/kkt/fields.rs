@@ -4,28 +4,21 @@
 //! [`Fields::finish`], so that the builders of documents read as plain lists of tags.
 
 use ffd::tlv;
-use ffd::value::{self, cp866};
+use ffd::value::{self, Decimal, cp866};
 
 /// A field that cannot be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("tag {tag}: {problem}")]
+pub(crate) struct FieldError {
     /// The tag that failed.
-    pub tag: u16,
+    pub(crate) tag: u16,
     /// What is wrong with it.
-    pub problem: String,
+    pub(crate) problem: String,
 }
-
-impl std::fmt::Display for FieldError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "tag {}: {}", self.tag, self.problem)
-    }
-}
-
-impl std::error::Error for FieldError {}
 
 /// TLV records under construction; the order of the calls is the order on the wire.
 #[derive(Clone, Debug, Default)]
-pub struct Fields {
+pub(crate) struct Fields {
     bytes: Vec<u8>,
     error: Option<FieldError>,
 }
@@ -33,7 +26,7 @@ pub struct Fields {
 impl Fields {
     /// No fields yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
@@ -41,7 +34,7 @@ impl Fields {
     ///
     /// # Errors
     /// The first field that could not be written.
-    pub fn finish(self) -> Result<Vec<u8>, FieldError> {
+    pub(crate) fn finish(self) -> Result<Vec<u8>, FieldError> {
         match self.error {
             None => Ok(self.bytes),
             Some(error) => Err(error),
@@ -49,39 +42,37 @@ impl Fields {
     }
 
     /// One byte.
-    pub fn byte(&mut self, tag: u16, value: u8) -> &mut Self {
+    pub(crate) fn byte(&mut self, tag: u16, value: u8) -> &mut Self {
         self.raw(tag, &[value])
     }
 
     /// Two bytes, little-endian.
-    pub fn u16(&mut self, tag: u16, value: u16) -> &mut Self {
+    pub(crate) fn u16(&mut self, tag: u16, value: u16) -> &mut Self {
         self.raw(tag, &value.to_le_bytes())
     }
 
     /// Four bytes, little-endian: a number, a 4-byte mask or a till time.
-    pub fn u32(&mut self, tag: u16, value: u32) -> &mut Self {
+    pub(crate) fn u32(&mut self, tag: u16, value: u32) -> &mut Self {
         self.raw(tag, &value.to_le_bytes())
     }
 
     /// An integer of as many bytes as it needs (VLN): sums in kopecks.
-    pub fn vln(&mut self, tag: u16, value: u64) -> &mut Self {
+    pub(crate) fn vln(&mut self, tag: u16, value: u64) -> &mut Self {
         self.raw(tag, &value::vln_bytes(value))
     }
 
-    /// A decimal (FVLN): `mantissa` / 10^`scale`.
-    pub fn fvln(&mut self, tag: u16, mantissa: u64, scale: u8) -> &mut Self {
-        let mut bytes = vec![scale];
-        bytes.extend_from_slice(&value::vln_bytes(mantissa));
-        self.raw(tag, &bytes)
+    /// A decimal (FVLN): quantities.
+    pub(crate) fn fvln(&mut self, tag: u16, value: Decimal) -> &mut Self {
+        self.raw(tag, &value::fvln_bytes(value))
     }
 
     /// A string in cp866.
-    pub fn text(&mut self, tag: u16, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, tag: u16, text: &str) -> &mut Self {
         self.padded(tag, text, 0)
     }
 
     /// A string in cp866, filled with spaces on the right up to `width` bytes.
-    pub fn padded(&mut self, tag: u16, text: &str, width: usize) -> &mut Self {
+    pub(crate) fn padded(&mut self, tag: u16, text: &str, width: usize) -> &mut Self {
         match cp866::encode(text) {
             Ok(mut bytes) => {
                 if bytes.len() < width {
@@ -94,7 +85,7 @@ impl Fields {
     }
 
     /// Bytes as they are.
-    pub fn raw(&mut self, tag: u16, value: &[u8]) -> &mut Self {
+    pub(crate) fn raw(&mut self, tag: u16, value: &[u8]) -> &mut Self {
         if let Err(error) = tlv::write_record(&mut self.bytes, tag, value) {
             self.fail(tag, error.to_string());
         }
@@ -102,7 +93,7 @@ impl Fields {
     }
 
     /// A structure (STLV) filled by `fill`.
-    pub fn group(&mut self, tag: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
+    pub(crate) fn group(&mut self, tag: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
         let mut inner = Self::new();
         fill(&mut inner);
         match inner.finish() {
@@ -130,7 +121,7 @@ mod tests {
     #[test]
     fn worked_bytes_of_the_format_text() {
         check(|f| _ = f.vln(1020, 1_234_567), "fc03030087d612");
-        check(|f| _ = f.fvln(1023, 1500, 3), "ff03030003dc05");
+        check(|f| _ = f.fvln(1023, Decimal { mantissa: 1500, scale: 3 }), "ff03030003dc05");
         check(|f| _ = f.text(1048, "Привет"), "180406008fe0a8a2a5e2");
         check(|f| _ = f.padded(1018, "7702203276", 12), "fa030c00373730323230333237362020");
         check(|f| _ = f.group(1068, |g| _ = g.byte(1022, 14)), "2c040500fe0301000e");

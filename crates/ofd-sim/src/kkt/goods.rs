@@ -8,7 +8,7 @@ use crate::rng::Rng;
 
 /// Values of tag 1199 used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VatRate {
+pub(crate) enum VatRate {
     /// 20 %, before 2026.
     Twenty,
     /// 10 %: food, children's goods.
@@ -22,7 +22,7 @@ pub enum VatRate {
 impl VatRate {
     /// Value of tag 1199.
     #[must_use]
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Twenty => 1,
             Self::Ten => 2,
@@ -33,7 +33,7 @@ impl VatRate {
 
     /// The tax contained in `cost`, rounded half up to a kopeck.
     #[must_use]
-    pub fn tax_in(self, cost: u64) -> u64 {
+    pub(crate) fn tax_in(self, cost: u64) -> u64 {
         let percent = match self {
             Self::Twenty => 20,
             Self::Ten => 10,
@@ -138,52 +138,52 @@ impl Trade {
 
 /// One line of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub(crate) struct Item {
     /// Tag 1030.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Tag 1079, kopecks.
-    pub price: u64,
+    pub(crate) price: u64,
     /// Tag 1023, mantissa.
-    pub quantity: u64,
+    pub(crate) quantity: u64,
     /// Digits of `quantity` after the point.
-    pub quantity_scale: u8,
+    pub(crate) quantity_scale: u8,
     /// Tag 1043, kopecks.
-    pub cost: u64,
+    pub(crate) cost: u64,
     /// Tag 1199.
-    pub vat: VatRate,
+    pub(crate) vat: VatRate,
     /// Tag 1212: 1 goods, 4 service.
-    pub item_type: u8,
+    pub(crate) item_type: u8,
     /// Tag 2108: 0 pieces, 11 kilograms.
-    pub unit: u8,
+    pub(crate) unit: u8,
 }
 
 /// A sale (or its refund) as sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Basket {
+pub(crate) struct Basket {
     /// The lines.
-    pub items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
     /// Part paid in cash, tag 1031.
-    pub cash: u64,
+    pub(crate) cash: u64,
     /// Part paid by card, tag 1081.
-    pub cashless: u64,
+    pub(crate) cashless: u64,
 }
 
 /// VAT totals of a basket; a rate without items is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VatTotals {
+pub(crate) struct VatTotals {
     /// Tag 1102.
-    pub twenty: Option<u64>,
+    pub(crate) twenty: Option<u64>,
     /// Tag 1103.
-    pub ten: Option<u64>,
+    pub(crate) ten: Option<u64>,
     /// Tag 1105: turnover without VAT.
-    pub without: Option<u64>,
+    pub(crate) without: Option<u64>,
     /// In 1115, rate 11.
-    pub twenty_two: Option<u64>,
+    pub(crate) twenty_two: Option<u64>,
 }
 
 impl Basket {
     /// Goods of `trade` at random: 1 to `most_items` lines; `general` is the general rate of the year.
-    pub fn invent(rng: &mut Rng, trade: Trade, general: VatRate, most_items: u64) -> Self {
+    pub(crate) fn invent(rng: &mut Rng, trade: Trade, general: VatRate, most_items: u64) -> Self {
         let count = rng.range(1, most_items.max(1));
         let items: Vec<Item> = (0..count).filter_map(|_| Item::invent(rng, trade, general)).collect();
         let total: u64 = items.iter().map(|item| item.cost).sum();
@@ -197,13 +197,13 @@ impl Basket {
 
     /// Tag 1020.
     #[must_use]
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.items.iter().map(|item| item.cost).sum()
     }
 
     /// VAT totals: the tax of the lines added up, item by item.
     #[must_use]
-    pub fn vat(&self) -> VatTotals {
+    pub(crate) fn vat(&self) -> VatTotals {
         let mut totals = VatTotals::default();
         for item in &self.items {
             let (slot, amount) = match item.vat {
@@ -245,7 +245,7 @@ impl Item {
 
     /// Tag 1200: the tax of this line.
     #[must_use]
-    pub fn tax(&self) -> u64 {
+    pub(crate) fn tax(&self) -> u64 {
         self.vat.tax_in(self.cost)
     }
 }

@@ -8,17 +8,17 @@ mod counters;
 mod documents;
 mod fields;
 mod goods;
+mod pace;
 mod shop;
-
-use std::fmt;
 
 use ffd::{FfdVersion, FnNumber, FormCode, Inn};
 use kkt_proto::header::PVersion;
 
-pub use counters::{Block, Settlement, Sums, Totals};
-pub use fields::{FieldError, Fields};
-pub use goods::{Basket, Item, VatRate, VatTotals};
-pub use shop::{Shop, Trade};
+pub(crate) use counters::{Settlement, Sums, Totals};
+pub(crate) use fields::{FieldError, Fields};
+pub(crate) use goods::{Basket, VatRate};
+pub(crate) use pace::Pace;
+pub(crate) use shop::Shop;
 
 use crate::keys::SimKeys;
 use crate::rng::Rng;
@@ -46,73 +46,50 @@ impl Default for OperatorCard {
 
 /// How a register is made.
 #[derive(Clone, Debug)]
-pub struct KktSettings {
+pub(crate) struct KktSettings {
     /// Number of its storage.
-    pub fn_number: FnNumber,
+    pub(crate) fn_number: FnNumber,
     /// FFD 1.05 or 1.2.
-    pub ffd: FfdVersion,
+    pub(crate) ffd: FfdVersion,
     /// Bodies are encrypted.
-    pub encrypted: bool,
+    pub(crate) encrypted: bool,
     /// Behaviour of the storage on a second reading.
-    pub reread: Reread,
+    pub(crate) reread: Reread,
     /// Seed of shop, goods and vectors.
-    pub seed: u64,
-    /// Ordinal of the registration number (tag 1037), at most 10 digits.
-    pub ordinal: u64,
+    pub(crate) seed: u64,
     /// Till time of the first document.
-    pub clock: u32,
-    /// Till seconds between two documents, at most.
-    pub step_s: u32,
+    pub(crate) clock: u32,
+    /// Till time between documents.
+    pub(crate) pace: Pace,
     /// The operator it is connected to.
-    pub operator: OperatorCard,
+    pub(crate) operator: OperatorCard,
 }
 
 /// A document that cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KktError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KktError {
     /// A field cannot be written.
-    Field(FieldError),
+    #[error(transparent)]
+    Field(#[from] FieldError),
     /// The storage refuses.
-    Storage(StorageError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// Only FFD 1.05 and 1.2 are made.
+    #[error("registers of FFD {} are not simulated", .0.as_str())]
     Version(FfdVersion),
-    /// No registration number has this ordinal.
+    /// No registration number can be computed.
+    #[error("no registration number for the ordinal {0}")]
     Ordinal(u64),
     /// Against the order of a day: a receipt needs an open shift, and so on.
+    #[error("{0}")]
     OutOfOrder(&'static str),
-}
-
-impl fmt::Display for KktError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Field(error) => write!(out, "{error}"),
-            Self::Storage(error) => write!(out, "{error}"),
-            Self::Version(version) => write!(out, "registers of FFD {version:?} are not simulated"),
-            Self::Ordinal(ordinal) => write!(out, "{ordinal} is no ordinal of a registration number"),
-            Self::OutOfOrder(what) => out.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for KktError {}
-
-impl From<FieldError> for KktError {
-    fn from(error: FieldError) -> Self {
-        Self::Field(error)
-    }
-}
-
-impl From<StorageError> for KktError {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
 }
 
 /// The register.
 #[derive(Debug)]
-pub struct Kkt {
+pub(crate) struct Kkt {
     ffd: FfdVersion,
-    step_s: u32,
+    pace: Pace,
     operator: OperatorCard,
     storage: FiscalStorage,
     shop: Shop,
@@ -133,12 +110,13 @@ impl Kkt {
     ///
     /// # Errors
     /// [`KktError::Version`], [`KktError::Ordinal`] or the storage's error.
-    pub fn new(settings: &KktSettings, keys: &SimKeys) -> Result<Self, KktError> {
+    pub(crate) fn new(settings: &KktSettings, keys: &SimKeys) -> Result<Self, KktError> {
         if !matches!(settings.ffd, FfdVersion::V1_05 | FfdVersion::V1_2) {
             return Err(KktError::Version(settings.ffd));
         }
         let mut rng = Rng::new(settings.seed);
-        let shop = Shop::invent(&mut rng, settings.ordinal).ok_or(KktError::Ordinal(settings.ordinal))?;
+        let ordinal = ordinal_of(settings.fn_number);
+        let shop = Shop::invent(&mut rng, ordinal).ok_or(KktError::Ordinal(ordinal))?;
         let storage = StorageSettings {
             number: settings.fn_number,
             encrypted: settings.encrypted,
@@ -147,7 +125,7 @@ impl Kkt {
         };
         Ok(Self {
             ffd: settings.ffd,
-            step_s: settings.step_s.max(1),
+            pace: settings.pace,
             operator: settings.operator.clone(),
             storage: FiscalStorage::new(storage, keys)?,
             shop,
@@ -166,36 +144,36 @@ impl Kkt {
 
     /// Its storage.
     #[must_use]
-    pub fn storage(&self) -> &FiscalStorage {
+    pub(crate) fn storage(&self) -> &FiscalStorage {
         &self.storage
     }
 
     /// Its storage, to take acknowledgements.
-    pub fn storage_mut(&mut self) -> &mut FiscalStorage {
+    pub(crate) fn storage_mut(&mut self) -> &mut FiscalStorage {
         &mut self.storage
     }
 
     /// The storage alone, when the register has done its work.
     #[must_use]
-    pub fn into_storage(self) -> FiscalStorage {
+    pub(crate) fn into_storage(self) -> FiscalStorage {
         self.storage
     }
 
     /// P-version of its session headers.
     #[must_use]
-    pub fn p_version(&self) -> PVersion {
+    pub(crate) fn p_version(&self) -> PVersion {
         PVersion::for_ffd(self.ffd)
     }
 
     /// The invented user.
-    #[must_use]
-    pub fn shop(&self) -> &Shop {
+    #[cfg(test)]
+    pub(crate) fn shop(&self) -> &Shop {
         &self.shop
     }
 
     /// Totals of the whole ФН.
     #[must_use]
-    pub fn totals(&self) -> &Totals {
+    pub(crate) fn totals(&self) -> &Totals {
         &self.fn_totals
     }
 
@@ -203,7 +181,7 @@ impl Kkt {
     ///
     /// # Errors
     /// [`KktError`]; only the first document of a storage can be one.
-    pub fn register(&mut self) -> Result<&Outgoing, KktError> {
+    pub(crate) fn register(&mut self) -> Result<&Outgoing, KktError> {
         if self.registered {
             return Err(KktError::OutOfOrder("the register is registered already"));
         }
@@ -216,7 +194,7 @@ impl Kkt {
     ///
     /// # Errors
     /// [`KktError`]; the register must be registered and the shift closed.
-    pub fn open_shift(&mut self) -> Result<&Outgoing, KktError> {
+    pub(crate) fn open_shift(&mut self) -> Result<&Outgoing, KktError> {
         if !self.registered || self.shift_open {
             return Err(KktError::OutOfOrder("a shift opens after the registration, once"));
         }
@@ -233,7 +211,7 @@ impl Kkt {
     ///
     /// # Errors
     /// [`KktError`]; the shift must be open.
-    pub fn sell(&mut self, most_items: u64) -> Result<&Outgoing, KktError> {
+    pub(crate) fn sell(&mut self, most_items: u64) -> Result<&Outgoing, KktError> {
         let general = self.general_rate();
         let basket = Basket::invent(&mut self.rng, self.shop.trade, general, most_items);
         self.last_sale = Some(basket.clone());
@@ -244,7 +222,7 @@ impl Kkt {
     ///
     /// # Errors
     /// As [`Self::sell`].
-    pub fn refund(&mut self) -> Result<&Outgoing, KktError> {
+    pub(crate) fn refund(&mut self) -> Result<&Outgoing, KktError> {
         match self.last_sale.take() {
             Some(basket) => self.receipt(Settlement::SaleRefund, &basket),
             None => self.sell(2),
@@ -255,7 +233,7 @@ impl Kkt {
     ///
     /// # Errors
     /// As [`Self::sell`].
-    pub fn correct(&mut self) -> Result<&Outgoing, KktError> {
+    pub(crate) fn correct(&mut self) -> Result<&Outgoing, KktError> {
         let general = self.general_rate();
         let basket = Basket::invent(&mut self.rng, self.shop.trade, general, 1);
         self.next_receipt()?;
@@ -270,7 +248,7 @@ impl Kkt {
     ///
     /// # Errors
     /// [`KktError`]; the shift must be open.
-    pub fn close_shift(&mut self) -> Result<&Outgoing, KktError> {
+    pub(crate) fn close_shift(&mut self) -> Result<&Outgoing, KktError> {
         if !self.shift_open {
             return Err(KktError::OutOfOrder("no shift is open"));
         }
@@ -300,14 +278,23 @@ impl Kkt {
 
     /// Hands the fields to the storage and lets some till time pass.
     fn store(&mut self, form: FormCode, fields: &[u8]) -> Result<&Outgoing, KktError> {
-        let pause = self.rng.range(1, u64::from(self.step_s));
-        self.clock = self.clock.saturating_add(u32::try_from(pause).unwrap_or(1));
+        if let Some(most) = self.pace.step_after(self.storage.next_fd()) {
+            let pause = self.rng.range(1, u64::from(most));
+            self.clock = self.clock.saturating_add(u32::try_from(pause).unwrap_or(1));
+        }
         Ok(self.storage.make(form.0, fields)?)
     }
 
     fn general_rate(&self) -> VatRate {
         if self.clock >= RATE_22_SINCE { VatRate::TwentyTwo } else { VatRate::Twenty }
     }
+}
+
+/// Ordinal of the registration number, 1 to 10 digits: the last digits of the ФН number, so that registers of
+/// different runs differ in it.
+fn ordinal_of(fn_number: FnNumber) -> u64 {
+    const ORDINALS: u64 = 10_000_000_000;
+    fn_number.as_str().parse::<u64>().map_or(0, |number| number % ORDINALS)
 }
 
 fn sums_of(basket: &Basket) -> Sums {

@@ -9,7 +9,7 @@ use crate::rng::Rng;
 
 /// The trade of a shop: decides its goods and its taxation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trade {
+pub(crate) enum Trade {
     /// A grocery on the general taxation system.
     Grocery,
     /// A hardware shop on the general taxation system.
@@ -22,25 +22,25 @@ pub enum Trade {
 
 /// The data of one user and one register.
 #[derive(Clone, Debug)]
-pub struct Shop {
+pub(crate) struct Shop {
     /// What it sells.
-    pub trade: Trade,
+    pub(crate) trade: Trade,
     /// Tag 1048.
-    pub user_name: String,
+    pub(crate) user_name: String,
     /// Tag 1018.
-    pub user_inn: Inn,
+    pub(crate) user_inn: Inn,
     /// Tag 1009.
-    pub address: String,
+    pub(crate) address: String,
     /// Tag 1187.
-    pub place: &'static str,
+    pub(crate) place: &'static str,
     /// Tag 1021.
-    pub cashier: &'static str,
+    pub(crate) cashier: &'static str,
     /// Tag 1117.
-    pub sender_email: &'static str,
+    pub(crate) sender_email: &'static str,
     /// Tag 1013, digits only, so that the registration number can be checked.
-    pub kkt_serial: String,
+    pub(crate) kkt_serial: String,
     /// Tag 1037.
-    pub rnm: Rnm,
+    pub(crate) rnm: Rnm,
 }
 
 const TRADES: [Trade; 4] = [Trade::Grocery, Trade::Hardware, Trade::Coffee, Trade::Repairs];
@@ -64,7 +64,7 @@ impl Shop {
     /// An invented shop with the `ordinal`-th registration number; nothing when a check value cannot be made
     /// (it always can for ordinals of at most 10 digits).
     #[must_use]
-    pub fn invent(rng: &mut Rng, ordinal: u64) -> Option<Self> {
+    pub(crate) fn invent(rng: &mut Rng, ordinal: u64) -> Option<Self> {
         let trade = *rng.pick(&TRADES)?;
         let company = *rng.pick(&COMPANIES)?;
         let sole_trader = rng.percent(40);
@@ -74,13 +74,13 @@ impl Shop {
             (format!("ООО «{company}»"), format!("7700{:05}", rng.below(100_000)))
         };
         let user_name = user_name.replace(['«', '»'], "\"");
-        let inn = with_check_digits(&digits);
+        let user_inn = with_check_digits(&digits)?;
         let kkt_serial = format!("00106900{:06}", rng.below(1_000_000));
-        let rnm = Rnm::compute(ordinal, &inn, &kkt_serial)?;
+        let rnm = Rnm::compute(ordinal, user_inn.as_str(), &kkt_serial)?;
         Some(Self {
             trade,
             user_name,
-            user_inn: Inn::from_padded(inn.as_bytes()).ok()?,
+            user_inn,
             address: format!("{}, {}, д. {}", rng.pick(&CITIES)?, rng.pick(&STREETS)?, rng.range(1, 120)),
             place: trade.place(),
             cashier: rng.pick(&CASHIERS)?,
@@ -92,7 +92,7 @@ impl Shop {
 
     /// Mask of the taxation system, tags 1062 and 1055.
     #[must_use]
-    pub fn taxation(&self) -> u8 {
+    pub(crate) fn taxation(&self) -> u8 {
         match self.trade {
             Trade::Grocery | Trade::Hardware => 0x01,
             Trade::Coffee => 0x02,
@@ -102,7 +102,7 @@ impl Shop {
 
     /// Mask of the conditions of use, tag 1290.
     #[must_use]
-    pub fn usage(&self) -> u32 {
+    pub(crate) fn usage(&self) -> u32 {
         match self.trade {
             Trade::Grocery | Trade::Hardware => 0,
             Trade::Coffee => 0x8000,
@@ -122,17 +122,13 @@ impl Trade {
     }
 }
 
-/// Appends the check digits to 9 (organisation) or 10 (person) digits of an INN; FFD order, section on INN.
-fn with_check_digits(digits: &str) -> String {
-    const PERSON: [u32; 11] = [3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8];
-    let check = |text: &str| {
-        let weights = PERSON.get(PERSON.len().saturating_sub(text.len())..).unwrap_or_default();
-        let sum: u32 =
-            text.chars().filter_map(|digit| digit.to_digit(10)).zip(weights).map(|(d, w)| d * w).sum();
-        sum % 11 % 10
-    };
-    let first = format!("{digits}{}", check(digits));
-    if digits.len() == 9 { first } else { format!("{first}{}", check(&first)) }
+/// The INN that begins with 9 (organisation) or 10 (person) digits: the one continuation with right check digits.
+fn with_check_digits(digits: &str) -> Option<Inn> {
+    let candidates = (0..100).map(|check| match digits.len() {
+        9 => format!("{digits}{check}"),
+        _ => format!("{digits}{check:02}"),
+    });
+    candidates.filter_map(|text| Inn::from_padded(text.as_bytes()).ok()).find(Inn::check_digits_ok)
 }
 
 #[cfg(test)]
@@ -143,7 +139,7 @@ mod tests {
     fn check_digits_of_real_numbers() {
         for inn in ["7702203276", "7704358518", "7825392986", "500100732259", "112233445573"] {
             let body = inn.len() - if inn.len() == 10 { 1 } else { 2 };
-            assert_eq!(with_check_digits(&inn[..body]), inn);
+            assert_eq!(with_check_digits(&inn[..body]).unwrap().as_str(), inn);
         }
     }
 

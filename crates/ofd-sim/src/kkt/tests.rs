@@ -3,10 +3,11 @@ use std::collections::HashSet;
 use ffd::check::{Claimed, identity};
 use ffd::{Content, Document, Fixed, FormDef, Node, Requirement, RnmCheck, dictionary};
 
+use super::shop::Trade;
 use super::*;
 
 /// Groups whose official length is smaller than their own members.
-const COUNTER_GROUPS: [u16; 11] = [1129, 1130, 1131, 1132, 1133, 1145, 1146, 1157, 1158, 1194, 1232];
+const COUNTER_GROUPS: [u16; 12] = [1129, 1130, 1131, 1132, 1133, 1145, 1146, 1157, 1158, 1194, 1232, 1233];
 
 fn settings(ffd: FfdVersion, seed: u64) -> KktSettings {
     KktSettings {
@@ -15,9 +16,8 @@ fn settings(ffd: FfdVersion, seed: u64) -> KktSettings {
         encrypted: false,
         reread: Reread::SameBytes,
         seed,
-        ordinal: seed + 1,
         clock: 1_790_000_000,
-        step_s: 150,
+        pace: Pace::new(25, 150),
         operator: OperatorCard::default(),
     }
 }
@@ -277,6 +277,58 @@ fn the_order_of_a_day_is_kept() {
     assert!(out_of_order(kkt.open_shift()));
     let wrong = Kkt::new(&settings(FfdVersion::V1_0, 1), &SimKeys::published());
     assert!(matches!(wrong, Err(KktError::Version(_))));
-    let far = KktSettings { ordinal: 10_000_000_000, ..settings(FfdVersion::V1_2, 1) };
-    assert!(matches!(Kkt::new(&far, &SimKeys::published()), Err(KktError::Ordinal(_))));
+}
+
+#[test]
+fn the_registration_number_follows_the_storage() {
+    for (number, ordinal) in [
+        ("9999000000000001", "0000000001"),
+        ("9999123456789012", "3456789012"),
+        ("9999999999999999", "9999999999"),
+    ] {
+        let fn_number = FnNumber::from_padded(number.as_bytes()).unwrap();
+        let kkt = kkt(&KktSettings { fn_number, ..settings(FfdVersion::V1_2, 1) });
+        assert_eq!(&kkt.shop().rnm.as_str()[..10], ordinal);
+    }
+}
+
+#[test]
+fn a_close_names_the_date_of_the_oldest_waiting_document() {
+    const DAY_S: u32 = 86_400;
+    // Five minutes to midnight; two documents before it, the close after it.
+    let clock = 1_790_000_000 / DAY_S * DAY_S + DAY_S - 300;
+    let mut kkt = kkt(&KktSettings { clock, pace: Pace::new(4, 1), ..settings(FfdVersion::V1_2, 1) });
+    kkt.register().unwrap();
+    kkt.open_shift().unwrap();
+    kkt.clock += 600;
+    let mut check = |close: bool, waiting: u64, date: u32| {
+        let made = if close { kkt.close_shift() } else { kkt.open_shift() }.unwrap().document.clone();
+        let made = Document::decode(&made).unwrap();
+        if close {
+            assert_eq!(made.unsigned(1097), Some(waiting));
+            assert_eq!(made.time(1098).unwrap().get(), date);
+        }
+        while close && kkt.storage_mut().take_front().is_some() {}
+    };
+    let today = clock / DAY_S * DAY_S;
+    check(true, 3, today);
+    check(false, 0, 0);
+    check(true, 2, today + DAY_S);
+}
+
+#[test]
+fn a_long_life_stays_within_one_shift() {
+    let pace = Pace::new(200_000, 150);
+    let start = 1_790_000_000;
+    let mut kkt = kkt(&KktSettings { clock: start, pace, ..settings(FfdVersion::V1_05, 1) });
+    kkt.register().unwrap();
+    kkt.open_shift().unwrap();
+    let mut last = start;
+    for made in 3..=30 {
+        let receipt = kkt.sell(1).unwrap().document.clone();
+        let clock = Document::decode(&receipt).unwrap().time(1012).unwrap().get();
+        assert_eq!(clock, start + (made - 1) / 3, "three documents to a second");
+        assert!(clock >= last && clock <= start + pace.length_s(u64::from(made)));
+        last = clock;
+    }
 }

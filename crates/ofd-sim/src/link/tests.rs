@@ -2,7 +2,7 @@ use ffd::FfdVersion;
 
 use super::*;
 use crate::keys::SimKeys;
-use crate::kkt::{Kkt, KktSettings, OperatorCard};
+use crate::kkt::{Kkt, KktSettings, OperatorCard, Pace};
 use crate::storage::{RefusalReason, Reread};
 use crate::test_operator::{TestOperator, Trick};
 
@@ -13,9 +13,8 @@ fn kkt(encrypted: bool) -> Kkt {
         encrypted,
         reread: Reread::EncryptAnew,
         seed: 5,
-        ordinal: 1,
         clock: 1_790_000_000,
-        step_s: 60,
+        pace: Pace::new(1, 60),
         operator: OperatorCard::default(),
     };
     let mut kkt = Kkt::new(&settings, &SimKeys::published()).unwrap();
@@ -116,15 +115,39 @@ async fn tries_end_and_nobody_listening_is_told() {
 }
 
 #[tokio::test]
+async fn the_first_try_counts_among_the_tries() {
+    let operator = TestOperator::with(|_, _| Trick::Close).await;
+    let kkt = kkt(false);
+    let container = kkt.storage().front().unwrap().container.clone();
+    for attempts in [1, 2, 5] {
+        let mut link = link(operator.address, &kkt, CrcMode::None);
+        link.settings.timing.attempts = attempts;
+        assert!(link.exchange(&container, &CancellationToken::new()).await.is_err());
+        assert_eq!(link.counts().messages, u64::from(attempts));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_not_tried_again() {
+    let operator = TestOperator::honest().await;
+    let mut link = link(operator.address, &kkt(false), CrcMode::None);
+    // A second try would wait for ever.
+    link.settings.timing.retry_pause = Duration::from_secs(1_000_000);
+    let outcome = link.exchange(&[0; 65_536], &CancellationToken::new()).await;
+    assert!(matches!(outcome, Err(Silence::TooLong(_))));
+    assert_eq!((link.counts().messages, link.counts().silences), (0, 0));
+}
+
+#[tokio::test]
 async fn every_refusal_reason_comes_from_the_wire() {
     let cases = [
-        (Trick::WrongSign, RefusalReason::WrongSign),
-        (Trick::WrongOperatorSign, RefusalReason::WrongSign),
-        (Trick::WrongKind, RefusalReason::WrongFormat),
-        (Trick::WrongForm, RefusalReason::WrongFormat),
-        (Trick::Damaged, RefusalReason::WrongFormat),
-        (Trick::WrongFdNumber, RefusalReason::WrongFdNumber),
-        (Trick::WrongFnNumber, RefusalReason::WrongFnNumber),
+        (Trick::WrongSign, RefusalReason::Sign),
+        (Trick::WrongOperatorSign, RefusalReason::Sign),
+        (Trick::WrongKind, RefusalReason::Format),
+        (Trick::WrongForm, RefusalReason::Format),
+        (Trick::Damaged, RefusalReason::Format),
+        (Trick::WrongFdNumber, RefusalReason::FdNumber),
+        (Trick::WrongFnNumber, RefusalReason::FnNumber),
     ];
     for (trick, expected) in cases {
         let operator = TestOperator::with(move |_, _| trick).await;

@@ -1,6 +1,8 @@
 //! Honest registers living one day, compressed: registration, shift, receipts, a refund, a correction, one
 //! lost connection, one deliberate repeat, shift close.
 //!
+//! A day that ends now has no document in the future, and its shift stays within 20 hours of till time.
+//!
 //! Used by `kkt-sim live` and by the daemon's `demo`. Prints nothing: counts go to [`LiveProgress`].
 
 mod options;
@@ -13,7 +15,8 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use options::{Connections, FfdMix, LiveOptions, documents_of_day, fresh_fn_base, moscow_clock};
+pub(crate) use options::documents_of_day;
+pub use options::{Connections, FfdMix, LiveOptions};
 pub use progress::{LiveCounts, LiveProgress, LiveReport, RegisterReport};
 
 /// Runs all registers to the end of their day, or until `token` is cancelled.

@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fleet::{fresh_fn_base, till_clock_now};
 use crate::keys::SimKeys;
-use crate::kkt::OperatorCard;
+use crate::kkt::{OperatorCard, Pace};
 use crate::link::LinkTiming;
+
+/// Most till seconds between two documents.
+const MOST_STEP_S: u32 = 150;
 
 /// Which FFD versions the registers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -88,34 +92,17 @@ impl LiveOptions {
     /// from the clock of this machine.
     #[must_use]
     pub fn starting_now(to: SocketAddr, registers: u32, receipts: u32) -> Self {
-        let length = step_s(receipts).saturating_mul(documents_of_day(receipts));
-        Self::new(to, registers, receipts, fresh_fn_base(), moscow_clock().saturating_sub(length))
+        let length_s = pace(receipts).length_s(documents_of_day(receipts).into());
+        Self::new(to, registers, receipts, fresh_fn_base(), till_clock_now().saturating_sub(length_s))
     }
 }
 
 /// Documents of one register's day: registration, opening, receipts, correction, close.
-#[must_use]
-pub fn documents_of_day(receipts: u32) -> u32 {
+pub(crate) fn documents_of_day(receipts: u32) -> u32 {
     receipts.saturating_add(4)
 }
 
-/// Till seconds between two documents, at most: some minutes, but the shift stays within 20 hours.
-pub(super) fn step_s(receipts: u32) -> u32 {
-    (20 * 3600 / documents_of_day(receipts)).clamp(1, 150)
-}
-
-/// A number for [`LiveOptions::fn_base`] and its like that differs from run to run: tenths of milliseconds
-/// of the clock, on 12 digits (it comes round after three years).
-#[must_use]
-pub fn fresh_fn_base() -> u64 {
-    let millis = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
-    // Room for a million registers above the number.
-    millis.wrapping_mul(10) % 999_999_000_000
-}
-
-/// Wall clock of a till in Moscow, as tag 1012 has it.
-#[must_use]
-pub fn moscow_clock() -> u32 {
-    const MOSCOW_OFFSET_S: i64 = 3 * 3600;
-    u32::try_from(jiff::Timestamp::now().as_second().saturating_add(MOSCOW_OFFSET_S)).unwrap_or(u32::MAX)
+/// The pace of a day: some minutes between two documents, but the shift stays within a day.
+pub(super) fn pace(receipts: u32) -> Pace {
+    Pace::new(documents_of_day(receipts).into(), MOST_STEP_S)
 }

@@ -1,6 +1,8 @@
 //! Counters of a live run: atomics that anybody may read while it goes on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ffd::ids::FnNumber;
 use serde::Serialize;
@@ -19,6 +21,7 @@ pub struct LiveProgress {
     pub(super) unrecognised: AtomicU64,
     pub(super) format_logic: AtomicU64,
     pub(super) other_codes: AtomicU64,
+    by_form: Mutex<BTreeMap<u16, u64>>,
     pub(super) refused: [AtomicU64; 4],
     pub(super) repeats: AtomicU64,
     pub(super) lost_answers: AtomicU64,
@@ -45,6 +48,7 @@ impl LiveProgress {
             unrecognised: read(&self.unrecognised),
             format_logic: read(&self.format_logic),
             other_codes: read(&self.other_codes),
+            by_form: self.forms(|forms| forms.clone()),
             refused_sign: read(sign),
             refused_format: read(format),
             refused_fd_number: read(fd_number),
@@ -69,7 +73,8 @@ impl LiveProgress {
         }
     }
 
-    pub(super) fn count_code(&self, code: u8) {
+    /// Counts a document of `form` that was acknowledged with `code`.
+    pub(super) fn count_acknowledged(&self, form: u16, code: u8) {
         let counter = match code {
             0 => &self.accepted,
             11 => &self.unrecognised,
@@ -77,11 +82,17 @@ impl LiveProgress {
             _ => &self.other_codes,
         };
         Self::add(counter, 1);
+        self.forms(|forms| *forms.entry(form).or_default() += 1);
+    }
+
+    fn forms<T>(&self, work: impl FnOnce(&mut BTreeMap<u16, u64>) -> T) -> T {
+        // A count cannot be left half done, so the map of a thread that died is as good as any.
+        work(&mut self.by_form.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Counts of a live run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LiveCounts {
     /// Registers that began their day.
     pub registers_started: u64,
@@ -101,6 +112,8 @@ pub struct LiveCounts {
     pub format_logic: u64,
     /// Documents acknowledged with a code that the tables do not name.
     pub other_codes: u64,
+    /// Documents acknowledged, whatever the code, by their form code.
+    pub by_form: BTreeMap<u16, u64>,
     /// Acknowledgements the ФН refused: reason 1, wrong fiscal sign.
     pub refused_sign: u64,
     /// Reason 2, wrong format.

@@ -6,11 +6,11 @@ use ffd::FfdVersion;
 use kkt_proto::header::CrcMode;
 use tokio_util::sync::CancellationToken;
 
-use super::options::{Connections, FfdMix, LiveOptions, step_s};
+use super::options::{Connections, FfdMix, LiveOptions, pace};
 use super::progress::{LiveProgress, RegisterReport};
+use crate::fleet::{debug_fn, encrypts};
 use crate::kkt::{Kkt, KktError, KktSettings};
 use crate::link::{Fate, Link, LinkCounts, LinkSettings, Silence};
-use crate::load::debug_fn;
 use crate::rng::Rng;
 use crate::storage::Reread;
 
@@ -118,7 +118,6 @@ fn plan(receipts: u32) -> Vec<(Act, Incident)> {
 }
 
 fn settings(options: &LiveOptions, index: u32, number: u64) -> Result<KktSettings, String> {
-    let mut rng = Rng::split(options.seed, number);
     let ffd = match options.ffd {
         FfdMix::V1_05 => FfdVersion::V1_05,
         FfdMix::V1_2 => FfdVersion::V1_2,
@@ -128,12 +127,11 @@ fn settings(options: &LiveOptions, index: u32, number: u64) -> Result<KktSetting
     Ok(KktSettings {
         fn_number: debug_fn(number).map_err(|error| error.to_string())?,
         ffd,
-        encrypted: rng.percent(options.encrypted_percent),
+        encrypted: encrypts(options.seed, index, options.encrypted_percent),
         reread: Reread::EncryptAnew,
-        seed: rng.next_u64(),
-        ordinal: u64::from(index) + 1,
+        seed: Rng::split(options.seed, number).next_u64(),
         clock: options.day_start,
-        step_s: step_s(options.receipts),
+        pace: pace(options.receipts),
         operator: options.operator.clone(),
     })
 }
@@ -213,27 +211,28 @@ impl<'a> Day<'a> {
         let mut fate = if incident == Incident::LostAnswer { Fate::LoseAnswer } else { Fate::Honest };
         let mut tries = 0;
         loop {
+            // What is lost on purpose says nothing about the operator, so it uses up no try.
+            tries += u32::from(fate == Fate::Honest);
             let Some(front) = self.kkt.storage().front() else { return Ok(()) };
-            let container = front.container.clone();
+            let (container, form) = (front.container.clone(), front.form);
             let outcome = self.link.attempt(&container, fate, self.token).await;
             self.publish();
             fate = Fate::Honest;
-            let reason = match outcome {
+            let (reason, another) = match outcome {
                 Ok(reply) => match self.kkt.storage_mut().acknowledge(&reply.body) {
                     Ok(accepted) => {
-                        self.progress.count_code(accepted.code);
+                        self.progress.count_acknowledged(form, accepted.code);
                         break self.repeat_if(incident, &container).await;
                     }
                     Err(refusal) => {
                         self.progress.count_refusal(refusal);
-                        format!("the storage refuses the acknowledgement, reason {refusal}")
+                        (format!("the storage refuses the acknowledgement, reason {refusal}"), true)
                     }
                 },
                 Err(Silence::Cancelled) => return Err(Trouble::Cancelled),
-                Err(silence) => silence.to_string(),
+                Err(silence) => (silence.to_string(), !silence.is_final()),
             };
-            tries += 1;
-            if tries > self.options.timing.attempts {
+            if !another || !self.options.timing.allows_another(tries) {
                 let fd_number = self.kkt.storage().front().map_or(0, |front| front.fd_number.get());
                 return Err(Trouble::Failed(format!("document {fd_number}: {reason}")));
             }

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
@@ -28,9 +29,10 @@ async fn an_honest_day_is_clean_and_agrees_with_the_operator() {
         options.connections = connections;
         let report = run_all(options).await;
         assert!(report.is_clean(), "{report:?}");
-        let counts = report.counts;
+        let counts = &report.counts;
         assert_eq!(counts.documents, 6 * u64::from(documents_of_day(9)));
         assert_eq!(counts.acknowledged(), counts.documents);
+        assert_eq!(counts.by_form, [(1, 6), (2, 6), (3, 54), (5, 6), (31, 6)].into());
         assert_eq!(counts.registers_finished, 6);
         assert_eq!(counts.lost_answers, 6);
         assert_eq!((counts.repeats_equal, counts.repeats_different), (6, 0));
@@ -52,7 +54,8 @@ async fn the_same_seed_lives_the_same_day() {
         let mut options = options(&operator, 3, 4);
         options.seed = seed;
         run_all(options).await;
-        let documents: Vec<_> = operator.kept().into_iter().map(|(key, kept)| (key, kept.document)).collect();
+        let documents: Vec<_> =
+            operator.kept().into_iter().map(|(key, kept)| (key, kept.container)).collect();
         days.push(documents);
     }
     assert_eq!(days[0], days[1]);
@@ -85,7 +88,7 @@ async fn codes_are_counted_apart() {
     })
     .await;
     let report = run_all(options(&operator, 1, 4)).await;
-    let counts = report.counts;
+    let counts = &report.counts;
     assert_eq!((counts.format_logic, counts.unrecognised, counts.other_codes), (1, 1, 1));
     assert_eq!(counts.acknowledged(), counts.documents);
     assert!(!report.is_clean());
@@ -107,7 +110,47 @@ async fn a_register_gives_up_and_says_why() {
     assert_eq!(report.counts.registers_failed, 2);
     assert_eq!(report.registers[0].waiting, 1);
     assert!(report.registers[0].failure.as_ref().unwrap().starts_with("document 2"), "{report:?}");
-    assert_eq!(report.counts.silences, 2 * 5);
+    assert_eq!(report.counts.silences, 2 * 4, "four tries of each register, the first included");
+}
+
+#[tokio::test]
+async fn one_attempt_is_one_connection() {
+    // The document that is lost on purpose gets through all the same.
+    let operator = TestOperator::honest().await;
+    let mut once = options(&operator, 1, 3);
+    once.timing.attempts = 1;
+    assert!(run_all(once.clone()).await.is_clean());
+    for trick in [Trick::Close, Trick::WrongSign] {
+        let operator = TestOperator::with(move |_, _| trick).await;
+        let report = run_all(LiveOptions { to: operator.address, ..once.clone() }).await;
+        assert_eq!((report.counts.messages, report.counts.registers_failed), (1, 1), "{trick:?}");
+        assert_eq!(operator.kept()[0].1.times, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_mix_does_not_depend_on_the_storage_numbers() {
+    let mut mixes = Vec::new();
+    for fn_base in [1, 78_900_000_042, 999_999_000_000] {
+        let operator = TestOperator::honest().await;
+        let options = LiveOptions { fn_base, seed: 7, encrypted_percent: 33, ..options(&operator, 6, 1) };
+        run_all(options).await;
+        let kept = operator.kept();
+        let registrations = kept.iter().filter(|((_, fd_number), _)| fd_number.get() == 1);
+        mixes.push(registrations.map(|(_, kept)| kept.encrypted()).collect::<Vec<_>>());
+    }
+    assert_eq!(mixes[0].len(), 6);
+    assert!(mixes[0].contains(&true) && mixes[0].contains(&false));
+    assert!(mixes.iter().all(|mix| *mix == mixes[0]), "{mixes:?}");
+}
+
+#[test]
+fn a_day_that_ends_now_has_no_document_in_the_future() {
+    for receipts in [0, 20, 1_000_000] {
+        let options = LiveOptions::starting_now(SocketAddr::from(([127, 0, 0, 1], 1)), 1, receipts);
+        let end = options.day_start + options::pace(receipts).length_s(documents_of_day(receipts).into());
+        assert!(end <= crate::fleet::till_clock_now() && end - options.day_start <= 24 * 3600);
+    }
 }
 
 #[tokio::test]

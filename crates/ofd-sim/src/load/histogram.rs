@@ -14,7 +14,7 @@ const BUCKETS: usize = 1024;
 
 /// Counts of latencies.
 #[derive(Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     buckets: Vec<AtomicU64>,
 }
 
@@ -26,7 +26,7 @@ impl Default for Histogram {
 
 impl Histogram {
     /// Counts one latency.
-    pub fn record(&self, latency: Duration) {
+    pub(crate) fn record(&self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         if let Some(bucket) = self.buckets.get(index_of(micros)) {
             bucket.fetch_add(1, Ordering::Relaxed);
@@ -35,14 +35,14 @@ impl Histogram {
 
     /// How many latencies were counted.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
     }
 
     /// The latency in microseconds that `per_mille` of 1000 do not exceed, as the upper end of its bucket;
     /// 0 when nothing was counted.
     #[must_use]
-    pub fn per_mille(&self, per_mille: u64) -> u64 {
+    pub(crate) fn per_mille(&self, per_mille: u64) -> u64 {
         let total = self.count();
         let rank = (u128::from(total) * u128::from(per_mille)).div_ceil(1000).max(1);
         let mut seen = 0_u128;

@@ -6,6 +6,9 @@
 //! document runs from its first writing. With a time instead of a number the messages are sized by an
 //! expected rate; the run ends early, and says so, when the first register has nothing left, because fewer
 //! registers would be another load.
+//!
+//! Till time advances by a second a receipt in one shift, which ends before the run begins: no document is in the
+//! future. A register with more receipts than seconds in a shift makes several in one second.
 
 mod histogram;
 mod lane;
@@ -21,61 +24,61 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use histogram::Histogram;
+pub(crate) use histogram::Histogram;
 use lane::{Ended, Lane, Rules};
-pub use options::{Amount, Check, LoadMode, LoadOptions, WINDOW_MAX};
-pub use prepare::{OPENING_DOCUMENTS, PrepareError, RegisterLoad, debug_fn, prepare};
+pub(crate) use options::{Amount, Check, LoadMode, LoadOptions};
+pub(crate) use prepare::{OPENING_DOCUMENTS, RegisterLoad, prepare};
 
 /// Counters of a running load, to be read at will.
 #[derive(Debug, Default)]
-pub struct LoadProgress {
+pub(crate) struct LoadProgress {
     /// Receipts answered in time and right.
-    pub documents: AtomicU64,
+    pub(crate) documents: AtomicU64,
     /// Answers that were refused or had another code than 0, and documents given up.
-    pub errors: AtomicU64,
+    pub(crate) errors: AtomicU64,
     /// Documents sent again.
-    pub repeats: AtomicU64,
+    pub(crate) repeats: AtomicU64,
     /// Latencies of receipts.
-    pub latencies: Histogram,
+    pub(crate) latencies: Histogram,
 }
 
 /// The figures of a run: exactly these members are printed as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LoadReport {
+pub(crate) struct LoadReport {
     /// Receipts with a right answer.
-    pub documents: u64,
+    pub(crate) documents: u64,
     /// Wall time from the first receipt to the last answer.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Their quotient.
-    pub documents_per_second: f64,
+    pub(crate) documents_per_second: f64,
     /// Median latency, microseconds.
-    pub p50_us: u64,
+    pub(crate) p50_us: u64,
     /// 99 % of the latencies do not exceed this.
-    pub p99_us: u64,
+    pub(crate) p99_us: u64,
     /// 99.9 % of the latencies do not exceed this.
-    pub p999_us: u64,
+    pub(crate) p999_us: u64,
     /// Receipts with a wrong answer, or without one when their register gave up.
-    pub errors: u64,
+    pub(crate) errors: u64,
     /// Documents sent again after silence or a lost connection.
-    pub repeats: u64,
+    pub(crate) repeats: u64,
 }
 
 /// A run with what is to be said beside its figures.
 #[derive(Clone, Debug)]
-pub struct LoadOutcome {
+pub(crate) struct LoadOutcome {
     /// The figures.
-    pub report: LoadReport,
+    pub(crate) report: LoadReport,
     /// Sentences for people: early end, registers that gave up, and why.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Cancelled from outside.
-    pub cancelled: bool,
+    pub(crate) cancelled: bool,
 }
 
 /// Sends everything; ends with the last answer, the time, the first dry register (with a time), or `token`.
 ///
 /// # Errors
 /// No register could be opened; the text says why.
-pub async fn run(
+pub(crate) async fn run(
     loads: Vec<RegisterLoad>,
     options: &LoadOptions,
     progress: Arc<LoadProgress>,

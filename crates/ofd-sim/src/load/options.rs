@@ -6,14 +6,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::prepare::OPENING_DOCUMENTS;
 use crate::keys::SimKeys;
+use crate::kkt::Pace;
 
 /// Largest window: operators keep at most 64 documents of a connection in flight, more only fills buffers.
-pub const WINDOW_MAX: u32 = 1024;
+pub(crate) const WINDOW_MAX: u32 = 1024;
 
 /// How documents travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadMode {
+pub(crate) enum LoadMode {
     /// One connection for each register, the next document after the answer to the last one.
     Persistent,
     /// A connection for each document; its latency counts the connect.
@@ -25,7 +27,7 @@ pub enum LoadMode {
 impl LoadMode {
     /// Documents of a register that may be on their way.
     #[must_use]
-    pub fn window(self) -> usize {
+    pub(crate) fn window(self) -> usize {
         match self {
             Self::Persistent | Self::PerDocument => 1,
             Self::Window(window) => usize::try_from(window).unwrap_or(1).max(1),
@@ -35,7 +37,7 @@ impl LoadMode {
     /// Documents a second that are prepared for when nothing else is known (`--seconds` without `--expect`):
     /// above what one daemon on two cores was seen to do in this mode.
     #[must_use]
-    pub fn expected_rate(self) -> u64 {
+    pub(crate) fn expected_rate(self) -> u64 {
         match self {
             Self::PerDocument => 8_000,
             Self::Persistent => 20_000,
@@ -76,7 +78,7 @@ impl fmt::Display for LoadMode {
 
 /// How answers are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Check {
+pub(crate) enum Check {
     /// As an ФН does: container, numbers, ФПП, document 7, ФПО, and the code must be 0.
     Full,
     /// Only the frame: the session header and its length.
@@ -85,7 +87,7 @@ pub enum Check {
 
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Amount {
+pub(crate) enum Amount {
     /// This many receipts over all registers.
     Documents(u64),
     /// As many as are answered in this time.
@@ -94,41 +96,42 @@ pub enum Amount {
 
 /// A load run.
 #[derive(Clone, Debug)]
-pub struct LoadOptions {
+pub(crate) struct LoadOptions {
     /// The operator's address.
-    pub to: SocketAddr,
+    pub(crate) to: SocketAddr,
     /// How many registers.
-    pub registers: u32,
+    pub(crate) registers: u32,
     /// How much is sent.
-    pub amount: Amount,
+    pub(crate) amount: Amount,
     /// How it travels.
-    pub mode: LoadMode,
+    pub(crate) mode: LoadMode,
     /// How answers are checked.
-    pub check: Check,
+    pub(crate) check: Check,
     /// The ФН numbers are 9999 followed by this number and those after it, on 12 digits.
-    pub fn_base: u64,
+    pub(crate) fn_base: u64,
     /// The same seed, base and clock make the same documents.
-    pub seed: u64,
-    /// Till time of the first document.
-    pub clock: u32,
+    pub(crate) seed: u64,
+    /// Till time of the first document of each register, seconds of the wall clock (tag 1012). A run that
+    /// is to end in the past begins [`Self::till_time_s`] before now.
+    pub(crate) clock: u32,
     /// Keys of the simulated storages.
-    pub keys: Arc<SimKeys>,
+    pub(crate) keys: Arc<SimKeys>,
     /// Share of registers with encryption, percent.
-    pub encrypted_percent: u8,
+    pub(crate) encrypted_percent: u8,
     /// Documents a second to prepare for, with [`Amount::Seconds`].
-    pub expected_rate: u64,
+    pub(crate) expected_rate: u64,
     /// Silence after which a connection is given up and its documents are sent again.
-    pub answer_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
     /// Pause before a new connection after a failed one.
-    pub retry_pause: Duration,
+    pub(crate) retry_pause: Duration,
     /// A register without any answer for this long leaves the run.
-    pub give_up: Duration,
+    pub(crate) give_up: Duration,
 }
 
 impl LoadOptions {
     /// Receipts that each register prepares; the first registers take the remainder.
     #[must_use]
-    pub fn receipts_of(&self, register: u32) -> u64 {
+    pub(crate) fn receipts_of(&self, register: u32) -> u64 {
         let registers = u64::from(self.registers.max(1));
         let total = match self.amount {
             Amount::Documents(documents) => documents,
@@ -141,9 +144,24 @@ impl LoadOptions {
         total / registers + u64::from(u64::from(register) < total % registers)
     }
 
+    /// Till time between documents: a second, less when a register has more than fit a shift.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.documents_of_longest(), 1)
+    }
+
+    /// Till seconds from the first document to the end of the longest register.
+    pub(crate) fn till_time_s(&self) -> u32 {
+        self.pace().length_s(self.documents_of_longest())
+    }
+
+    fn documents_of_longest(&self) -> u64 {
+        let opening = u64::try_from(OPENING_DOCUMENTS).unwrap_or(0);
+        self.receipts_of(0).saturating_add(opening)
+    }
+
     /// Receipts of all registers.
     #[must_use]
-    pub fn receipts(&self) -> u64 {
+    pub(crate) fn receipts(&self) -> u64 {
         (0..self.registers).map(|register| self.receipts_of(register)).sum()
     }
 }

@@ -10,19 +10,20 @@ use kkt_proto::header::{CrcMode, Header};
 use tokio_util::sync::CancellationToken;
 
 use super::options::LoadOptions;
+use crate::fleet::{OutOfRange, debug_fn, encrypts};
 use crate::kkt::{Kkt, KktError, KktSettings, OperatorCard};
 use crate::rng::Rng;
 use crate::storage::{AckChecker, Outgoing, Reread, StorageError};
 
 /// Documents that open a register's life: registration and shift opening. They are sent before the clock of
 /// the run starts.
-pub const OPENING_DOCUMENTS: usize = 2;
+pub(crate) const OPENING_DOCUMENTS: usize = 2;
 
 /// The whole life of one register as bytes.
 #[derive(Debug)]
-pub struct RegisterLoad {
+pub(crate) struct RegisterLoad {
     /// Checks its answers.
-    pub checker: AckChecker,
+    pub(crate) checker: AckChecker,
     /// Session messages one after another.
     bytes: Vec<u8>,
     /// End of each message in `bytes`.
@@ -32,37 +33,31 @@ pub struct RegisterLoad {
 impl RegisterLoad {
     /// Number of messages, opening included.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
-    }
-
-    /// Whether there are no messages.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
     }
 
     /// Bytes of all messages.
     #[must_use]
-    pub fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Where the messages `from..to` lie (both cut to what there is).
     #[must_use]
-    pub fn span(&self, from: usize, to: usize) -> Range<usize> {
+    pub(crate) fn span(&self, from: usize, to: usize) -> Range<usize> {
         self.start_of(from)..self.start_of(to)
     }
 
     /// The bytes of a span.
     #[must_use]
-    pub fn bytes(&self, span: Range<usize>) -> &[u8] {
+    pub(crate) fn bytes(&self, span: Range<usize>) -> &[u8] {
         self.bytes.get(span).unwrap_or_default()
     }
 
     /// Document number of the message `index`: they begin with 1 and have no gaps.
     #[must_use]
-    pub fn fd_number(index: usize) -> Option<FdNumber> {
+    pub(crate) fn fd_number(index: usize) -> Option<FdNumber> {
         u32::try_from(index).ok().and_then(|index| FdNumber::new(index + 1).ok())
     }
 
@@ -74,42 +69,24 @@ impl RegisterLoad {
 }
 
 /// Why nothing could be prepared.
-#[derive(Debug)]
-pub enum PrepareError {
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrepareError {
     /// A register cannot be made.
-    Kkt(KktError),
+    #[error("preparing documents: {0}")]
+    Kkt(#[from] KktError),
     /// The range of ФН numbers leaves 12 digits.
-    Range(u64),
+    #[error(transparent)]
+    Range(#[from] OutOfRange),
     /// Cancelled from outside.
+    #[error("cancelled while documents were prepared")]
     Cancelled,
-}
-
-impl std::fmt::Display for PrepareError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Kkt(error) => write!(out, "preparing documents: {error}"),
-            Self::Range(base) => write!(out, "the ФН range from {base} does not fit 12 digits"),
-            Self::Cancelled => out.write_str("cancelled while documents were prepared"),
-        }
-    }
-}
-
-impl std::error::Error for PrepareError {}
-
-/// The debug ФН number 9999 followed by `number` on 12 digits.
-///
-/// # Errors
-/// [`PrepareError::Range`] past 12 digits.
-pub fn debug_fn(number: u64) -> Result<FnNumber, PrepareError> {
-    let text = format!("9999{number:012}");
-    FnNumber::from_padded(text.as_bytes()).map_err(|_| PrepareError::Range(number))
 }
 
 /// Makes all messages on `threads` threads; `prepared` counts documents as they are made.
 ///
 /// # Errors
 /// [`PrepareError`]; [`PrepareError::Cancelled`] when `token` was cancelled meanwhile.
-pub fn prepare(
+pub(crate) fn prepare(
     options: &LoadOptions,
     threads: usize,
     prepared: &AtomicU64,
@@ -147,19 +124,17 @@ fn one_register(
 ) -> Result<RegisterLoad, PrepareError> {
     let number = options.fn_base.saturating_add(u64::from(register));
     let receipts = options.receipts_of(register);
-    let mut rng = Rng::split(options.seed, number);
     let settings = KktSettings {
         fn_number: debug_fn(number)?,
         ffd: if register.is_multiple_of(3) { FfdVersion::V1_05 } else { FfdVersion::V1_2 },
-        encrypted: rng.percent(options.encrypted_percent),
+        encrypted: encrypts(options.seed, register, options.encrypted_percent),
         reread: Reread::SameBytes,
-        seed: rng.next_u64(),
-        ordinal: u64::from(register) + 1,
+        seed: Rng::split(options.seed, number).next_u64(),
         clock: options.clock,
-        step_s: 1,
+        pace: options.pace(),
         operator: OperatorCard::default(),
     };
-    let mut kkt = Kkt::new(&settings, &options.keys).map_err(PrepareError::Kkt)?;
+    let mut kkt = Kkt::new(&settings, &options.keys)?;
     let expected = usize::try_from(receipts).unwrap_or(0) + OPENING_DOCUMENTS;
     let mut bytes = Vec::with_capacity(expected.saturating_mul(760));
     let mut ends = Vec::with_capacity(expected);
@@ -174,15 +149,15 @@ fn one_register(
         prepared.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
-    kkt.register().map_err(PrepareError::Kkt)?;
+    kkt.register()?;
     push(kkt.storage_mut().take_front(), settings.fn_number)?;
-    kkt.open_shift().map_err(PrepareError::Kkt)?;
+    kkt.open_shift()?;
     push(kkt.storage_mut().take_front(), settings.fn_number)?;
     for count in 0..receipts {
         if count.is_multiple_of(64) && token.is_cancelled() {
             return Err(PrepareError::Cancelled);
         }
-        kkt.sell(1).map_err(PrepareError::Kkt)?;
+        kkt.sell(1)?;
         push(kkt.storage_mut().take_front(), settings.fn_number)?;
     }
     bytes.shrink_to_fit();

@@ -1,3 +1,4 @@
+use super::prepare::PrepareError;
 use super::*;
 use crate::keys::SimKeys;
 use crate::test_operator::{TestOperator, Trick};
@@ -167,7 +168,26 @@ fn json_has_exactly_the_promised_keys() {
 }
 
 #[test]
-fn fn_ranges_stay_within_twelve_digits() {
-    assert_eq!(debug_fn(42).unwrap().as_str(), "9999000000000042");
-    assert!(debug_fn(1_000_000_000_000).is_err());
+fn no_document_is_later_than_the_till_time_of_the_run() {
+    let to = SocketAddr::from(([127, 0, 0, 1], 1));
+    for receipts in [1, 60] {
+        let options = LoadOptions {
+            registers: 1,
+            encrypted_percent: 0,
+            ..options(to, Amount::Documents(receipts), LoadMode::Persistent)
+        };
+        let load = made(&options).remove(0);
+        let mut last = 0;
+        for index in 0..load.len() {
+            let message = load.bytes(load.span(index, index + 1));
+            let container = kkt_proto::container::Container::decode(&message[30..]).unwrap();
+            assert!(container.is_open());
+            last = ffd::Document::decode(container.data).unwrap().time(1012).unwrap().get();
+        }
+        assert!(last >= options.clock && last <= options.clock + options.till_time_s());
+    }
+    // Hundreds of thousands for one register still fit a shift.
+    let long = options(to, Amount::Seconds(Duration::from_secs(3600)), LoadMode::Window(64));
+    let long = LoadOptions { registers: 1, expected_rate: 40_000, ..long };
+    assert!(long.receipts_of(0) > 200_000_000 && long.till_time_s() <= 24 * 3600);
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ffd::{FormCode, tags};
 use kkt_proto::ack::{AckFormat, Acknowledgement, OperatorCode};
 use kkt_proto::container::{Container, ContainerKind};
 use kkt_proto::header::Header;
@@ -10,51 +11,51 @@ use serde::Serialize;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// From the beginning of the connection to the last byte, milliseconds.
-    pub milliseconds: f64,
+    pub(crate) milliseconds: f64,
     /// The session header.
-    pub header: HeaderView,
+    pub(crate) header: HeaderView,
     /// The container; absent in the answer to a probe.
-    pub acknowledgement: Option<AckView>,
+    pub(crate) acknowledgement: Option<AckView>,
 }
 
 /// Session header of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HeaderView {
+pub(crate) struct HeaderView {
     /// Number of the ФН.
-    pub fn_number: String,
+    pub(crate) fn_number: String,
     /// P-version, two bytes in hexadecimal.
-    pub p_version: String,
+    pub(crate) p_version: String,
     /// Bytes of the body.
-    pub body_len: u16,
+    pub(crate) body_len: u16,
     /// Flags, hexadecimal.
-    pub flags: String,
+    pub(crate) flags: String,
     /// Check code; its rightness was checked in the mode the flags name.
-    pub crc: u16,
+    pub(crate) crc: u16,
 }
 
 /// The acknowledgement, as far as it can be read without keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AckView {
+pub(crate) struct AckView {
     /// Document acknowledged, from the container header.
-    pub fd_number: u32,
+    pub(crate) fd_number: u32,
     /// The body is encrypted: the members below but ФПП are absent.
-    pub encrypted: bool,
+    pub(crate) encrypted: bool,
     /// The operator's code.
-    pub code: Option<u8>,
+    pub(crate) code: Option<u8>,
     /// What the code means.
-    pub meaning: Option<&'static str>,
+    pub(crate) meaning: Option<&'static str>,
     /// Tag that carried the code: 1068 or 1206.
-    pub carried_in: Option<u16>,
+    pub(crate) carried_in: Option<u16>,
     /// Moment of receipt at the operator, tag 1012, RFC 3339 UTC.
-    pub received_at: Option<String>,
+    pub(crate) received_at: Option<String>,
     /// The operator's INN, tag 1017.
-    pub ofd_inn: Option<String>,
+    pub(crate) ofd_inn: Option<String>,
     /// ФПО, tag 1078, hexadecimal; empty when the operator does not sign.
-    pub fpo: Option<String>,
+    pub(crate) fpo: Option<String>,
     /// ФПП, trailer of the container, hexadecimal.
-    pub fpp: String,
+    pub(crate) fpp: String,
 }
 
 /// Reads an answer to the message with header `sent`.
@@ -82,7 +83,9 @@ pub(super) fn read(sent: &Header, header: Header, body: &[u8], took: Duration) -
 
 fn read_container(sent: &Header, body: &[u8]) -> Result<AckView, String> {
     let container = Container::decode(body).map_err(|error| error.to_string())?;
-    if container.header.kind != ContainerKind::FROM_OFD || container.header.form != 7 {
+    if container.header.kind != ContainerKind::FROM_OFD
+        || FormCode(container.header.form.into()) != FormCode::OPERATOR_ACK
+    {
         return Err("the container is not an operator's acknowledgement".to_owned());
     }
     if container.header.fn_number != sent.fn_number {
@@ -103,7 +106,10 @@ fn read_container(sent: &Header, body: &[u8]) -> Result<AckView, String> {
         let ack = Acknowledgement::decode(container.data).map_err(|error| error.to_string())?;
         view.code = Some(ack.code.0);
         view.meaning = Some(meaning(ack.code));
-        view.carried_in = Some(if ack.format == AckFormat::Message1068 { 1068 } else { 1206 });
+        view.carried_in = Some(match ack.format {
+            AckFormat::Message1068 => tags::MESSAGE_FOR_FN,
+            AckFormat::Register1206 => tags::OPERATOR_MESSAGE,
+        });
         let moment = jiff::Timestamp::from_second(i64::from(ack.datetime)).ok();
         view.received_at = moment.map(|moment| moment.to_string());
         view.ofd_inn = Some(ack.ofd_inn.to_string());

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ffd::{Document, FdNumber, FfdVersion, FnNumber, FormCode};
+use ffd::{Document, FdNumber, FfdVersion, FnNumber, FormCode, tags};
 use kkt_proto::container::{self, Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::{CrcMode, HEADER_LEN, Header, PVersion, Signature};
 use pkz::derive::message_iv;
+
+use crate::spelling;
 
 /// Container header as kept by the tax service: without length and CRC.
 const KEPT_HEADER_LEN: usize = 28;
@@ -17,7 +17,7 @@ const ZERO_SIGN: [u8; 8] = [0x81, 0x06, 0, 0, 0, 0, 0, 0];
 /// The layer a file was recognised as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Recognised {
+pub(crate) enum Recognised {
     /// A whole session message; sent as it is.
     Message,
     /// A session header of a probe; sent as it is.
@@ -43,20 +43,13 @@ impl fmt::Display for Recognised {
 }
 
 /// Why a file cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsendable(String);
-
-impl fmt::Display for Unsendable {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unsendable {}
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unsendable(String);
 
 /// A message ready for the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     recognised: Recognised,
     header: Header,
     form: Option<u8>,
@@ -66,13 +59,13 @@ pub struct Message {
 }
 
 impl Message {
-    /// Recognises the content of a file (hexadecimal digits, base64 or binary, told by the content itself)
-    /// and completes it to a session message.
+    /// Recognises the content of a file (in any spelling of [`crate::spelling`]) and completes it to a
+    /// session message.
     ///
     /// # Errors
     /// [`Unsendable`] with a sentence for people.
-    pub fn from_file(content: &[u8]) -> Result<Self, Unsendable> {
-        Self::from_bytes(&bytes_of(content))
+    pub(crate) fn from_file(content: Vec<u8>) -> Result<Self, Unsendable> {
+        Self::from_bytes(&spelling::recognise(content).1)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Unsendable> {
@@ -93,37 +86,37 @@ impl Message {
 
     /// The layer it was made from.
     #[must_use]
-    pub fn recognised(&self) -> Recognised {
+    pub(crate) fn recognised(&self) -> Recognised {
         self.recognised
     }
 
     /// Its session header.
     #[must_use]
-    pub fn header(&self) -> &Header {
+    pub(crate) fn header(&self) -> &Header {
         &self.header
     }
 
     /// Form code of the document; absent in a probe and when the container cannot be read.
     #[must_use]
-    pub fn form(&self) -> Option<u8> {
+    pub(crate) fn form(&self) -> Option<u8> {
         self.form
     }
 
     /// Document number; absent as [`Self::form`].
     #[must_use]
-    pub fn fd_number(&self) -> Option<FdNumber> {
+    pub(crate) fn fd_number(&self) -> Option<FdNumber> {
         self.fd_number
     }
 
     /// Whether the sign was missing and zeros stand in its place.
     #[must_use]
-    pub fn has_zero_sign(&self) -> bool {
+    pub(crate) fn has_zero_sign(&self) -> bool {
         self.zero_sign
     }
 
     /// The bytes for the wire.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -229,8 +222,8 @@ impl Message {
         let length = 4 + usize::from(u16::from_le_bytes([len_low, len_high]));
         let (document, sign) = split_sign(bytes, length)?;
         let read = Document::decode(document).or_else(|error| refuse(format!("document: {error}")))?;
-        let fn_number = read.raw(1041).and_then(|raw| FnNumber::from_padded(raw).ok());
-        let fd_number = read.unsigned(1040).and_then(|number| u32::try_from(number).ok());
+        let fn_number = read.raw(tags::FN_NUMBER).and_then(|raw| FnNumber::from_padded(raw).ok());
+        let fd_number = read.unsigned(tags::FD_NUMBER).and_then(|number| u32::try_from(number).ok());
         let fd_number = fd_number.and_then(|number| FdNumber::new(number).ok());
         let (Some(fn_number), Some(fd_number)) = (fn_number, fd_number) else {
             return refuse(
@@ -288,20 +281,4 @@ fn refuse_acknowledgement(header: &ContainerHeader) -> Result<(), Unsendable> {
 
 fn refuse<T>(problem: impl Into<String>) -> Result<T, Unsendable> {
     Err(Unsendable(problem.into()))
-}
-
-/// Hexadecimal digits or base64 when the whole file is that, else the bytes themselves. Every text of
-/// hexadecimal digits is base64 too; digits win.
-fn bytes_of(content: &[u8]) -> Vec<u8> {
-    let compact: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let digits = compact.strip_prefix(b"0x").unwrap_or(&compact);
-    if let Ok(bytes) = hex::decode(digits)
-        && !bytes.is_empty()
-    {
-        return bytes;
-    }
-    match STANDARD.decode(&compact) {
-        Ok(bytes) if !bytes.is_empty() => bytes,
-        _ => content.to_vec(),
-    }
 }

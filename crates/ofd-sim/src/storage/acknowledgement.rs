@@ -6,19 +6,16 @@
 
 use std::borrow::Cow;
 
-use ffd::{FdNumber, FnNumber};
+use ffd::{FdNumber, FnNumber, FormCode};
 use kkt_proto::ack::{AckFormat, Acknowledgement};
 use kkt_proto::container::{Container, ContainerKind};
 use pkz::derive::FnKeys;
 
 use super::{Accepted, RefusalReason};
 
-/// Form code of document 7.
-const FORM_ACK: u8 = 7;
-
 /// Checks acknowledgements for one storage.
 #[derive(Debug)]
-pub struct AckChecker {
+pub(crate) struct AckChecker {
     number: FnNumber,
     keys: FnKeys,
     checks_fpo: bool,
@@ -35,7 +32,7 @@ impl AckChecker {
 
     /// Number of the storage.
     #[must_use]
-    pub fn number(&self) -> FnNumber {
+    pub(crate) fn number(&self) -> FnNumber {
         self.number
     }
 
@@ -43,21 +40,24 @@ impl AckChecker {
     ///
     /// # Errors
     /// The reason a real storage would give.
-    pub fn check(&self, expected: FdNumber, bytes: &[u8]) -> Result<Accepted, RefusalReason> {
-        let container = Container::decode(bytes).map_err(|_| RefusalReason::WrongFormat)?;
+    pub(crate) fn check(&self, expected: FdNumber, bytes: &[u8]) -> Result<Accepted, RefusalReason> {
+        let container = Container::decode(bytes).map_err(|_| RefusalReason::Format)?;
         let header = &container.header;
-        if header.kind != ContainerKind::FROM_OFD || header.form != FORM_ACK || container.tail != [0, 0] {
-            return Err(RefusalReason::WrongFormat);
+        if header.kind != ContainerKind::FROM_OFD
+            || FormCode(header.form.into()) != FormCode::OPERATOR_ACK
+            || container.tail != [0, 0]
+        {
+            return Err(RefusalReason::Format);
         }
         if header.fn_number != self.number {
-            return Err(RefusalReason::WrongFnNumber);
+            return Err(RefusalReason::FnNumber);
         }
         if header.fd_number != expected {
-            return Err(RefusalReason::WrongFdNumber);
+            return Err(RefusalReason::FdNumber);
         }
         let document = self.open(&container);
         if !self.keys.check_fpp(&document, &container.sign) {
-            return Err(RefusalReason::WrongSign);
+            return Err(RefusalReason::Sign);
         }
         self.check_document(expected, &document)
     }
@@ -72,21 +72,21 @@ impl AckChecker {
     }
 
     fn check_document(&self, expected: FdNumber, bytes: &[u8]) -> Result<Accepted, RefusalReason> {
-        let ack = Acknowledgement::decode(bytes).map_err(|_| RefusalReason::WrongFormat)?;
+        let ack = Acknowledgement::decode(bytes).map_err(|_| RefusalReason::Format)?;
         if ack.fn_number != self.number {
-            return Err(RefusalReason::WrongFnNumber);
+            return Err(RefusalReason::FnNumber);
         }
         if ack.fd_number != expected {
-            return Err(RefusalReason::WrongFdNumber);
+            return Err(RefusalReason::FdNumber);
         }
         // Registers of FFD 1.05 and 1.2 are answered with 1068; 1206 belongs to FFD 1.1.
         if ack.format != AckFormat::Message1068 {
-            return Err(RefusalReason::WrongFormat);
+            return Err(RefusalReason::Format);
         }
         if self.checks_fpo {
             let right = self.keys.fpo(&ack.ofd_inn, expected, ack.datetime);
             if right.is_none_or(|right| ack.fpo != right) {
-                return Err(RefusalReason::WrongSign);
+                return Err(RefusalReason::Sign);
             }
         }
         Ok(Accepted { code: ack.code.0 })

@@ -101,10 +101,10 @@ fn the_document_sign_is_the_one_of_the_published_vector() {
 #[test]
 fn a_right_acknowledgement_frees_the_queue_in_order() {
     let mut storage = storage(false, Reread::SameBytes);
-    assert_eq!(storage.acknowledge(&plain(1)), Err(RefusalReason::WrongFdNumber), "nothing waits");
+    assert_eq!(storage.acknowledge(&plain(1)), Err(RefusalReason::FdNumber), "nothing waits");
     storage.make(2, &fields()).unwrap();
     storage.make(5, &fields()).unwrap();
-    assert_eq!(storage.acknowledge(&plain(2)), Err(RefusalReason::WrongFdNumber));
+    assert_eq!(storage.acknowledge(&plain(2)), Err(RefusalReason::FdNumber));
     assert_eq!(storage.check_acknowledgement(&plain(1)), Ok(Accepted { code: 0 }));
     assert_eq!(storage.waiting(), 2);
     assert_eq!(storage.acknowledge(&plain(1)), Ok(Accepted { code: 0 }));
@@ -126,29 +126,28 @@ fn every_reason_of_refusal() {
     };
     let other_fn = FnNumber::from_padded(b"9999078900000018").unwrap();
     let other_fd = FdNumber::new(9).unwrap();
-    use RefusalReason::{WrongFdNumber, WrongFnNumber, WrongFormat, WrongSign};
-    check("nothing", &[], WrongFormat);
-    check("cut", &plain(1)[..60], WrongFormat);
-    check("kind", &with_header(&|h| h.kind = ContainerKind::FROM_FN), WrongFormat);
-    check("form", &with_header(&|h| h.form = 2), WrongFormat);
-    check("ФН in the header", &with_header(&|h| h.fn_number = other_fn), WrongFnNumber);
-    check("ФД in the header", &with_header(&|h| h.fd_number = other_fd), WrongFdNumber);
-    check("open length", &with_header(&|h| h.open_len += 1), WrongSign);
-    check("1041 inside", &with_document(&|d| replace(d, 1041, b"9999078900000018")), WrongFnNumber);
-    check("1040 inside", &with_document(&|d| replace(d, 1040, &[9, 0, 0, 0])), WrongFdNumber);
-    check("1012 covered by ФПО", &with_document(&|d| replace(d, 1012, &[1, 0, 0, 0])), WrongSign);
-    check("1017 covered by ФПО", &with_document(&|d| replace(d, 1017, b"7700000010  ")), WrongSign);
-    check("no 1068", &acknowledgement(1, |_| {}, |_| {}, AckFormat::Register1206), WrongFormat);
+    check("nothing", &[], RefusalReason::Format);
+    check("cut", &plain(1)[..60], RefusalReason::Format);
+    check("kind", &with_header(&|h| h.kind = ContainerKind::FROM_FN), RefusalReason::Format);
+    check("form", &with_header(&|h| h.form = 2), RefusalReason::Format);
+    check("ФН in the header", &with_header(&|h| h.fn_number = other_fn), RefusalReason::FnNumber);
+    check("ФД in the header", &with_header(&|h| h.fd_number = other_fd), RefusalReason::FdNumber);
+    check("open length", &with_header(&|h| h.open_len += 1), RefusalReason::Sign);
+    check("1041 inside", &with_document(&|d| replace(d, 1041, b"9999078900000018")), RefusalReason::FnNumber);
+    check("1040 inside", &with_document(&|d| replace(d, 1040, &[9, 0, 0, 0])), RefusalReason::FdNumber);
+    check("1012 covered by ФПО", &with_document(&|d| replace(d, 1012, &[1, 0, 0, 0])), RefusalReason::Sign);
+    check("1017 covered by ФПО", &with_document(&|d| replace(d, 1017, b"7700000010  ")), RefusalReason::Sign);
+    check("no 1068", &acknowledgement(1, |_| {}, |_| {}, AckFormat::Register1206), RefusalReason::Format);
     let mut damaged = plain(1);
     *damaged.last_mut().unwrap() = 1;
-    check("tail", &damaged, WrongFormat);
+    check("tail", &damaged, RefusalReason::Format);
     let good = plain(1);
     let container = Container::decode(&good).unwrap();
     for position in 0..8 {
         let mut sign = container.sign;
         sign[position] ^= 0x10;
         let bytes = container::encode(&container.header, container.data, sign).unwrap();
-        check("sign", &bytes, WrongSign);
+        check("sign", &bytes, RefusalReason::Sign);
     }
     let mut data = container.data.to_vec();
     let last = data.len() - 1;
@@ -156,7 +155,7 @@ fn every_reason_of_refusal() {
     check(
         "code not covered",
         &container::encode(&container.header, &data, container.sign).unwrap(),
-        WrongSign,
+        RefusalReason::Sign,
     );
 }
 
