@@ -11,15 +11,13 @@ use std::borrow::Cow;
 use crate::dict::{Dictionary, FfdVersion, Fixed, FormCode, TagDef, ValueKind, dictionary};
 pub use crate::error::DecodeError;
 use crate::error::{TlvError, ValueError};
+use crate::tags;
 use crate::tlv::{self, HEADER_LEN, MAX_DEPTH, Records};
 use crate::value::{Decimal, LocalTime, Value, decode_value};
 
-/// Номер версии ФФД.
-const TAG_FFD_VERSION: u16 = 1209;
-/// ФПД, fiscal sign of the document.
-const TAG_FISCAL_SIGN: u16 = 1077;
-/// Номер ФН: declared as exactly 16 bytes, yet a 15-digit number is padded with a space.
-const TAG_FN_NUMBER: u16 = 1041;
+/// Requisites that FFD 1.0 lets have any format (FFD order, tables of FFD 1.0): bytes of theirs that are no list of
+/// records are no damage there.
+const ANY_FORMAT_IN_1_0: [u16; 10] = [1045, 1067, 1069, 1071, 1080, 1082, 1083, 1084, 1112, 1119];
 
 /// A fiscal document, borrowed from its bytes.
 #[derive(Debug, Clone)]
@@ -60,8 +58,8 @@ pub enum Content<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reads a whole document: its four-byte header and exactly the records it declares, nothing after them (see
-    /// [`document_len`] to cut off a message sign).
+    /// Reads a whole document: its four-byte header and exactly the records it declares, nothing after them
+    /// (what is stored or sent beside a document, its message sign, has to be cut off before).
     ///
     /// # Errors
     /// [`DecodeError`] when the length does not match or the top level cannot be cut into records.
@@ -146,10 +144,20 @@ impl<'a> Document<'a> {
         self.node(tag).map(|node| node.raw)
     }
 
+    /// The first group (STLV), at any level and in the order of the bytes, whose content cannot be read as records: one
+    /// breaks off, or the group lies deeper than [`MAX_DEPTH`]. Such a document cannot be parsed as a whole, which
+    /// reception answers with code 11.
+    ///
+    /// The content of what FFD 1.0 gives any format does not count in its documents; nor do single values that are not
+    /// of their type, anywhere.
+    pub fn unreadable_group(&self) -> Option<&Node<'a>> {
+        first_unreadable(&self.nodes, self.version)
+    }
+
     /// The fiscal sign as it is printed (ФП, ФПД): the last four of the six bytes of tag 1077, big-endian. The first
     /// two bytes are type and length of the sign.
     pub fn fiscal_sign(&self) -> Option<u32> {
-        match *self.raw(TAG_FISCAL_SIGN)? {
+        match *self.raw(tags::FISCAL_SIGN)? {
             [_, _, a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
             _ => None,
         }
@@ -181,8 +189,9 @@ impl<'a> Node<'a> {
     /// The text, without the padding of strings of fixed length (their trailing spaces); other strings keep theirs.
     pub fn text(&self) -> Option<&str> {
         let Some(Value::Text(text)) = self.value() else { return None };
+        // The number of the ФН is declared as exactly 16 bytes, yet one of 15 digits is padded with a space.
         let is_padded =
-            self.tag == TAG_FN_NUMBER || self.def.is_some_and(|def| matches!(def.fixed, Fixed::Padded(_)));
+            self.tag == tags::FN_NUMBER || self.def.is_some_and(|def| matches!(def.fixed, Fixed::Padded(_)));
         Some(if is_padded { text.trim_end_matches(' ') } else { text })
     }
 
@@ -208,20 +217,10 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Length of the document that `bytes` begin with, by its header and header included; `None` when there is no header
-/// or less than the declared bytes.
-///
-/// What is stored or sent beside a document (its message sign, ФПС) follows after this many bytes.
-pub fn document_len(bytes: &[u8]) -> Option<usize> {
-    let &[_, _, l0, l1] = bytes.first_chunk::<HEADER_LEN>()?;
-    let len = HEADER_LEN + usize::from(u16::from_le_bytes([l0, l1]));
-    (len <= bytes.len()).then_some(len)
-}
-
 /// The version that the records of the top level declare; `None` for one that is unknown or unreadable. A top level
 /// that breaks off is no matter here: reading its records finds it.
 fn version_of(body: &[u8]) -> Option<FfdVersion> {
-    let declared = Records::new(body, 0).flatten().find(|record| record.tag == TAG_FFD_VERSION);
+    let declared = Records::new(body, 0).flatten().find(|record| record.tag == tags::FFD_VERSION);
     match declared.map(|record| record.value) {
         None => FfdVersion::from_tag_1209(None),
         Some([]) => FfdVersion::from_tag_1209(Some(0)),
@@ -270,6 +269,17 @@ impl Reader {
             Err(source) => Content::Broken(ValueError::Group { tag: def.tag, source }),
         }
     }
+}
+
+fn first_unreadable<'n, 'a>(nodes: &'n [Node<'a>], version: FfdVersion) -> Option<&'n Node<'a>> {
+    nodes
+        .iter()
+        .filter(|node| version != FfdVersion::V1_0 || !ANY_FORMAT_IN_1_0.contains(&node.tag))
+        .find_map(|node| match &node.content {
+            Content::Broken(ValueError::Group { .. } | ValueError::TooDeep { .. }) => Some(node),
+            Content::Group(inner) => first_unreadable(inner, version),
+            Content::Value(_) | Content::Broken(_) | Content::Unknown => None,
+        })
 }
 
 fn write_nodes(out: &mut Vec<u8>, nodes: &[Node<'_>]) -> Result<(), TlvError> {

@@ -2,27 +2,85 @@
 //! [`IdError`] a number, [`ValueError`] one record (kept raw in the tree), [`DecodeError`] the whole document.
 //!
 //! All of them speak of the bytes, none of the rules: a document that reads well and breaks a rule gives findings.
+//! `Display` is for logs; what people are shown in Russian is `text_ru` of each, see [`crate::text`].
+
+use std::fmt;
 
 use thiserror::Error;
+
+/// How long something may be: bytes of a value, digits of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lengths {
+    /// This long.
+    Exactly(usize),
+    /// One of two, the smaller first.
+    Either(usize, usize),
+    /// From the first to the second, both included.
+    Between(usize, usize),
+}
+
+impl fmt::Display for Lengths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(len) => write!(f, "{len}"),
+            Self::Either(one, other) => write!(f, "{one} or {other}"),
+            Self::Between(min, max) => write!(f, "{min} to {max}"),
+        }
+    }
+}
+
+/// The numbers of [`crate::ids`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdKind {
+    /// Номер ФН.
+    FnNumber,
+    /// Номер ФД.
+    FdNumber,
+    /// Регистрационный номер ККТ.
+    Rnm,
+    /// ИНН.
+    Inn,
+}
+
+impl IdKind {
+    /// How many digits the number has.
+    pub fn digits(self) -> Lengths {
+        match self {
+            Self::FnNumber => Lengths::Between(1, 16),
+            Self::FdNumber => Lengths::Between(1, 8),
+            Self::Rnm => Lengths::Exactly(16),
+            Self::Inn => Lengths::Either(10, 12),
+        }
+    }
+}
+
+impl fmt::Display for IdKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FnNumber => "FN number",
+            Self::FdNumber => "FD number",
+            Self::Rnm => "KKT registration number",
+            Self::Inn => "INN",
+        })
+    }
+}
 
 /// A number of a fiscal thing that is not written as such a number must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 pub enum IdError {
     /// The text has a length that the number cannot have.
-    #[error("{kind}: {len} characters, expected {expected}")]
+    #[error("{kind}: {len} characters, expected {} digits", .kind.digits())]
     Length {
         /// What was being read.
-        kind: &'static str,
+        kind: IdKind,
         /// Characters (bytes) found, padding included.
         len: usize,
-        /// The lengths allowed, for people.
-        expected: &'static str,
     },
     /// A byte that is neither a digit nor padding at the end.
     #[error("{kind}: byte {byte:#04x} at position {position} is not a digit")]
     NotDigit {
         /// What was being read.
-        kind: &'static str,
+        kind: IdKind,
         /// Position of the byte (of the nibble in packed BCD) from zero.
         position: usize,
         /// The byte (the nibble in packed BCD).
@@ -32,7 +90,7 @@ pub enum IdError {
     #[error("{kind}: {value} is outside {min}..={max}")]
     Range {
         /// What was being read.
-        kind: &'static str,
+        kind: IdKind,
         /// The number found.
         value: u64,
         /// The smallest number allowed.
@@ -87,8 +145,8 @@ pub enum ValueError {
         tag: u16,
         /// Length found, in bytes.
         len: usize,
-        /// The lengths allowed, for people.
-        expected: &'static str,
+        /// The lengths allowed, in bytes.
+        expected: Lengths,
     },
     /// A decimal with more digits after the point than a 64-bit number has.
     #[error("tag {tag}: {scale} digits after the point, limit {limit}")]

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crc::{CRC_16_IBM_3740, Crc, Table};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use crate::error::IdError;
+pub use crate::error::{IdError, IdKind};
 
 /// Number of a fiscal storage (номер ФН, tag 1041): 1 to 16 decimal digits.
 ///
@@ -20,19 +20,16 @@ pub use crate::error::IdError;
 pub struct FnNumber([u8; 16]);
 
 impl FnNumber {
-    const KIND: &'static str = "FN number";
-    const LENGTHS: &'static str = "1 to 16 digits";
-
     /// Reads up to 16 digits followed by nothing but spaces.
     ///
     /// # Errors
     /// [`IdError`] for more than 16 bytes, no digit at all, or anything else than digits and trailing spaces.
     pub fn from_padded(text: &[u8]) -> Result<Self, IdError> {
         let digits = without_padding(text);
-        check_digits(Self::KIND, digits)?;
+        check_digits(IdKind::FnNumber, digits)?;
         match padded_to(text) {
             Some(padded) if !digits.is_empty() => Ok(Self(padded)),
-            _ => Err(IdError::Length { kind: Self::KIND, len: text.len(), expected: Self::LENGTHS }),
+            _ => Err(IdError::Length { kind: IdKind::FnNumber, len: text.len() }),
         }
     }
 
@@ -51,11 +48,11 @@ impl FnNumber {
                     *place = b'0' + nibble;
                     digits += 1;
                 }
-                _ => return Err(IdError::NotDigit { kind: Self::KIND, position, byte: nibble }),
+                _ => return Err(IdError::NotDigit { kind: IdKind::FnNumber, position, byte: nibble }),
             }
         }
         if digits == 0 {
-            return Err(IdError::Length { kind: Self::KIND, len: 0, expected: Self::LENGTHS });
+            return Err(IdError::Length { kind: IdKind::FnNumber, len: 0 });
         }
         Ok(Self(padded))
     }
@@ -108,7 +105,7 @@ impl FdNumber {
         if (min..=max).contains(&number) {
             return Ok(Self(number));
         }
-        Err(IdError::Range { kind: "FD number", value: number.into(), min: min.into(), max: max.into() })
+        Err(IdError::Range { kind: IdKind::FdNumber, value: number.into(), min: min.into(), max: max.into() })
     }
 
     /// Reads the three big-endian bytes of a container header.
@@ -153,7 +150,6 @@ pub enum RnmCheck {
 }
 
 impl Rnm {
-    const KIND: &'static str = "KKT registration number";
     const ORDINAL_DIGITS: usize = 10;
 
     /// Reads 16 digits followed by nothing but spaces (the tag has 20 bytes).
@@ -162,10 +158,10 @@ impl Rnm {
     /// [`IdError`] for anything else than exactly 16 digits and trailing spaces.
     pub fn from_padded(text: &[u8]) -> Result<Self, IdError> {
         let digits = without_padding(text);
-        check_digits(Self::KIND, digits)?;
+        check_digits(IdKind::Rnm, digits)?;
         match <[u8; 16]>::try_from(digits) {
             Ok(digits) => Ok(Self(digits)),
-            Err(_) => Err(IdError::Length { kind: Self::KIND, len: digits.len(), expected: "16 digits" }),
+            Err(_) => Err(IdError::Length { kind: IdKind::Rnm, len: digits.len() }),
         }
     }
 
@@ -231,18 +227,16 @@ fn rnm_checksum(ordinal: &[u8], inn: &str, serial: &str) -> Option<u16> {
 pub struct Inn([u8; 12]);
 
 impl Inn {
-    const KIND: &'static str = "INN";
-
     /// Reads 10 or 12 digits followed by nothing but spaces, 12 bytes at most.
     ///
     /// # Errors
     /// [`IdError`] for any other number of digits, more than 12 bytes, or anything else than digits and spaces.
     pub fn from_padded(text: &[u8]) -> Result<Self, IdError> {
         let digits = without_padding(text);
-        check_digits(Self::KIND, digits)?;
+        check_digits(IdKind::Inn, digits)?;
         match padded_to(text) {
             Some(padded) if matches!(digits.len(), 10 | 12) => Ok(Self(padded)),
-            _ => Err(IdError::Length { kind: Self::KIND, len: text.len(), expected: "10 or 12 digits" }),
+            _ => Err(IdError::Length { kind: IdKind::Inn, len: text.len() }),
         }
     }
 
@@ -276,7 +270,7 @@ impl Inn {
     }
 }
 
-fn check_digits(kind: &'static str, digits: &[u8]) -> Result<(), IdError> {
+fn check_digits(kind: IdKind, digits: &[u8]) -> Result<(), IdError> {
     match digits.iter().enumerate().find(|(_, byte)| !byte.is_ascii_digit()) {
         None => Ok(()),
         Some((position, &byte)) => Err(IdError::NotDigit { kind, position, byte }),
@@ -357,11 +351,10 @@ impl FromStr for FdNumber {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        const KIND: &str = "FD number";
-        check_digits(KIND, text.as_bytes())?;
+        check_digits(IdKind::FdNumber, text.as_bytes())?;
         match text.parse() {
             Ok(number) => Self::new(number),
-            Err(_) => Err(IdError::Length { kind: KIND, len: text.len(), expected: "1 to 8 digits" }),
+            Err(_) => Err(IdError::Length { kind: IdKind::FdNumber, len: text.len() }),
         }
     }
 }

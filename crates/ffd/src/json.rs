@@ -25,22 +25,12 @@ use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::dict::{FormCode, TagDef, ValueKind};
+use crate::dict::{TagDef, ValueKind};
 use crate::document::{Content, Document, Node};
+use crate::tags;
 use crate::value::{Decimal, Value};
 
 pub use names::Names;
-
-/// Title of the document (наименование документа): never part of the JSON.
-const TITLE: u16 = 1000;
-/// Document's fiscal sign (ФПД), six bytes of which the last four are the printed number.
-const FISCAL_SIGN: u16 = 1077;
-/// Reason of a re-registration, one record per reason (ФФД 1.0, 1.05).
-const REASON_CODE: u16 = 1101;
-/// The code of goods as a group of typed codes (ФФД 1.2).
-const PRODUCT_CODE_GROUP: u16 = 1163;
-/// Reasons of a change of registration as a mask (ФФД 1.1, 1.2).
-const REASON_MASK: u16 = 1205;
 
 /// A document as the tax service reads it; serialise it with `serde_json`.
 #[derive(Debug, Clone, Copy)]
@@ -82,19 +72,14 @@ impl<'d, 'a> FnsJson<'d, 'a> {
     }
 }
 
-/// Whether the tax service takes documents of this form: the ten kinds that a register makes. The operator's own
-/// acknowledgement (7) and the notifications about marked goods (81-84) never go there.
-pub fn is_forwarded(form: FormCode) -> bool {
-    form.is_kkt_document()
-}
-
 impl Serialize for FnsJson<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let form = self.document.form();
         let mut root = serializer.serialize_map(Some(1))?;
         match form.json_name() {
             Some(name) => root.serialize_entry(name, &Body(self))?,
-            // Only for looking at it: see `is_forwarded`.
+            // The operator's acknowledgement (7) and the notifications about marked goods (81-84) never go to the tax
+            // service; this is only for looking at them.
             None => root.serialize_entry(&format!("form{}", form.0), &Body(self))?,
         }
         root.end()
@@ -156,7 +141,7 @@ impl<'d, 'a> Object<'d, 'a> {
 
     /// Name and definition of a record that belongs into the JSON.
     fn readable(&self, node: &Node<'_>) -> Option<(&'static str, &'static TagDef)> {
-        let def = node.def.filter(|def| def.tag != TITLE)?;
+        let def = node.def.filter(|def| def.tag != tags::TITLE)?;
         let name = self.names.tag(def, self.parent)?;
         let readable = matches!(node.content, Content::Value(_) | Content::Group(_)) && sign_is_whole(node);
         readable.then_some((name, def))
@@ -165,8 +150,12 @@ impl<'d, 'a> Object<'d, 'a> {
     fn members<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         let members = self.collect();
         for member in &members {
-            if member.def.tag == REASON_MASK {
-                self.reason_mask(map, member, members.iter().any(|other| other.def.tag == REASON_CODE))?;
+            if member.def.tag == tags::REASON_MASK {
+                self.reason_mask(
+                    map,
+                    member,
+                    members.iter().any(|other| other.def.tag == tags::REASON_CODE),
+                )?;
             } else if member.repeated || is_array(member.def, self.names) {
                 map.serialize_entry(member.name, &Repeated { object: *self, member })?;
             } else {
@@ -215,7 +204,7 @@ impl<'d, 'a> Object<'d, 'a> {
 
     fn count_omitted(&self, omitted: &mut Omitted) {
         let members = self.collect();
-        for node in self.nodes.iter().filter(|node| node.tag != TITLE) {
+        for node in self.nodes.iter().filter(|node| node.tag != tags::TITLE) {
             let name = node.def.map(|def| self.names.tag(def, self.parent));
             match (&node.content, name) {
                 (Content::Unknown, _) | (_, None) => omitted.unknown += 1,
@@ -263,7 +252,7 @@ impl Serialize for MemberValue<'_, '_> {
         match &self.node.content {
             // The tax service wraps each code of goods and adds what it finds inside (gtin, serial number); the code
             // itself is plain text in its output.
-            Content::Value(Value::Text(text)) if self.parent == PRODUCT_CODE_GROUP => {
+            Content::Value(Value::Text(text)) if self.parent == tags::PRODUCT_CODE_GROUP => {
                 let mut code = serializer.serialize_map(Some(1))?;
                 code.serialize_entry("rawProductCode", text)?;
                 code.end()
@@ -317,24 +306,28 @@ fn bits_of(node: &Node<'_>) -> u32 {
 /// The printed number of the document's sign: the last four of its six bytes, high byte first.
 fn printed_sign(tag: u16, bytes: &[u8]) -> Option<u32> {
     match *bytes {
-        [_, _, a, b, c, d] if tag == FISCAL_SIGN => Some(u32::from_be_bytes([a, b, c, d])),
+        [_, _, a, b, c, d] if tag == tags::FISCAL_SIGN => Some(u32::from_be_bytes([a, b, c, d])),
         _ => None,
     }
 }
 
 /// False for a document's sign of another length: it has no printed number.
 fn sign_is_whole(node: &Node<'_>) -> bool {
-    node.tag != FISCAL_SIGN || printed_sign(node.tag, node.raw).is_some()
+    node.tag != tags::FISCAL_SIGN || printed_sign(node.tag, node.raw).is_some()
 }
 
-/// Whether a tag is an array even when it stands once: goods (1059), reversed goods (1071), reasons (1101), discounts
-/// (1112), VAT amounts (1119 as a group), cashless payments (1235, by analogy), details of an industry (1260, 1261);
-/// with legacy names the user's details (1084) too.
+/// Whether a tag is an array even when it stands once; cashless payments by analogy.
 fn is_array(def: &TagDef, names: Names) -> bool {
     match def.tag {
-        1059 | 1071 | 1101 | 1112 | 1235 | 1260 | 1261 => true,
-        1119 => def.kind == ValueKind::Group,
-        1084 => names == Names::Legacy,
+        tags::ITEM
+        | tags::REVERSED_ITEM
+        | tags::REASON_CODE
+        | tags::DISCOUNT
+        | tags::CASHLESS_PAYMENT
+        | tags::ITEM_INDUSTRY_DETAILS
+        | tags::RECEIPT_INDUSTRY_DETAILS => true,
+        tags::VAT_AMOUNT => def.kind == ValueKind::Group,
+        tags::USER_DETAILS => names == Names::Legacy,
         _ => false,
     }
 }
@@ -354,7 +347,5 @@ impl Serialize for Base64<'_> {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;

@@ -22,13 +22,13 @@ pub mod tlv;
 pub mod value;
 
 #[cfg(test)]
-mod captures;
+mod fixtures;
 
 pub use dict::{
     Dictionary, EnumDef, FfdVersion, FieldDef, Fixed, FormCode, FormDef, Requirement, TagDef, ValueKind,
     dictionary,
 };
 pub use document::{Content, Document, Node};
-pub use error::{DecodeError, EncodeError, IdError, TlvError, ValueError};
+pub use error::{DecodeError, EncodeError, IdError, IdKind, Lengths, TlvError, ValueError};
 pub use ids::{FdNumber, FnNumber, Inn, Rnm, RnmCheck};
 pub use value::{Decimal, Kopecks, LocalTime, Value};

@@ -4,59 +4,54 @@
 //! It leaves out checks: a value is explained, not judged. Unknown tags are marked `??`, unreadable values `!!`.
 
 mod data;
+mod errors;
 mod meaning;
 
 use std::fmt::{self, Write};
 
-use crate::dict::{FfdVersion, FormCode};
+use crate::dict::{FfdVersion, FormCode, ValueKind};
 use crate::document::{Content, Document, Node};
+use crate::tags;
+use crate::tlv::HEADER_LEN;
 use meaning::Meaning;
 
 pub use data::json_tree;
 
-/// ФФД version of the document (номер версии ФФД).
-const FFD_VERSION: u16 = 1209;
 /// Bytes in one row of the dump.
 const ROW_BYTES: usize = 16;
-/// Bytes of a record's header (tag and length) and of the document's own header.
-const HEADER_BYTES: usize = 4;
 /// Columns of the hex part: two digits and a space for each byte of a row.
 const HEX_COLUMNS: usize = ROW_BYTES * 3;
 
-/// How the tree is drawn.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TreeOptions {
-    /// Added to every offset: where the document begins inside the bytes being explained.
-    pub base_offset: usize,
-    /// Leave out the middle rows of values that fill more than four rows. The meaning stays whole.
-    pub shorten_hex: bool,
-}
-
 /// Draws the whole document: rows of at most 16 bytes, each with its offset; the first row of a record carries its
-/// meaning. The rows of a document without [`TreeOptions::shorten_hex`] hold each of its bytes exactly once.
+/// meaning. The rows hold each byte of the document exactly once.
+///
+/// `base_offset` is added to every offset: where the document begins inside the bytes being explained.
 ///
 /// # Errors
 /// Only those of `out`.
 pub fn write_tree(doc: &Document<'_>, out: &mut impl Write, base_offset: usize) -> fmt::Result {
-    write_tree_with(doc, out, TreeOptions { base_offset, shorten_hex: false })
-}
-
-/// [`write_tree`] with every choice.
-///
-/// # Errors
-/// Only those of `out`.
-pub fn write_tree_with(doc: &Document<'_>, out: &mut impl Write, options: TreeOptions) -> fmt::Result {
-    let mut tree = TreeWriter { out, options, form: doc.form(), version: doc.version() };
-    let header = doc.bytes().first_chunk::<HEADER_BYTES>().map_or(&[][..], |header| header);
+    let mut tree = TreeWriter { out, base_offset, form: doc.form(), version: doc.version() };
+    let header = doc.bytes().first_chunk::<HEADER_LEN>().map_or(&[][..], |header| header);
     tree.rows(0, header, &[], &title(doc))?;
     doc.nodes().iter().try_for_each(|node| tree.node(node, 1))
 }
 
+/// The word that stands after a number in Russian: `words` are those after 1, 2 and 5 (байт, байта, байт).
+pub fn plural(number: usize, words: [&str; 3]) -> &str {
+    let [one, few, many] = words;
+    match (number % 100, number % 10) {
+        (11..=14, _) => many,
+        (_, 1) => one,
+        (_, 2..=4) => few,
+        _ => many,
+    }
+}
+
 /// The line over the tree: name and code of the form, length of its value, ФФД version.
 fn title(doc: &Document<'_>) -> String {
-    let (form, length) = (doc.form(), doc.bytes().len().saturating_sub(HEADER_BYTES));
+    let (form, length) = (doc.form(), doc.bytes().len().saturating_sub(HEADER_LEN));
     let read_as = doc.version().as_str();
-    let version = match (stated_version(doc), doc.unsigned(FFD_VERSION)) {
+    let version = match (stated_version(doc), doc.unsigned(tags::FFD_VERSION)) {
         (Some(version), _) => format!("ФФД {}", version.as_str()),
         (None, Some(code)) => format!("неизвестная версия ФФД {code}, читается как {read_as}"),
         (None, None) if doc.version_known() => "версия ФФД не указана".to_owned(),
@@ -68,13 +63,13 @@ fn title(doc: &Document<'_>) -> String {
 /// The version a document states: by tag 1209, or by its absence in what a register makes (1.0). Other forms do not
 /// carry the tag in any version, so its absence says nothing there.
 fn stated_version(doc: &Document<'_>) -> Option<FfdVersion> {
-    let is_stated = doc.form().is_kkt_document() || doc.node(FFD_VERSION).is_some();
+    let is_stated = doc.form().is_kkt_document() || doc.node(tags::FFD_VERSION).is_some();
     (is_stated && doc.version_known()).then(|| doc.version())
 }
 
 struct TreeWriter<'w, W> {
     out: &'w mut W,
-    options: TreeOptions,
+    base_offset: usize,
     form: FormCode,
     version: FfdVersion,
 }
@@ -85,7 +80,7 @@ impl<W: Write> TreeWriter<'_, W> {
         // The parser cut the value by a 16-bit length, so the header is rebuilt without loss.
         let [low, high, ..] = length.to_le_bytes();
         let header = [tag[0], tag[1], low, high];
-        let line = format!("{:indent$}{}", "", label(node, self.form, self.version), indent = depth * 2);
+        let line = format!("{:indent$}{}", "", self.label(node), indent = depth * 2);
         match &node.content {
             Content::Group(nodes) => {
                 self.rows(node.offset, &header, &[], &line)?;
@@ -98,16 +93,8 @@ impl<W: Write> TreeWriter<'_, W> {
     /// Header and value of a record in rows, the meaning behind the first.
     fn rows(&mut self, offset: usize, header: &[u8], value: &[u8], line: &str) -> fmt::Result {
         let bytes = [header, value].concat();
-        let count = bytes.len().div_ceil(ROW_BYTES);
         for (index, row) in bytes.chunks(ROW_BYTES).enumerate() {
-            let at = self.options.base_offset + offset + index * ROW_BYTES;
-            let hidden = self.options.shorten_hex && count > 4 && (2..count - 1).contains(&index);
-            if hidden {
-                if index == 2 {
-                    writeln!(self.out, "{at:06x}  ... {} байт", (count - 3) * ROW_BYTES)?;
-                }
-                continue;
-            }
+            let at = self.base_offset + offset + index * ROW_BYTES;
             let mut hex = String::with_capacity(HEX_COLUMNS);
             for byte in row {
                 write!(hex, "{byte:02x} ")?;
@@ -117,19 +104,23 @@ impl<W: Write> TreeWriter<'_, W> {
         }
         Ok(())
     }
-}
 
-/// Tag, name and meaning of one record on one line.
-fn label(node: &Node<'_>, form: FormCode, version: FfdVersion) -> String {
-    let name = node.def.map_or("", |def| def.name_ru);
-    match &node.content {
-        Content::Group(nodes) => format!("{} {name}: группа, записей {}", node.tag, nodes.len()),
-        Content::Unknown => format!("?? {} неизвестный тег, длина {}", node.tag, node.raw.len()),
-        Content::Broken(error) => format!("!! {} {name}: значение не читается ({error})", node.tag),
-        Content::Value(value) => {
-            let Meaning { value, notes } = meaning::of(node, value, form, version);
-            let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
-            format!("{} {name}: {value}{notes}", node.tag)
+    /// Tag, name and meaning of one record on one line.
+    fn label(&self, node: &Node<'_>) -> String {
+        let name = node.def.map_or("", |def| def.name_ru);
+        match &node.content {
+            Content::Group(nodes) => format!("{} {name}: группа, записей {}", node.tag, nodes.len()),
+            Content::Unknown => format!("?? {} неизвестный тег, длина {}", node.tag, node.raw.len()),
+            Content::Broken(error) => {
+                let is_group = node.def.is_some_and(|def| def.kind == ValueKind::Group);
+                let what = if is_group { "группа" } else { "значение" };
+                format!("!! {} {name}: {what} не читается ({})", node.tag, error.text_ru(self.base_offset))
+            }
+            Content::Value(value) => {
+                let Meaning { value, notes } = meaning::of(node, value, self.form, self.version);
+                let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+                format!("{} {name}: {value}{notes}", node.tag)
+            }
         }
     }
 }

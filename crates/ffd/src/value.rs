@@ -11,7 +11,8 @@ use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
 use crate::dict::{TagDef, ValueKind};
-pub use crate::error::{EncodeError, ValueError};
+pub use crate::error::{EncodeError, Lengths, ValueError};
+use crate::tags;
 
 pub mod cp866;
 
@@ -23,9 +24,6 @@ pub const MAX_FVLN_LEN: usize = 8;
 
 /// Most digits after the point of a [`Decimal`]: a 64-bit mantissa has no more than 20 digits at all.
 pub const MAX_DECIMAL_SCALE: u8 = 19;
-
-/// Ресурс ключей ФП: u16 now, u32 in the order of 2017; both lengths are genuine.
-const TAG_KEY_RESOURCE: u16 = 1213;
 
 /// A value that is not a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,25 +65,6 @@ impl Value<'_> {
             Value::Fvln(_) | Value::Text(_) | Value::Bytes(_) | Value::Time(_) => None,
         }
     }
-
-    /// The bytes of the wire in their shortest form; `decode_value` gives the same value back. A record that was read
-    /// may have another form (a padded VLN): the tree writes its raw bytes instead.
-    ///
-    /// # Errors
-    /// [`EncodeError`] for a text that cp866 cannot hold.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
-        Ok(match self {
-            Value::Byte(number) => vec![*number],
-            Value::U16(number) => number.to_le_bytes().to_vec(),
-            Value::U32(number) => number.to_le_bytes().to_vec(),
-            Value::Bits { mask, width } => mask.to_le_bytes().into_iter().take(usize::from(*width)).collect(),
-            Value::Vln(number) => vln_bytes(*number),
-            Value::Fvln(decimal) => fvln_bytes(*decimal),
-            Value::Text(text) => cp866::encode(text)?,
-            Value::Bytes(bytes) => bytes.to_vec(),
-            Value::Time(time) => time.get().to_le_bytes().to_vec(),
-        })
-    }
 }
 
 /// Reads the value of a record whose meaning is `def`.
@@ -98,36 +77,40 @@ pub fn decode_value<'a>(def: &TagDef, bytes: &'a [u8]) -> Result<Value<'a>, Valu
         ValueKind::Byte => match *bytes {
             [] => Ok(Value::Byte(0)),
             [byte] => Ok(Value::Byte(byte)),
-            _ => Err(wrong_length("0 or 1 bytes")),
+            _ => Err(wrong_length(Lengths::Either(0, 1))),
         },
         ValueKind::U16 => match *bytes {
             [low, high] => Ok(Value::U16(u16::from_le_bytes([low, high]))),
-            [a, b, c, d] if def.tag == TAG_KEY_RESOURCE => Ok(Value::U32(u32::from_le_bytes([a, b, c, d]))),
-            _ => Err(wrong_length("2 bytes")),
+            // It was a u32 in the order of 2017; both lengths are genuine.
+            [a, b, c, d] if def.tag == tags::KEY_RESOURCE => Ok(Value::U32(u32::from_le_bytes([a, b, c, d]))),
+            _ => Err(wrong_length(Lengths::Exactly(2))),
         },
         ValueKind::U32 => match <[u8; 4]>::try_from(bytes) {
             Ok(word) => Ok(Value::U32(u32::from_le_bytes(word))),
-            Err(_) => Err(wrong_length("4 bytes")),
+            Err(_) => Err(wrong_length(Lengths::Exactly(4))),
         },
         ValueKind::Bits => match *bytes {
             [byte] => Ok(Value::Bits { mask: byte.into(), width: 1 }),
             [a, b, c, d] => Ok(Value::Bits { mask: u32::from_le_bytes([a, b, c, d]), width: 4 }),
-            _ => Err(wrong_length("1 or 4 bytes")),
+            _ => Err(wrong_length(Lengths::Either(1, 4))),
         },
-        ValueKind::Vln => le_number(bytes).map(Value::Vln).ok_or_else(|| wrong_length("0 to 8 bytes")),
+        ValueKind::Vln => {
+            le_number(bytes).map(Value::Vln).ok_or_else(|| wrong_length(Lengths::Between(0, MAX_VLN_LEN)))
+        }
         ValueKind::Fvln => decode_fvln(def.tag, bytes).map(Value::Fvln),
         ValueKind::Text => Ok(Value::Text(cp866::decode(bytes))),
         ValueKind::Bytes => Ok(Value::Bytes(bytes)),
         ValueKind::Time => match <[u8; 4]>::try_from(bytes) {
             Ok(word) => Ok(Value::Time(LocalTime::new(u32::from_le_bytes(word)))),
-            Err(_) => Err(wrong_length("4 bytes")),
+            Err(_) => Err(wrong_length(Lengths::Exactly(4))),
         },
         ValueKind::Group => Err(ValueError::IsGroup { tag: def.tag }),
     }
 }
 
 fn decode_fvln(tag: u16, bytes: &[u8]) -> Result<Decimal, ValueError> {
-    let wrong_length = || ValueError::Length { tag, len: bytes.len(), expected: "1 to 8 bytes" };
+    let wrong_length =
+        || ValueError::Length { tag, len: bytes.len(), expected: Lengths::Between(1, MAX_FVLN_LEN) };
     let (&scale, mantissa) = bytes.split_first().ok_or_else(wrong_length)?;
     if bytes.len() > MAX_FVLN_LEN {
         return Err(wrong_length());
@@ -241,11 +224,6 @@ impl LocalTime {
     /// Date and time on the till's clock.
     pub fn civil(self) -> DateTime {
         EPOCH.saturating_add(SignedDuration::from_secs(self.0.into()))
-    }
-
-    /// The time of this date and time, whole seconds; `None` before 1970 and after 2106-02-07 06:28:15.
-    pub fn from_civil(civil: DateTime) -> Option<Self> {
-        u32::try_from(civil.duration_since(EPOCH).as_secs()).ok().filter(|_| civil >= EPOCH).map(Self)
     }
 }
 

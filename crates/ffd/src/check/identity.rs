@@ -8,13 +8,8 @@ use crate::check::{Finding, Severity};
 use crate::dict::{FfdVersion, FormCode, Requirement, dictionary};
 use crate::document::{Content, Document, Node};
 use crate::ids::{FdNumber, FnNumber};
+use crate::tags;
 use crate::value::Value;
-
-const DATE_TIME: u16 = 1012;
-const RNM: u16 = 1037;
-const FD_NUMBER: u16 = 1040;
-const FN_NUMBER: u16 = 1041;
-const FISCAL_SIGN: u16 = 1077;
 
 /// Bytes of the document's sign, its type and length included.
 const FISCAL_SIGN_LEN: usize = 6;
@@ -61,21 +56,23 @@ struct Rule {
     of_what: &'static str,
 }
 
-const FN_RULE: Rule = Rule { name: "identity.fn", tag: FN_NUMBER, of_what: "номера ФН" };
-const FD_RULE: Rule = Rule { name: "identity.fd", tag: FD_NUMBER, of_what: "номера ФД" };
-const TIME_RULE: Rule = Rule { name: "identity.time", tag: DATE_TIME, of_what: "даты и времени" };
+const FN_RULE: Rule = Rule { name: "identity.fn", tag: tags::FN_NUMBER, of_what: "номера ФН" };
+const FD_RULE: Rule = Rule { name: "identity.fd", tag: tags::FD_NUMBER, of_what: "номера ФД" };
+const TIME_RULE: Rule =
+    Rule { name: "identity.time", tag: tags::DATE_TIME, of_what: "даты и времени" };
 const SIGN_RULE: Rule =
     Rule {
-        name: "identity.sign", tag: FISCAL_SIGN, of_what: "фискального признака документа"
+        name: "identity.sign", tag: tags::FISCAL_SIGN, of_what: "фискального признака документа"
     };
-const RNM_RULE: Rule =
-    Rule { name: "identity.rnm", tag: RNM, of_what: "регистрационного номера ККТ" };
+const RNM_RULE: Rule = Rule {
+    name: "identity.rnm", tag: tags::RNM, of_what: "регистрационного номера ККТ"
+};
 
 impl Rule {
     /// Whether the document must carry the requisite: the numbers, time and sign in all that a register makes, and
     /// whatever the dictionary makes mandatory at the top level of the form.
     fn is_demanded(&self, doc: &Document<'_>) -> bool {
-        if doc.form().is_kkt_document() && self.tag != RNM {
+        if doc.form().is_kkt_document() && self.tag != tags::RNM {
             return true;
         }
         // Notifications about marked goods exist in ФФД 1.2 only and do not say their version.

@@ -51,12 +51,6 @@ impl EnumDef {
         self.find(version, |entry| entry.spelling == text)
     }
 
-    /// The mask of all bits of this list in a version; zero for a list of numbers.
-    pub fn known_bits(&self, version: FfdVersion) -> u32 {
-        let known = self.values.iter().filter(|entry| entry.versions.contains(version));
-        known.fold(0, |mask, entry| if let EnumCode::Bit(bit) = entry.code { mask | bit } else { mask })
-    }
-
     fn find(&self, version: FfdVersion, is_it: impl Fn(&EnumValue) -> bool) -> Option<&'static str> {
         let entry = self.values.iter().find(|entry| entry.versions.contains(version) && is_it(entry))?;
         Some(entry.meaning_ru)

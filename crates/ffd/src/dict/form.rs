@@ -36,14 +36,6 @@ impl FormCode {
     pub const FN_CLOSE: Self = Self(6);
     /// Подтверждение оператора.
     pub const OPERATOR_ACK: Self = Self(7);
-    /// Запрос о коде маркировки.
-    pub const MARK_REQUEST: Self = Self(81);
-    /// Уведомление о реализации маркированного товара.
-    pub const MARK_NOTIFICATION: Self = Self(82);
-    /// Ответ на запрос.
-    pub const MARK_RESPONSE: Self = Self(83);
-    /// Квитанция на уведомление.
-    pub const MARK_RECEIPT: Self = Self(84);
 
     /// The forms a register sends to the operator.
     pub const OF_KKT: [Self; 10] = [
@@ -210,7 +202,7 @@ mod tests {
         let check = |form: FormCode, name, json| assert_eq!((form.name_ru(), form.json_name()), (name, json));
         check(FormCode::RECEIPT, "Кассовый чек", Some("receipt"));
         check(FormCode::REGISTRATION, "Отчет о регистрации", Some("fiscalReport"));
-        check(FormCode::MARK_REQUEST, "Запрос о коде маркировки", None);
+        check(FormCode(81), "Запрос о коде маркировки", None);
         check(FormCode(1059), "Неизвестный документ", None);
         check(FormCode(85), "Неизвестный документ", None);
     }
@@ -224,7 +216,7 @@ mod tests {
         assert!(receipt.children(1059).iter().all(|field| field.parent == 1059));
         assert!(receipt.children(1059).iter().any(|field| field.tag == 1043));
         assert!(receipt.children(9999).is_empty());
-        assert_eq!(dictionary().form(FormCode::MARK_REQUEST, FfdVersion::V1_05).map(|form| form.form), None);
+        assert_eq!(dictionary().form(FormCode(81), FfdVersion::V1_05).map(|form| form.form), None);
         assert!(dictionary().form(FormCode(1059), FfdVersion::V1_2).is_none());
         assert!(dictionary().form(FormCode(12), FfdVersion::V1_2).is_none());
     }

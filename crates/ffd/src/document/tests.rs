@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::captures;
+use crate::error::Lengths;
+use crate::fixtures;
 use crate::value::vln_bytes;
 
 /// A document of `form` with the records that `write` appends.
@@ -13,31 +14,22 @@ fn build(form: FormCode, write: impl FnOnce(&mut Vec<u8>) -> Result<(), TlvError
 
 #[test]
 fn captures_read_without_a_loss_and_without_a_fault() {
-    let all = captures::all();
-    assert_eq!(all.len(), 8);
-    for capture in all {
-        let document = Document::decode(capture.document).unwrap();
-        assert_eq!(document.encode(), capture.document, "{}", capture.name);
-        assert!(document.version_known(), "{}", capture.name);
+    for capture in fixtures::documents() {
+        let (name, bytes) = (&capture.name, capture.document());
+        let document = Document::decode(bytes).unwrap();
+        assert_eq!(document.encode(), bytes, "{name}");
+        assert!(document.version_known(), "{name}");
+        assert_eq!(document.unreadable_group(), None, "{name}");
         every_node(document.nodes(), &mut |node| {
-            assert!(
-                !matches!(node.content, Content::Broken(_) | Content::Unknown),
-                "{}: tag {} at {}: {:?}",
-                capture.name,
-                node.tag,
-                node.offset,
-                node.content
-            );
+            let is_read = matches!(node.content, Content::Value(_) | Content::Group(_));
+            assert!(is_read, "{name}: tag {} at {}: {:?}", node.tag, node.offset, node.content);
             let value = node.offset + HEADER_LEN;
-            assert_eq!(
-                &capture.document[value..value + node.raw.len()],
-                node.raw,
-                "{}: offset",
-                capture.name
-            );
+            assert_eq!(&bytes[value..value + node.raw.len()], node.raw, "{name}: offset");
         });
-        let after_is_sign = matches!(capture.after, [] | [0x81 | 0x82, 6, ..]);
-        assert!(after_is_sign, "{}: {:x?}", capture.name, capture.after);
+        match capture.message_sign() {
+            Some(sign) => assert!(capture.after_document().starts_with(&sign), "{name}"),
+            None => assert_eq!(capture.after_document(), [0; 0], "{name}"),
+        }
     }
 }
 
@@ -51,28 +43,20 @@ fn every_node<'n>(nodes: &'n [Node<'n>], visit: &mut impl FnMut(&'n Node<'n>)) {
 #[test]
 fn captures_say_what_is_published_about_them() {
     let check = |name: &str, form: FormCode, version: FfdVersion, sign: Option<u32>, records: usize| {
-        let document = Document::decode(captures::document(name)).unwrap();
+        let capture = fixtures::find(name);
+        let document = Document::decode(capture.document()).unwrap();
         let found = (document.form(), document.version(), document.fiscal_sign(), document.nodes().len());
         assert_eq!(found, (form, version, sign, records), "{name}");
     };
     check("msg_reg11_ffd105", FormCode::REGISTRATION_CHANGE, FfdVersion::V1_05, Some(2_853_205_313), 29);
     check("msg_reg11_ffd12_", FormCode::REGISTRATION_CHANGE, FfdVersion::V1_2, Some(612_230_899), 24);
-    let receipts = captures::all().into_iter().filter(|capture| capture.name.starts_with("raw_receipt3"));
-    for capture in receipts {
-        let document = Document::decode(capture.document).unwrap();
-        assert_eq!(document.form(), FormCode::RECEIPT, "{}", capture.name);
-        assert!(document.nodes_of(1059).count() > 0, "{}", capture.name);
-        let number = capture.name.split_once("_fd").unwrap().1;
-        assert_eq!(document.unsigned(1040).unwrap().to_string(), number);
-        assert!(capture.name.contains(document.text(1041).unwrap().as_ref()), "{}", capture.name);
-    }
 }
 
 #[test]
 fn the_report_of_the_container_description_reads_as_written_there() {
-    let bytes = captures::document("msg_reg11_ffd12_");
-    let document = Document::decode(bytes).unwrap();
-    assert_eq!(document.bytes(), bytes);
+    let capture = fixtures::find("msg_reg11_ffd12_");
+    let document = Document::decode(capture.document()).unwrap();
+    assert_eq!(document.bytes(), capture.document());
     assert_eq!(document.text(1041).as_deref(), Some("9999078902013267"));
     assert_eq!(document.text(1037).as_deref(), Some("0000000000024136"), "padding is stripped");
     assert_eq!(document.text(1018).as_deref(), Some("7802781104"));
@@ -89,7 +73,8 @@ fn the_report_of_the_container_description_reads_as_written_there() {
 
 #[test]
 fn items_of_a_receipt_are_groups() {
-    let document = Document::decode(captures::document("raw_receipt3_9999078900011918")).unwrap();
+    let capture = fixtures::find("raw_receipt3_9999078900011918");
+    let document = Document::decode(capture.document()).unwrap();
     let item = document.node(1059).unwrap();
     assert!(item.child(1030).unwrap().text().is_some());
     assert!(item.child(1023).unwrap().decimal().is_some());
@@ -164,7 +149,7 @@ fn unknown_and_broken_records_stay_as_they_are() {
     assert_eq!(document.encode(), bytes);
     let [unknown, time, item, total] = document.nodes() else { panic!("four records") };
     assert_eq!((unknown.def, &unknown.content), (None, &Content::Unknown));
-    let wrong_length = ValueError::Length { tag: 1012, len: 3, expected: "4 bytes" };
+    let wrong_length = ValueError::Length { tag: 1012, len: 3, expected: Lengths::Exactly(4) };
     assert_eq!(time.content, Content::Broken(wrong_length));
     // Records begin at 4, 11, 18; the group's own value at 22.
     let cut_short = TlvError::TruncatedHeader { offset: 22, available: 3 };
@@ -228,6 +213,66 @@ fn groups_nest_to_the_limit_and_not_past_it() {
 }
 
 #[test]
+fn a_group_that_does_not_read_is_found() {
+    let check = |version: u8, records: &str, expected: Option<(u16, usize)>| {
+        let records = hex::decode(records.replace(' ', "")).unwrap();
+        let bytes = build(FormCode::RECEIPT, |out| {
+            tlv::write_record(out, 1209, &[version])?;
+            out.extend_from_slice(&records);
+            Ok(())
+        });
+        let document = Document::decode(&bytes).unwrap();
+        let found = document.unreadable_group().map(|node| (node.tag, node.offset));
+        assert_eq!(found, expected, "version {version}, {records:x?}");
+    };
+    // The records begin at 9. An item: whole, empty, with a child that overruns it, with bytes left over.
+    check(2, "23 04 05 00 FF 03 01 00 00", None);
+    check(2, "23 04 00 00", None);
+    check(2, "23 04 07 00 06 04 64 00 61 62 63", Some((1059, 9)));
+    check(2, "23 04 08 00 FF 03 02 00 00 01 00 00", Some((1059, 9)));
+    check(1, "23 04 07 00 06 04 64 00 61 62 63", Some((1059, 9)));
+    // The base of a correction (1174) of one byte; behind a record that is no group.
+    check(2, "96 04 01 00 00", Some((1174, 9)));
+    check(4, "FC 03 01 00 05 96 04 01 00 00", Some((1174, 14)));
+    // The supplier's data (1224) inside an item, then a second one that is damaged too.
+    check(2, "23 04 06 00 C8 04 02 00 00 00 96 04 01 00 00", Some((1224, 13)));
+    // What is no group or is unknown has no records to lose: a time of two bytes, tag 9999.
+    check(2, "F4 03 02 00 00 00 0F 27 01 00 00", None);
+    // Details of the user (1084), a reversed item (1071): any format in 1.0, records later. A damaged group inside
+    // them is their format too.
+    check(1, "3C 04 01 00 00", None);
+    check(1, "2F 04 01 00 00", None);
+    check(1, "2F 04 05 00 23 04 01 00 00", None);
+    check(2, "3C 04 01 00 00", Some((1084, 9)));
+    check(4, "3C 04 01 00 00", Some((1084, 9)));
+}
+
+#[test]
+fn whatever_1_0_gives_any_format_never_counts_there() {
+    for tag in ANY_FORMAT_IN_1_0 {
+        for version in [None, Some(1)] {
+            let bytes = build(FormCode::RECEIPT, |out| {
+                version.map_or(Ok(()), |version| tlv::write_record(out, 1209, &[version]))?;
+                tlv::write_record(out, tag, &[1, 2, 3])?;
+                tlv::write_group(out, 1059, |item| tlv::write_record(item, tag, &[1, 2, 3]))
+            });
+            assert_eq!(Document::decode(&bytes).unwrap().unreadable_group(), None, "tag {tag}");
+        }
+    }
+}
+
+#[test]
+fn a_group_past_the_limit_of_depth_does_not_read() {
+    let found = |depth| {
+        let bytes = nested(depth);
+        let document = Document::decode(&bytes).unwrap();
+        document.unreadable_group().map(|node| (node.tag, node.offset))
+    };
+    assert_eq!(found(MAX_DEPTH), None);
+    assert_eq!(found(MAX_DEPTH + 1), Some((1059, HEADER_LEN * (MAX_DEPTH + 1))));
+}
+
+#[test]
 fn the_longest_document_reads() {
     let bytes =
         build(FormCode::RECEIPT, |out| tlv::write_record(out, 1084, &[0; tlv::MAX_VALUE_LEN - HEADER_LEN]));
@@ -248,56 +293,24 @@ fn the_fiscal_sign_is_the_printed_number() {
     check(&[0x31, 4, 0xF7, 0x27, 0x4C, 0xF8, 0], None);
 }
 
-#[test]
-fn the_length_of_a_document_is_the_declared_one() {
-    let check = |bytes: &[u8], expected| assert_eq!(document_len(bytes), expected, "{bytes:x?}");
-    check(&[], None);
-    check(&[3, 0, 0], None);
-    check(&[3, 0, 0, 0], Some(4));
-    check(&[3, 0, 1, 0], None);
-    check(&[3, 0, 1, 0, 9, 0x81, 6], Some(5));
-}
-
-/// Tags of every type, groups, reused numbers, unknown numbers.
-fn any_tag() -> impl Strategy<Value = u16> {
-    let met = vec![
-        1011, 1012, 1018, 1020, 1023, 1030, 1038, 1055, 1077, 1082, 1084, 1115, 1119, 1120, 1125, 1199, 1205,
-        1209, 1213, 1234, 1235, 1290, 2108, 65001,
-    ];
-    prop_oneof![8 => prop::sample::select(met), 1 => any::<u16>()]
-}
-
-/// Records of a random tree as bytes: leaves of random bytes, groups of further records.
-fn any_records() -> impl Strategy<Value = Vec<u8>> {
-    let leaf = (any_tag(), prop::collection::vec(any::<u8>(), 0..12)).prop_map(|(tag, value)| {
-        let mut out = Vec::new();
-        tlv::write_record(&mut out, tag, &value).unwrap();
-        out
-    });
-    leaf.prop_recursive(12, 60, 6, |inner| {
-        let groups = prop::sample::select(vec![1059_u16, 1115, 1119, 1157, 1129, 1223, 1084]);
-        (groups, prop::collection::vec(inner, 0..6)).prop_map(|(tag, children)| {
-            let mut out = Vec::new();
-            tlv::write_record(&mut out, tag, &children.concat()).unwrap();
-            out
-        })
-    })
-}
-
-fn any_document() -> impl Strategy<Value = Vec<u8>> {
-    let forms = prop::sample::select(vec![1_u16, 3, 5, 7, 11, 31, 82, 500]);
-    (forms, prop::collection::vec(any_records(), 0..8)).prop_map(|(form, records)| {
-        let mut out = Vec::new();
-        tlv::write_record(&mut out, form, &records.concat()).unwrap();
-        out
-    })
-}
-
 /// A document that reads is written as it was; every view of a node may be asked for.
 fn reads_or_is_refused(bytes: &[u8]) {
     let Ok(document) = Document::decode(bytes) else { return };
     assert_eq!(document.encode(), bytes);
     let _ = document.fiscal_sign();
+    let mut first_broken = None;
+    every_node(document.nodes(), &mut |node| {
+        let is_group =
+            matches!(node.content, Content::Broken(ValueError::Group { .. } | ValueError::TooDeep { .. }));
+        if is_group && first_broken.is_none() {
+            first_broken = Some(node);
+        }
+    });
+    if document.version() != FfdVersion::V1_0 {
+        assert_eq!(document.unreadable_group(), first_broken);
+    } else if first_broken.is_none() {
+        assert_eq!(document.unreadable_group(), None);
+    }
     every_node(document.nodes(), &mut |node| {
         assert_eq!(&bytes[node.offset + HEADER_LEN..][..node.raw.len()], node.raw);
         let _ = (node.text(), node.unsigned(), node.decimal().map(|number| number.to_string()));
@@ -307,13 +320,13 @@ fn reads_or_is_refused(bytes: &[u8]) {
 
 proptest! {
     #[test]
-    fn a_random_tree_is_read_and_written_back(bytes in any_document()) {
+    fn a_random_tree_is_read_and_written_back(bytes in fixtures::any_document()) {
         let document = Document::decode(&bytes).unwrap();
         prop_assert_eq!(document.encode(), bytes);
     }
 
     #[test]
-    fn a_truncated_tree_is_an_error_or_a_tree(bytes in any_document(), keep in any::<prop::sample::Index>()) {
+    fn a_truncated_tree_is_an_error_or_a_tree(bytes in fixtures::any_document(), keep in any::<prop::sample::Index>()) {
         let cut = &bytes[..keep.index(bytes.len())];
         prop_assert!(Document::decode(cut).is_err(), "its length cannot match");
         // The same loss with a header that admits to it.
@@ -326,7 +339,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_never_panics(bytes in any_document(), place in any::<prop::sample::Index>(), bit in 0..8_u32) {
+    fn a_flipped_bit_never_panics(bytes in fixtures::any_document(), place in any::<prop::sample::Index>(), bit in 0..8_u32) {
         let mut damaged = bytes;
         let place = place.index(damaged.len());
         damaged[place] ^= 1 << bit;
@@ -344,9 +357,9 @@ proptest! {
 
 #[test]
 fn every_truncation_of_every_capture_is_an_error_or_a_tree() {
-    for capture in captures::all() {
-        for len in 0..capture.document.len() {
-            let cut = &capture.document[..len];
+    for capture in fixtures::documents() {
+        for len in 0..capture.document().len() {
+            let cut = &capture.document()[..len];
             assert!(Document::decode(cut).is_err(), "{} cut to {len}", capture.name);
             if let Some(body) = cut.get(HEADER_LEN..) {
                 let mut honest = Vec::new();

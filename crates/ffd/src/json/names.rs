@@ -5,6 +5,7 @@
 //! 2017 that differ from today's.
 
 use crate::dict::{FormCode, TagDef};
+use crate::tags;
 
 /// Which generation of names the JSON uses.
 ///
@@ -18,9 +19,6 @@ pub enum Names {
     /// hold: they are what was agreed.
     Legacy,
 }
-
-/// Resource of the sign keys: `keyResource` in the report on the state of settlements, whatever the ФФД version.
-const KEY_RESOURCE: u16 = 1213;
 
 /// Tags whose name of 2017 differs from the dictionary's, in order of tags.
 const LEGACY: [(u16, &str); 14] = [
@@ -37,7 +35,7 @@ const LEGACY: [(u16, &str); 14] = [
     (1134, "receiptCount"),
     (1135, "receiptCount"),
     (1190, "documentFnVersion"),
-    (KEY_RESOURCE, "fnKeyResource"),
+    (tags::KEY_RESOURCE, "fnKeyResource"),
 ];
 
 impl Names {
@@ -46,7 +44,8 @@ impl Names {
         let legacy = || LEGACY.iter().find(|(tag, _)| *tag == def.tag).map(|(_, name)| *name);
         match self {
             Self::Legacy => legacy().or(def.json_name),
-            Self::Modern if def.tag == KEY_RESOURCE && parent == FormCode::STATE_REPORT.0 => {
+            // So whatever the ФФД version.
+            Self::Modern if def.tag == tags::KEY_RESOURCE && parent == FormCode::STATE_REPORT.0 => {
                 Some("keyResource")
             }
             Self::Modern => def.json_name,

@@ -7,6 +7,7 @@ use super::meaning::{self, Meaning};
 use super::{hex, stated_version};
 use crate::dict::{FfdVersion, FormCode, ValueKind};
 use crate::document::{Content, Document, Node};
+use crate::error::ValueError;
 use crate::value::Value;
 
 /// The tree of a document for `serde_json`: an object with the facts of the document and its `records`, each with
@@ -14,7 +15,8 @@ use crate::value::Value;
 /// - for a value: `hex`, `value` (exact: integer, decimal, text with its padding, time as `2017-03-03 11:38:00`, bytes
 ///   as hex) and `meaning` (roubles, meaning of a code or of each bit set);
 /// - for a group: its `records`;
-/// - for an unknown or unreadable record: `hex` and `problem`.
+/// - for an unknown or unreadable record: `hex` and `problem`: `unknown-tag`, `wrong-length`, `too-many-digits`,
+///   `broken-group` or `too-deep`.
 pub fn json_tree<'d>(doc: &'d Document<'_>) -> impl Serialize + 'd {
     JsonDocument {
         form: doc.form().0,
@@ -68,7 +70,7 @@ struct JsonRecord<'d, 'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     meaning: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
+    problem: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Records<'d, 'a>>,
 }
@@ -96,8 +98,8 @@ impl<'d, 'a> JsonRecord<'d, 'a> {
                 record.records = Some(Records { nodes, ..level });
                 return record;
             }
-            Content::Broken(error) => record.problem = Some(error.to_string()),
-            Content::Unknown => record.problem = Some("неизвестный тег".to_owned()),
+            Content::Broken(error) => record.problem = Some(problem_code(error)),
+            Content::Unknown => record.problem = Some("unknown-tag"),
         }
         record.hex = Some(hex(node.raw));
         record
@@ -110,6 +112,16 @@ fn meaning_of(node: &Node<'_>, value: &Value<'_>, level: Records<'_, '_>) -> Vec
         notes.insert(0, text);
     }
     notes
+}
+
+/// Stable words for programs; the tree for people says more, in Russian.
+fn problem_code(error: &ValueError) -> &'static str {
+    match error {
+        ValueError::Length { .. } => "wrong-length",
+        ValueError::Scale { .. } => "too-many-digits",
+        ValueError::Group { .. } | ValueError::IsGroup { .. } => "broken-group",
+        ValueError::TooDeep { .. } => "too-deep",
+    }
 }
 
 /// A value without loss.

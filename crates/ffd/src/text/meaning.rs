@@ -3,12 +3,8 @@
 use super::hex;
 use crate::dict::{FfdVersion, FormCode, TagDef, ValueKind, dictionary};
 use crate::document::Node;
+use crate::tags;
 use crate::value::{Kopecks, Value};
-
-/// Time of a document: the register's wall clock, but universal time in the operator's acknowledgement.
-const DATE_TIME: u16 = 1012;
-/// Document's fiscal sign (ФПД).
-const FISCAL_SIGN: u16 = 1077;
 
 /// Numbers of variable length that are no money: a document's number, two codes of directories, and the two sides of
 /// a fraction. Every other is kopecks.
@@ -45,7 +41,8 @@ pub(super) fn of(node: &Node<'_>, value: &Value<'_>, form: FormCode, version: Ff
         Value::Bits { mask, width } => bits(def, *mask, *width, version),
         Value::Text(text) => quoted(def, text, version),
         Value::Bytes(bytes) => bytes_meaning(node.tag, bytes),
-        Value::Time(time) if node.tag == DATE_TIME && form == FormCode::OPERATOR_ACK => {
+        // The register's wall clock, but universal time in the operator's acknowledgement.
+        Value::Time(time) if node.tag == tags::DATE_TIME && form == FormCode::OPERATOR_ACK => {
             Meaning::noted(time, "всемирное время")
         }
         Value::Time(time) => Meaning::noted(time, "местное время"),
@@ -53,8 +50,9 @@ pub(super) fn of(node: &Node<'_>, value: &Value<'_>, form: FormCode, version: Ff
 }
 
 pub(super) fn is_money(def: Option<&TagDef>) -> bool {
-    // 1120 is an amount of VAT inside 1119, and was the code of a directory in ФФД 1.0.
-    def.is_some_and(|def| !NOT_MONEY.contains(&def.tag) && (def.tag != 1120 || def.json_name.is_some()))
+    // The number of the sum of VAT was the code of a directory in ФФД 1.0, which has no name in the JSON.
+    let is_code = |def: &TagDef| def.tag == tags::VAT_SUM && def.json_name.is_none();
+    def.is_some_and(|def| !NOT_MONEY.contains(&def.tag) && !is_code(def))
 }
 
 fn number(def: Option<&TagDef>, value: u64, version: FfdVersion) -> Meaning {
@@ -105,7 +103,7 @@ fn quoted(def: Option<&TagDef>, text: &str, version: FfdVersion) -> Meaning {
 fn bytes_meaning(tag: u16, bytes: &[u8]) -> Meaning {
     let value = hex(bytes);
     match *bytes {
-        [_, _, a, b, c, d] if tag == FISCAL_SIGN => {
+        [_, _, a, b, c, d] if tag == tags::FISCAL_SIGN => {
             Meaning::noted(value, format!("печатается как {:010}", u32::from_be_bytes([a, b, c, d])))
         }
         _ => Meaning { value, notes: Vec::new() },

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::json::fixtures;
+use crate::fixtures;
 
-fn tree(bytes: &[u8], options: TreeOptions) -> String {
+fn tree(bytes: &[u8], base_offset: usize) -> String {
     let mut text = String::new();
-    write_tree_with(&Document::decode(bytes).unwrap(), &mut text, options).unwrap();
+    write_tree(&Document::decode(bytes).unwrap(), &mut text, base_offset).unwrap();
     text
 }
 
@@ -28,7 +28,7 @@ fn check(form: u16, tag: u16, value: &[u8], expected: &str) {
 }
 
 fn check_version(form: u16, version: u8, tag: u16, value: &[u8], expected: &str) {
-    let text = tree(&fixtures::document(form, &[(tag, value), (1209, &[version])]), TreeOptions::default());
+    let text = tree(&fixtures::document(form, &[(tag, value), (1209, &[version])]), 0);
     let line = text.lines().nth(1).unwrap();
     let meaning: String = line.chars().skip(8 + HEX_COLUMNS).collect();
     assert_eq!(meaning.trim(), expected);
@@ -36,10 +36,9 @@ fn check_version(form: u16, version: u8, tag: u16, value: &[u8], expected: &str)
 
 #[test]
 fn every_capture_has_its_tree() {
-    for capture in fixtures::all() {
-        let Some(document) = capture.document() else { continue };
-        let base_offset = capture.document_offset();
-        let text = tree(document, TreeOptions { base_offset, shorten_hex: false });
+    for capture in fixtures::documents() {
+        let (document, base_offset) = (capture.document(), capture.expected.offset);
+        let text = tree(document, base_offset);
         assert_eq!(read_rows(&text, base_offset), document, "{}", capture.name);
         assert!(!text.contains("??") && !text.contains("!!"), "{}: {text}", capture.name);
         insta::assert_snapshot!(capture.name.as_str(), text);
@@ -48,8 +47,8 @@ fn every_capture_has_its_tree() {
 
 #[test]
 fn tree_of_the_acknowledgement_as_data() {
-    let capture = fixtures::load("container_ack7_taxcom_flk14_9999078902013267_fd1");
-    let document = Document::decode(capture.document().unwrap()).unwrap();
+    let capture = fixtures::find("container_ack7_taxcom_flk14");
+    let document = Document::decode(capture.document()).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&json_tree(&document)).unwrap());
 }
 
@@ -90,28 +89,48 @@ fn values_in_words() {
 #[test]
 fn unknown_and_broken_are_marked() {
     check(3, 1999, &[1, 2, 3], "?? 1999 неизвестный тег, длина 3");
-    let text = tree(&fixtures::document(3, &[(1012, &[1, 2])]), TreeOptions::default());
-    assert!(text.contains("!! 1012 Дата, время: значение не читается ("), "{text}");
+    let text = tree(&fixtures::document(3, &[(1012, &[1, 2])]), 0);
+    assert!(
+        text.contains("!! 1012 Дата, время: значение не читается (длина 2 байта, нужно 4 байта)"),
+        "{text}"
+    );
     assert_eq!(read_rows(&text, 0), fixtures::document(3, &[(1012, &[1, 2])]));
-    let text = tree(&fixtures::document(3, &[(1209, &[9])]), TreeOptions::default());
+    let text = tree(&fixtures::document(3, &[(1059, &[0xFF, 3, 4, 0, 1])]), 0x3E);
+    let reason = "группа не читается (запись с тегом 1023 по смещению 000046 объявляет 4 байта, а остался 1)";
+    assert!(text.contains(&format!("!! 1059 Предмет расчета: {reason}")), "{text}");
+    let text = tree(&fixtures::document(3, &[(1209, &[9])]), 0);
     assert!(text.contains("неизвестная версия ФФД 9, читается как 1.2"), "{text}");
-    let text = tree(&fixtures::document(3, &[(1209, &[2, 2])]), TreeOptions::default());
+    let text = tree(&fixtures::document(3, &[(1209, &[2, 2])]), 0);
     assert!(text.contains("версия ФФД не разобрана, читается как 1.2"), "{text}");
-    let text = tree(&fixtures::document(200, &[]), TreeOptions::default());
+    let text = tree(&fixtures::document(200, &[]), 0);
     assert!(text.contains("Неизвестный документ (форма 200), длина 0, версия ФФД не указана"), "{text}");
 }
 
 #[test]
 fn data_holds_exact_values() {
     let item = [0xFF, 0x03, 0x03, 0x00, 0x03, 0xDC, 0x05];
-    let bytes =
-        fixtures::document(3, &[(1020, &[0x87, 0xD6, 0x12]), (1059, &item), (1055, &[0x82]), (1012, &[1])]);
+    let broken = [0xFF, 0x03, 0x02, 0x00, 20, 1];
+    let bytes = fixtures::document(
+        3,
+        &[
+            (1020, &[0x87, 0xD6, 0x12]),
+            (1059, &item),
+            (1055, &[0x82]),
+            (1012, &[1]),
+            (1999, &[1]),
+            (1059, &[2]),
+            (1059, &broken),
+        ],
+    );
     let text = serde_json::to_string(&json_tree(&Document::decode(&bytes).unwrap())).unwrap();
     for part in [
         r#""type":"vln","length":3,"hex":"87d612","value":1234567,"meaning":["12345.67 руб."]}"#,
         r#""type":"fvln","length":3,"hex":"03dc05","value":1.500}]}"#,
         r#""value":130,"meaning":["УСН доход","неизвестный бит 7"]}"#,
-        r#""hex":"01","problem":""#,
+        r#""hex":"01","problem":"wrong-length"}"#,
+        r#""hex":"01","problem":"unknown-tag"}"#,
+        r#""hex":"02","problem":"broken-group"}"#,
+        r#""hex":"1401","problem":"too-many-digits"}"#,
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
@@ -120,25 +139,27 @@ fn data_holds_exact_values() {
 #[test]
 fn groups_are_indented() {
     let inner = [0xFF, 0x03, 0x03, 0x00, 0x03, 0xDC, 0x05];
-    let text = tree(&fixtures::document(3, &[(1059, &inner)]), TreeOptions::default());
+    let text = tree(&fixtures::document(3, &[(1059, &inner)]), 0);
     assert!(text.contains("   1059 Предмет расчета: группа, записей 1\n"), "{text}");
     assert!(text.contains("     1023 Количество предмета расчета: 1.500\n"), "{text}");
 }
 
 #[test]
-fn the_middle_of_long_values_is_left_out_only_when_asked() {
-    let document = fixtures::document(3, &[(1009, &[b'x'; 156])]);
-    let whole = tree(&document, TreeOptions::default());
-    assert_eq!((whole.lines().count(), read_rows(&whole, 0).len()), (11, 164));
-    let short = tree(&document, TreeOptions { base_offset: 0, shorten_hex: true });
-    assert_eq!(short.lines().count(), 5);
-    assert!(short.contains("000024  ... 112 байт\n") && short.contains(&"x".repeat(156)), "{short}");
-    // Four rows stay as they are.
-    let four = fixtures::document(3, &[(1009, &[b'x'; 60])]);
-    assert_eq!(
-        tree(&four, TreeOptions { base_offset: 0, shorten_hex: true }),
-        tree(&four, TreeOptions::default())
-    );
+fn a_long_value_fills_many_rows() {
+    let text = tree(&fixtures::document(3, &[(1009, &[b'x'; 156])]), 0);
+    assert_eq!((text.lines().count(), read_rows(&text, 0).len()), (11, 164));
+}
+
+#[test]
+fn words_follow_their_numbers() {
+    let check = |numbers: &[usize], expected| {
+        for &number in numbers {
+            assert_eq!(plural(number, ["байт", "байта", "байтов"]), expected, "{number}");
+        }
+    };
+    check(&[1, 21, 101, 1001, 65_531], "байт");
+    check(&[2, 3, 4, 22, 34, 102, 1002], "байта");
+    check(&[0, 5, 9, 10, 11, 12, 13, 14, 15, 19, 20, 25, 100, 111, 112, 1014, 65_535], "байтов");
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! `proto-fixtures` for the tests of the views: captures with their expected results, and documents made up at random.
+//! What the tests of this crate read and make up: the captures of `proto-fixtures` with their expected results, and
+//! random documents. A capture added there is met by itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,10 @@ use serde_json::value::RawValue;
 use crate::dict::{ValueKind, dictionary};
 use crate::tlv::write_record;
 
-/// `captures/NAME.bin` with `captures/NAME.json`.
+/// Captures that hold a document, when this was written: fewer mean that they were not found.
+const AT_LEAST: usize = 8;
+
+/// A document inside `captures/NAME.bin`, with what `captures/NAME.json` expects of it.
 pub(crate) struct Capture {
     pub(crate) name: String,
     bytes: Vec<u8>,
@@ -20,15 +24,16 @@ pub(crate) struct Capture {
 
 /// What is read of `NAME.json`, see the README there.
 #[derive(Deserialize)]
-pub(crate) struct Expected {
-    pub(crate) length: usize,
-    pub(crate) document: Option<ExpectedDocument>,
+struct Description {
+    length: usize,
+    document: Option<Expected>,
 }
 
+/// Its member `document`.
 #[derive(Deserialize)]
-pub(crate) struct ExpectedDocument {
+pub(crate) struct Expected {
     pub(crate) offset: usize,
-    pub(crate) length: usize,
+    length: usize,
     pub(crate) form: u16,
     #[serde(rename = "fn")]
     pub(crate) fn_number: String,
@@ -38,36 +43,35 @@ pub(crate) struct ExpectedDocument {
     pub(crate) records: usize,
     pub(crate) records_nested: usize,
     pub(crate) fiscal_sign: Option<u32>,
-    pub(crate) message_sign: Option<String>,
+    message_sign: Option<String>,
     fns: Option<Box<RawValue>>,
 }
 
 impl Capture {
-    /// The document inside the bytes, if there is one.
-    pub(crate) fn document(&self) -> Option<&[u8]> {
-        let document = self.expected.document.as_ref()?;
-        Some(&self.bytes[document.offset..document.offset + document.length])
+    /// The document: form, length, records.
+    pub(crate) fn document(&self) -> &[u8] {
+        &self.bytes[self.expected.offset..][..self.expected.length]
     }
 
-    /// Where it begins.
-    pub(crate) fn document_offset(&self) -> usize {
-        self.expected.document.as_ref().map_or(0, |document| document.offset)
+    /// What follows it: a sign, a sign and two zeros, nothing.
+    pub(crate) fn after_document(&self) -> &[u8] {
+        &self.bytes[self.expected.offset + self.expected.length..]
     }
 
     /// The sign that follows it.
     pub(crate) fn message_sign(&self) -> Option<[u8; 8]> {
-        let hex = self.expected.document.as_ref()?.message_sign.as_ref()?;
+        let hex = self.expected.message_sign.as_ref()?;
         Some(hex::decode(hex).unwrap().try_into().unwrap())
     }
 
     /// The tax-service JSON as text without spaces between its parts.
     pub(crate) fn fns_text(&self) -> Option<String> {
-        Some(minified(self.expected.document.as_ref()?.fns.as_ref()?.get()))
+        Some(minified(self.expected.fns.as_ref()?.get()))
     }
 }
 
-/// All captures, by name.
-pub(crate) fn all() -> Vec<Capture> {
+/// All captures that hold a document, by name.
+pub(crate) fn documents() -> Vec<Capture> {
     let mut names: Vec<String> = fs::read_dir(root().join("captures"))
         .unwrap()
         .filter_map(|entry| {
@@ -75,14 +79,21 @@ pub(crate) fn all() -> Vec<Capture> {
         })
         .collect();
     names.sort();
-    names.iter().map(|name| load(name)).collect()
+    let captures: Vec<Capture> = names.into_iter().filter_map(load).collect();
+    assert!(captures.len() >= AT_LEAST, "only {} captures hold a document", captures.len());
+    captures
 }
 
-pub(crate) fn load(name: &str) -> Capture {
+/// The one whose name begins so.
+pub(crate) fn find(name: &str) -> Capture {
+    documents().into_iter().find(|capture| capture.name.starts_with(name)).unwrap()
+}
+
+fn load(name: String) -> Option<Capture> {
     let bytes = fs::read(root().join(format!("captures/{name}.bin"))).unwrap();
-    let expected: Expected = serde_json::from_str(&read(&format!("captures/{name}.json"))).unwrap();
-    assert_eq!(bytes.len(), expected.length, "{name}");
-    Capture { name: name.to_owned(), bytes, expected }
+    let description: Description = serde_json::from_str(&read(&format!("captures/{name}.json"))).unwrap();
+    assert_eq!(bytes.len(), description.length, "{name}");
+    Some(Capture { name, bytes, expected: description.document? })
 }
 
 /// A text file of `proto-fixtures`.
@@ -130,7 +141,7 @@ pub(crate) fn document(form: u16, records: &[(u16, &[u8])]) -> Vec<u8> {
 pub(crate) fn any_document() -> impl Strategy<Value = Vec<u8>> {
     let forms = prop::sample::select(vec![1, 11, 2, 21, 3, 31, 4, 41, 5, 6, 7, 81, 82, 83, 84, 200]);
     let version = prop_oneof![4 => (1..=4_u8).prop_map(Some), 1 => any::<Option<u8>>()];
-    (forms, version, vec(any_record(), 0..40)).prop_map(|(form, version, records)| {
+    (forms, version, vec(any_record(), 0..12)).prop_map(|(form, version, records)| {
         let version = version.map(|version| (1209, vec![version]));
         let records: Vec<_> =
             version.iter().chain(&records).map(|(tag, value)| (*tag, value.as_slice())).collect();
@@ -152,7 +163,7 @@ fn any_record() -> impl Strategy<Value = (u16, Vec<u8>)> {
         });
     let tag = prop_oneof![9 => prop::sample::select(others), 1 => any::<u16>()];
     let value = prop_oneof![vec(any::<u8>(), 0..9), vec(any::<u8>(), 0..40)];
-    (tag, value).prop_recursive(4, 40, 6, move |record| {
+    (tag, value).prop_recursive(12, 60, 6, move |record| {
         (prop::sample::select(groups.clone()), vec(record, 0..6), prop::bool::weighted(0.05)).prop_map(
             |(tag, records, is_cut)| {
                 let mut value = Vec::new();
