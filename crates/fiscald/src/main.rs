@@ -2,12 +2,13 @@
 //!
 //! Start reading at [`cli`] (what can be asked for), then [`run`] (how the daemon is put together). What happens to
 //! a document is not here: reception is `ofd-ingest`, keeping is `ofd-store`, signs are `pkz`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks to its user")]
+#![expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
 
 mod cli;
 mod commands;
 mod config;
 mod keys_files;
+mod quoting;
 mod run;
 mod telemetry;
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::output::Output;
 use crate::cli::CheckConfigArgs;
-use crate::config::load;
+use crate::config::{NOT_YET, load};
 use crate::run::keys;
 
 /// Says that the configuration is right, or every fault with the key's path; then what `serve` still lacks on this
@@ -22,6 +22,9 @@ pub(crate) fn run(args: &CheckConfigArgs, out: &mut Output) -> Result<ExitCode> 
     }
     for section in &loaded.unbuilt {
         out.line(format!("  [{section}] is checked, but its part is not built yet"))?;
+    }
+    for remark in NOT_YET {
+        out.line(format!("  {remark}"))?;
     }
     let mut lacks = Vec::new();
     if loaded.settings.operator.inn.is_none() {

@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ffd::dict::FormCode;
 use ffd::value::{Kopecks, LocalTime};
-use ofd_store::{DocumentFilter, DocumentRow, FindingSeverity, Forward, Reader};
+use ofd_store::{DocumentFilter, DocumentRow, FindingSeverity, Forward};
 use serde_json::json;
 
 use super::output::Output;
-use super::{decode, settings};
+use super::{decode, reader};
 use crate::cli::{DocumentsCommand, DocumentsListArgs};
 
 /// Lists, shows, looks for gaps.
@@ -22,7 +22,7 @@ pub(crate) fn run(command: DocumentsCommand, out: &mut Output) -> Result<ExitCod
     match command {
         DocumentsCommand::List(args) => list(&args, out)?,
         DocumentsCommand::Show { fn_number, fd_number, table } => {
-            let rows = Reader::open(&settings(&table.config)?.store.url)?.document(&fn_number, fd_number)?;
+            let rows = reader(&table.config)?.document(&fn_number, fd_number)?;
             if rows.is_empty() {
                 bail!("there is no document {fd_number} of ФН {fn_number} in the journal");
             }
@@ -33,7 +33,7 @@ pub(crate) fn run(command: DocumentsCommand, out: &mut Output) -> Result<ExitCod
             }
         }
         DocumentsCommand::Gaps { fn_number, table } => {
-            let gaps = Reader::open(&settings(&table.config)?.store.url)?.gaps(fn_number.as_ref())?;
+            let gaps = reader(&table.config)?.gaps(fn_number.as_ref())?;
             if table.json {
                 let gaps = gaps.iter().map(|gap| {
                     json!({
@@ -69,7 +69,7 @@ fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
         code: args.code,
         ..DocumentFilter::default()
     };
-    let reader = Reader::open(&settings(&args.table.config)?.store.url)?;
+    let reader = reader(&args.table.config)?;
     let rows = reader.documents(&filter, usize::try_from(args.limit)?)?;
     if args.table.json {
         return out.json(&rows.iter().map(as_json).collect::<Vec<_>>());
@@ -136,10 +136,11 @@ fn marks(row: &DocumentRow) -> String {
     marks.join(", ")
 }
 
-/// Everything about one row: facts, findings, the document and its acknowledgement byte by byte.
+/// Everything about one row: facts, findings, the document and its acknowledgement byte by byte. What we say about it
+/// is English; what the bytes and the findings say is Russian.
 fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
     out.line(format!(
-        "#{} ФН {} ФД {}, форма {} ({})",
+        "#{} ФН {} ФД {}, form {} ({})",
         row.seq,
         row.fn_number,
         row.fd_number,
@@ -171,10 +172,10 @@ fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
     out.line("")?;
     out.text(&decode::tree(&row.container)?)?;
     if let Some(opened) = &row.opened {
-        out.line("\nоткрытый документ:")?;
+        out.line("\nopened document:")?;
         out.text(&decode::tree(opened)?)?;
     }
-    out.line("\nответ оператора:")?;
+    out.line("\nacknowledgement:")?;
     out.text(&decode::tree(&row.acknowledgement)?)?;
     Ok(out.line("")?)
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::output::Output;
-use super::settings;
+use super::reader;
 use crate::cli::{ExportArgs, ExportShape};
 
 /// Rows of one page: one transaction, held in memory at once.
@@ -47,7 +47,7 @@ const CSV_HEADING: &str = "seq,fn,fd,form,received_at,code,verdict,sha256,raw,do
 /// # Errors
 /// The store cannot be read; the file cannot be written.
 pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
-    let reader = Reader::open(&settings(&args.config)?.store.url)?;
+    let reader = reader(&args.config)?;
     let filter = ExportFilter { fn_number: args.fn_number, from: args.from, to: args.to };
     match &args.out {
         None => {

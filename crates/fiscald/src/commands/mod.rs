@@ -11,9 +11,12 @@ pub(crate) mod quarantine;
 pub(crate) mod registers;
 pub(crate) mod serve;
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use ofd_store::{Reader, StoreError, Unavailability};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
@@ -43,4 +46,57 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
 /// The settings of a command that only works on the store.
 fn settings(config: &ConfigArg) -> Result<Settings, BadConfig> {
     Ok(load(config.config.as_deref())?.settings)
+}
+
+/// The journal of the settings, for reading.
+///
+/// # Errors
+/// [`BadConfig`]; a store that is not there, said so that the reader knows what to do; any other [`StoreError`].
+fn reader(config: &ConfigArg) -> Result<Reader> {
+    open_reader(&settings(config)?.store.url)
+}
+
+fn open_reader(url: &str) -> Result<Reader> {
+    Reader::open(url).map_err(|error| match missing_store(url, &error) {
+        Some(path) => anyhow!(
+            "there is no store at {}: `fiscald serve` makes one; check store.url or --config",
+            path.display()
+        ),
+        None => error.into(),
+    })
+}
+
+/// The place where a store should be and is not: nothing there, or an empty file.
+fn missing_store(url: &str, error: &StoreError) -> Option<PathBuf> {
+    let StoreError::Unavailable { why: Unavailability::CannotOpen, .. } = error else { return None };
+    let path = std::path::absolute(url.strip_prefix("sqlite:")?).ok()?;
+    match std::fs::metadata(&path) {
+        Ok(file) => file.len() == 0,
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
+    .then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_store_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, expected: &str| {
+            let url = format!("sqlite:{}", folder.path().join(name).display());
+            let error = open_reader(&url).err().map(|error| format!("{error:#}")).unwrap_or_default();
+            assert!(error.contains(expected), "{name}: {error}");
+        };
+        let path = folder.path().display();
+        check("none.db", &format!("there is no store at {path}/none.db: `fiscald serve` makes one"));
+        check("no/folder/none.db", "check store.url or --config");
+        std::fs::write(folder.path().join("empty.db"), "").unwrap();
+        check("empty.db", "there is no store at");
+        check("empty.db/below.db", "there is no store at");
+        std::fs::write(folder.path().join("foreign.db"), "a text of somebody else, longer than nothing")
+            .unwrap();
+        check("foreign.db", "is not a store of fiscald");
+    }
 }

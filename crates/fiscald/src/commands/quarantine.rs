@@ -9,7 +9,7 @@ use ofd_store::{MAX_PAGE_ROWS, Operator, QuarantineFilter, QuarantineRow, Reader
 use serde_json::json;
 
 use super::output::Output;
-use super::{decode, settings};
+use super::{decode, reader, settings};
 use crate::cli::QuarantineCommand;
 
 /// Lists, shows, releases.
@@ -19,7 +19,7 @@ use crate::cli::QuarantineCommand;
 pub(crate) fn run(command: QuarantineCommand, out: &mut Output) -> Result<ExitCode> {
     match command {
         QuarantineCommand::List { fn_number, limit, table } => {
-            let reader = Reader::open(&settings(&table.config)?.store.url)?;
+            let reader = reader(&table.config)?;
             let filter = QuarantineFilter { fn_number, ..QuarantineFilter::default() };
             let rows = reader.quarantine(&filter, usize::try_from(limit)?)?;
             if table.json {
@@ -29,7 +29,7 @@ pub(crate) fn run(command: QuarantineCommand, out: &mut Output) -> Result<ExitCo
             }
         }
         QuarantineCommand::Show { fn_number, fd_number, table } => {
-            let reader = Reader::open(&settings(&table.config)?.store.url)?;
+            let reader = reader(&table.config)?;
             let filter = QuarantineFilter { fn_number: Some(fn_number), ..QuarantineFilter::default() };
             let mut rows = reader.quarantine(&filter, MAX_PAGE_ROWS)?;
             rows.retain(|row| fd_number.is_none_or(|fd_number| row.fd_number == fd_number));

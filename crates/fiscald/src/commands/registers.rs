@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ofd_store::{Operator, Reader, RegisterAdd, RegisterChange, RegisterRow};
+use ofd_store::{Operator, RegisterAdd, RegisterChange, RegisterRow};
 use serde_json::json;
 
 use super::output::Output;
-use super::settings;
+use super::{reader, settings};
 use crate::cli::{RegisterAddArgs, RegistersCommand};
 
 /// Lists, shows, announces.
@@ -17,11 +17,11 @@ use crate::cli::{RegisterAddArgs, RegistersCommand};
 pub(crate) fn run(command: RegistersCommand, out: &mut Output) -> Result<ExitCode> {
     match command {
         RegistersCommand::List(table) => {
-            let rows = Reader::open(&settings(&table.config)?.store.url)?.registers()?;
+            let rows = reader(&table.config)?.registers()?;
             print(&rows, table.json, out)?;
         }
         RegistersCommand::Show { fn_number, table } => {
-            let row = Reader::open(&settings(&table.config)?.store.url)?.register(&fn_number)?;
+            let row = reader(&table.config)?.register(&fn_number)?;
             let row = row.with_context(|| format!("no register with ФН {fn_number} is known"))?;
             if table.json {
                 out.json(&as_json(&row))?;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::cli::{Part, ServeArgs};
-use crate::config::{BadConfig, Loaded, Problem, load};
+use crate::config::{BadConfig, Loaded, NOT_YET, Problem, load};
 use crate::run::keys::{self, Device, NoKeys};
 use crate::run::signals::Signals;
 use crate::run::{Daemon, process};
@@ -27,8 +27,7 @@ const REMINDER: Duration = Duration::from_secs(3_600);
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode> {
     only_built_parts(&args.only)?;
     let loaded = load(args.config.config.as_deref())?;
-    let inn = operator_inn(&loaded)?;
-    let device = keys::load(&loaded.settings.signs).map_err(|error| bad_keys(&loaded, error))?;
+    let (inn, device) = identity(&loaded)?;
     telemetry::start(&loaded.settings.log).context("cannot start logging")?;
     announce(&loaded, &device);
     process::raise_descriptor_limit(loaded.settings.ingest.max_connections);
@@ -58,26 +57,35 @@ fn only_built_parts(parts: &[Part]) -> Result<()> {
     Ok(())
 }
 
-fn operator_inn(loaded: &Loaded) -> Result<Inn, BadConfig> {
-    let fail = |what: String| BadConfig {
-        source: loaded.source.clone(),
-        problems: vec![Problem::new(
+/// Who acknowledges, and with which keys. What is missing of both is said at once.
+///
+/// What is missing is a matter of the configuration (64); key files that are there and not right are a failure (1).
+fn identity(loaded: &Loaded) -> Result<(Inn, Device)> {
+    let inn = operator_inn(loaded.settings.operator.inn.as_deref());
+    let device = keys::load(&loaded.settings.signs);
+    let missing_keys = match &device {
+        Err(error) if error.is::<NoKeys>() => Some(Problem::new("signs", error.to_string(), "")),
+        _ => None,
+    };
+    match (inn, device, missing_keys) {
+        (Ok(inn), device, None) => Ok((inn, device?)),
+        (inn, _, missing_keys) => {
+            let problems = inn.err().into_iter().chain(missing_keys).collect();
+            Err(BadConfig { source: loaded.source.clone(), problems }.into())
+        }
+    }
+}
+
+fn operator_inn(text: Option<&str>) -> Result<Inn, Problem> {
+    let fail = |what: String| {
+        Problem::new(
             "operator.inn",
             what,
             "write inn = \"...\" under [operator], or set FISCALD__OPERATOR__INN: it stands in every acknowledgement",
-        )],
+        )
     };
-    let text = loaded.settings.operator.inn.as_deref().ok_or_else(|| fail("is missing".to_owned()))?;
+    let text = text.ok_or_else(|| fail("is missing".to_owned()))?;
     text.parse().map_err(|error| fail(format!("\"{text}\": {error}")))
-}
-
-/// Missing keys are a matter of the configuration (64); files that are not right are a failure (1).
-fn bad_keys(loaded: &Loaded, error: anyhow::Error) -> anyhow::Error {
-    if !error.is::<NoKeys>() {
-        return error;
-    }
-    let problems = vec![Problem::new("signs.keys_msg", error.to_string(), "")];
-    BadConfig { source: loaded.source.clone(), problems }.into()
 }
 
 /// Says once what a reader of the log needs to know about this run.
@@ -95,6 +103,9 @@ fn announce(loaded: &Loaded, device: &Device) {
     );
     for section in &loaded.unbuilt {
         info!(section, "this section of the configuration is checked, but its part is not built yet");
+    }
+    for remark in NOT_YET {
+        warn!("{remark}");
     }
     if settings.fns.url.is_none() {
         warn!(
@@ -118,14 +129,25 @@ fn announce(loaded: &Loaded, device: &Device) {
                 "signs.mode is log-only and there are no keys: no sign is checked, acknowledgements are UNSIGNED"
             );
         }
-        SignMode::Off => remind(),
+        SignMode::Off => {}
+    }
+    remind(settings.signs.mode);
+}
+
+/// What an operator is told at the start and every hour, while nothing is signed by choice.
+fn reminder(mode: SignMode) -> Option<&'static str> {
+    match mode {
+        SignMode::Off => Some(
+            "signs.mode is off: signs are not checked, acknowledgements are UNSIGNED and no certified ФН accepts them",
+        ),
+        SignMode::Required | SignMode::LogOnly => None,
     }
 }
 
-fn remind() {
-    warn!(
-        "signs.mode is off: signs are not checked, acknowledgements are UNSIGNED and no certified ФН accepts them"
-    );
+fn remind(mode: SignMode) {
+    if let Some(text) = reminder(mode) {
+        warn!("{text}");
+    }
 }
 
 async fn serve(loaded: &Loaded, inn: Inn, device: Device) -> Result<bool> {
@@ -136,8 +158,9 @@ async fn serve(loaded: &Loaded, inn: Inn, device: Device) -> Result<bool> {
     tokio::spawn(signals.watch(stop.clone(), Some(device)));
     let ended = CancellationToken::new();
     tokio::spawn(process::feed_watchdog(ended.clone()));
-    if loaded.settings.signs.mode == SignMode::Off {
-        tokio::spawn(remind_hourly(stop.clone()));
+    let mode = loaded.settings.signs.mode;
+    if reminder(mode).is_some() {
+        tokio::spawn(remind_hourly(mode, stop.clone()));
     }
     info!(%registers, %admin, "ready: registers may connect");
     let status = format!("taking documents on {registers}");
@@ -153,14 +176,44 @@ async fn tell_stopping(stop: CancellationToken) {
     process::tell(&[NotifyState::Stopping, NotifyState::Status("finishing what was started")]);
 }
 
-async fn remind_hourly(stop: CancellationToken) {
+async fn remind_hourly(mode: SignMode, stop: CancellationToken) {
     let mut interval = tokio::time::interval(REMINDER);
     // The first tick comes at once, and the start has said it already.
     interval.tick().await;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = interval.tick() => remind(),
+            _ = interval.tick() => remind(mode),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_chose_to_sign_nothing_is_reminded() {
+        for (mode, reminded) in
+            [(SignMode::Required, false), (SignMode::LogOnly, false), (SignMode::Off, true)]
+        {
+            let text = reminder(mode);
+            assert_eq!(text.is_some(), reminded, "{mode:?}");
+            assert!(text.is_none_or(|text| text.contains("UNSIGNED") && text.contains("signs.mode")));
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_said_at_once() {
+        let missing = |text: &str| {
+            let loaded = crate::config::parse(text, "test", std::collections::HashMap::new()).unwrap();
+            let error = identity(&loaded).err()?;
+            let bad = error.downcast::<BadConfig>().unwrap();
+            Some(bad.problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>())
+        };
+        assert_eq!(missing(""), Some(vec!["operator.inn".to_owned(), "signs".to_owned()]));
+        assert_eq!(missing("[operator]\ninn = \"7700000009\"\n"), Some(vec!["signs".to_owned()]));
+        assert_eq!(missing("[signs]\ntest = true\n"), Some(vec!["operator.inn".to_owned()]));
+        assert_eq!(missing("[operator]\ninn = \"7700000009\"\n[signs]\ntest = true\n"), None);
     }
 }

@@ -19,6 +19,7 @@ use config::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use check::NOT_YET;
 pub(crate) use problem::{BadConfig, Problem};
 use sections::{
     ChecksConfig, FnsConfig, MailConfig, OperatorConfig, RegistrationConfig, SisterConfig, WebConfig,

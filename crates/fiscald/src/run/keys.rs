@@ -1,6 +1,7 @@
 //! The crypto device of this process: which keys it has, and how they are read anew while it works.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,9 +12,11 @@ use pkz::{
     AckRequest, AckSigner, FiscalSignVerifier, Keystore, NoPkz, OpenOutcome, RawContainer, SealError,
     SealedAck, SignMode, SoftPkz, test_keys,
 };
+use rustix::fs::Access;
 
 use crate::config::SignsConfig;
 use crate::keys_files::{self, TestKeys};
+use crate::quoting::{program, shell_word, toml_text};
 
 /// Verifier and signer, and the way to their keys.
 #[derive(Clone)]
@@ -120,29 +123,45 @@ fn has_current_key(store: &Keystore, now_unix: i64) -> bool {
     store.newest_at(now_unix).is_some()
 }
 
-/// Mode `required` without keys: what to do, in words that can be copied.
+/// Key files that are not there: what to do, in words that can be copied.
 #[derive(Debug)]
 pub(crate) struct NoKeys {
-    folder: PathBuf,
+    files: [(Purpose, PathBuf); 2],
+    /// Whether the configuration names them already.
+    named: bool,
 }
 
 impl fmt::Display for NoKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (msg, opr) = (self.folder.join("msg.keys"), self.folder.join("opr.keys"));
-        let (msg, opr) = (msg.display(), opr.display());
-        write!(
-            f,
-            "signs.mode is \"required\", but no keys are configured. Make them with these two commands:\n\n  \
-             fiscald keys generate --purpose msg --out {msg}\n  \
-             fiscald keys generate --purpose opr --out {opr}\n\n\
-             and name them in the configuration:\n\n  \
-             [signs]\n  keys_msg = \"{msg}\"\n  keys_opr = \"{opr}\"\n\n\
-             (for tests only, signs.test = true uses the published test keys instead)"
-        )
+        f.write_str(match self.named {
+            true => "the configuration names key files that are not there",
+            false => "signs.mode is \"required\", but no key files are named",
+        })?;
+        let missing = self.files.iter().filter(|(_, path)| is_missing(path));
+        let commands: Vec<String> = missing
+            .map(|(purpose, path)| {
+                format!("  {} keys generate --purpose {purpose} --out {}\n", program(), shell_word(path))
+            })
+            .collect();
+        if !commands.is_empty() {
+            write!(f, ". Make them:\n\n{}", commands.concat())?;
+        }
+        if !self.named {
+            f.write_str("\nName them in the configuration:\n\n  [signs]\n")?;
+            for (purpose, path) in &self.files {
+                writeln!(f, "  keys_{purpose} = {}", toml_text(&path.display().to_string()))?;
+            }
+            f.write_str("\n(for tests only, signs.test = true uses the published test keys instead)")?;
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for NoKeys {}
+
+fn is_missing(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
 
 /// The device that the settings ask for, after its self-test.
 ///
@@ -157,21 +176,39 @@ pub(crate) fn load(signs: &SignsConfig) -> Result<Device> {
     match (&signs.keys_msg, &signs.keys_opr) {
         (Some(msg), Some(opr)) => {
             let files = KeyFiles { msg: msg.clone(), opr: opr.clone(), test };
+            // What the service manager delivers is not ours to make; its absence is told as it is.
+            let ours = [msg, opr].into_iter().filter(|path| !path.starts_with(CREDENTIALS));
+            if ours.into_iter().any(|path| is_missing(path)) {
+                return Err(NoKeys { files: by_purpose(msg, opr), named: true }.into());
+            }
             let current = Arc::new(Swap::new(files.open()?));
             Ok(Device { kind: Kind::Soft { current, files: Some(files) } })
         }
         _ if signs.test => Ok(Device::published()),
         // Documents are kept with what little is known of their sign; acknowledgements stay unsigned.
         _ if signs.mode == SignMode::LogOnly => Ok(Device { kind: Kind::None }),
-        _ => Err(NoKeys { folder: proposed_folder() }.into()),
+        _ => {
+            let folder = proposed_folder();
+            let files = by_purpose(&folder.join("msg.keys"), &folder.join("opr.keys"));
+            Err(NoKeys { files, named: false }.into())
+        }
     }
 }
 
-/// Where keys of an installed service lie, or beside the working folder for a first try.
+fn by_purpose(msg: &Path, opr: &Path) -> [(Purpose, PathBuf); 2] {
+    [(Purpose::Message, msg.to_owned()), (Purpose::Operator, opr.to_owned())]
+}
+
+/// Where systemd puts the credentials of services.
+const CREDENTIALS: &str = "/run/credentials";
+
+/// Where keys of an installed service lie, if this user may make them there, or beside the working folder.
 fn proposed_folder() -> PathBuf {
-    let installed = Path::new("/etc/fiscald");
-    if installed.is_dir() {
-        return installed.join("keys");
+    let installed = Path::new("/etc/fiscald/keys");
+    let writable = |folder: &Path| rustix::fs::access(folder, Access::WRITE_OK).is_ok();
+    let parent = installed.parent().filter(|_| !installed.exists());
+    if writable(installed) || parent.is_some_and(writable) {
+        return installed.to_owned();
     }
     std::path::absolute("keys").unwrap_or_else(|_| PathBuf::from("keys"))
 }

@@ -6,9 +6,11 @@ use ffd::ids::{FdNumber, FnNumber};
 use kkt_proto::container::{CONTAINER_HEADER_LEN, Container, ContainerKind, TRAILER_LEN};
 use kkt_proto::crc;
 
-use super::document::{DOCUMENT_HEAD_LEN, SIGN_LEN, document, document_and_sign};
-use super::model::{Content, Field, Part, Remark, Span, le_u16};
+use super::document::{SIGN_LEN, document, document_and_sign};
+use super::frame::{Frame, Nature};
+use super::model::{Content, Field, Part, PartKind, Remark, Span, unread};
 use super::session::agreement;
+use super::words::byte_count;
 
 /// Bytes of a container header that `rawData` keeps: all but length and checksum.
 const RAW_HEADER_LEN: usize = 28;
@@ -17,51 +19,66 @@ pub(super) const RAW_MARK: [u8; 4] = [0xFF, 0xFF, 0x00, 0x1C];
 
 /// A container: header, document or ciphertext, trailer.
 pub(super) fn container<'a>(span: Span<'a>, carrier: Option<FnNumber>, parts: &mut Vec<Part<'a>>) {
+    let frame = Frame::of(span.bytes);
     let mut rest = span;
-    let decoded = Container::decode(span.bytes);
-    let mut head = rest.take(CONTAINER_HEADER_LEN);
-    let kind = ContainerKind(span.bytes.get(4).copied().unwrap_or_default());
-    let (offset, title) = (head.offset, format!("Заголовок контейнера, {CONTAINER_HEADER_LEN} байта"));
-    let mut remarks = Vec::new();
+    parts.push(head(rest.take(CONTAINER_HEADER_LEN), &frame, carrier));
+
+    let data = rest.take(frame.data_len());
+    if !data.bytes.is_empty() {
+        match frame.nature() {
+            Nature::Open => {
+                document(data, frame.decoded.ok().and_then(|container| claimed(&container)), parts);
+            }
+            Nature::Encrypted => parts.push(encrypted(data)),
+            Nature::NotOpen => parts.push(unread(
+                "Содержимое контейнера",
+                data,
+                Remark::note("не похоже на открытый документ: зашифровано или повреждено"),
+            )),
+            Nature::Unclear => parts.push(unread(
+                "Начало документа",
+                data,
+                Remark::note("слишком мало, чтобы понять, открыт документ или зашифрован"),
+            )),
+        }
+    }
+    let sign = rest.take(TRAILER_LEN);
+    if !sign.bytes.is_empty() {
+        parts.push(trailer(sign, frame.kind));
+    }
+    if !rest.bytes.is_empty() {
+        let extra = byte_count(rest.bytes.len());
+        parts.push(unread("Лишние байты", rest, Remark::damage(format!("после контейнера ещё {extra}"))));
+    }
+}
+
+fn head<'a>(mut head: Span<'a>, frame: &Frame<'a>, carrier: Option<FnNumber>) -> Part<'a> {
+    let (offset, bytes) = (head.offset, frame.bytes);
     let mut fields = vec![
-        head.field::<2>("длина контейнера", |bytes| {
-            length_text(u16::from_le_bytes(bytes), span.bytes.len())
+        head.field::<2>("длина контейнера", |_| frame.length_text()),
+        head.field::<2>("контрольная сумма", |found| match frame.missing() {
+            0 => {
+                let before = bytes.get(..2).unwrap_or_default();
+                let after = bytes.get(4..).unwrap_or_default();
+                agreement(u16::from_le_bytes(found), crc::ccitt_false(&[before, after]))
+            }
+            _ => format!("{:#06x}, не проверить: контейнер не весь", u16::from_le_bytes(found)),
         }),
-        head.field::<2>("контрольная сумма", |bytes| {
-            let before = span.bytes.get(..2).unwrap_or_default();
-            let after = span.bytes.get(4..).unwrap_or_default();
-            agreement(u16::from_le_bytes(bytes), crc::ccitt_false(&[before, after]))
+        head.field::<1>("тип контейнера", |[byte]| {
+            format!("{byte:02X}, {}", kind_text(frame.kind))
         }),
-        head.field::<1>("тип контейнера", |[byte]| format!("{byte:02X}, {}", kind_text(kind))),
     ];
     fields.extend(container_header_fields(&mut head));
-    if let Err(error) = &decoded {
-        remarks.push(Remark::damage(format!("контейнер не принят: {error}")));
-    }
-    let claimed_fn = span.bytes.get(9..).and_then(|bytes| bytes.first_chunk::<8>()).map(FnNumber::from_bcd);
+    fields.retain(|field| !field.bytes.is_empty());
+    let mut remarks: Vec<Remark> = frame.fault().map(Remark::damage).into_iter().collect();
+    let claimed_fn = bytes.get(9..).and_then(|bytes| bytes.first_chunk::<8>()).map(FnNumber::from_bcd);
     if let (Some(carrier), Some(Ok(found))) = (carrier, claimed_fn)
         && carrier != found
     {
         remarks.push(Remark::damage(format!("номер ФН не тот, что в заголовке сообщения ({carrier})")));
     }
-    fields.retain(|field| !field.bytes.is_empty());
-    parts.push(Part { title, offset, content: Content::Fields(fields), remarks });
-
-    let data = rest.take(rest.bytes.len().saturating_sub(TRAILER_LEN));
-    let open = match &decoded {
-        Ok(container) => container.is_open(),
-        // The frame is damaged, so only the document's own head can tell.
-        Err(_) => looks_like_document(data.bytes),
-    };
-    let claimed = decoded.ok().and_then(|container| claimed(&container));
-    match (data.bytes.is_empty(), open) {
-        (true, _) => {}
-        (false, true) => document(data, claimed, parts),
-        (false, false) => parts.push(encrypted(data)),
-    }
-    if !rest.bytes.is_empty() {
-        parts.push(trailer(rest, kind));
-    }
+    let title = format!("Заголовок контейнера, {}", byte_count(CONTAINER_HEADER_LEN));
+    Part { kind: PartKind::Other, title, offset, content: Content::Fields(fields), remarks }
 }
 
 /// Who the container says made the document; an operator's acknowledgement claims nothing of the kind.
@@ -72,19 +89,6 @@ fn claimed(container: &Container<'_>) -> Option<Claimed> {
         fd_number: header.fd_number,
         form: FormCode(u16::from(header.form)),
     })
-}
-
-fn looks_like_document(data: &[u8]) -> bool {
-    let form_known = le_u16(data, 0).is_some_and(|form| FormCode(form).is_known());
-    form_known && le_u16(data, 2).is_some_and(|length| usize::from(length) + DOCUMENT_HEAD_LEN == data.len())
-}
-
-fn length_text(found: u16, actual: usize) -> String {
-    if usize::from(found) == actual {
-        format!("{found} байт")
-    } else {
-        format!("{found} байт, НЕВЕРНА: здесь {actual}")
-    }
 }
 
 fn kind_text(kind: ContainerKind) -> &'static str {
@@ -103,16 +107,16 @@ fn container_header_fields<'a>(head: &mut Span<'a>) -> Vec<Field<'a>> {
         head.field::<2>("служебные данные 1", |_| "назначение неизвестно".to_owned()),
         head.field::<8>("номер ФН (BCD)", |bytes| match FnNumber::from_bcd(&bytes) {
             Ok(number) => number.as_str().to_owned(),
-            Err(error) => format!("не номер ({error})"),
+            Err(error) => format!("не номер ({})", error.text_ru()),
         }),
         head.field::<3>("номер ФД", |bytes| match FdNumber::from_be_bytes(bytes) {
             Ok(number) => number.get().to_string(),
-            Err(error) => format!("не номер ({error})"),
+            Err(error) => format!("не номер ({})", error.text_ru()),
         }),
         head.field::<8>("служебные данные 2а", |_| "вектор инициализации".to_owned()),
         head.field::<2>("служебные данные 2б", |_| "назначение неизвестно".to_owned()),
         head.field::<2>("длина открытых данных", |bytes| {
-            format!("{} байт", u16::from_be_bytes(bytes))
+            byte_count(u16::from_be_bytes(bytes).into())
         }),
     ]
 }
@@ -126,23 +130,30 @@ fn encrypted(data: Span<'_>) -> Part<'_> {
         offset: data.offset,
         bytes: data.bytes,
         name: "шифртекст",
-        value: format!("{} байт", data.bytes.len()),
+        value: byte_count(data.bytes.len()),
     };
     Part {
+        kind: PartKind::Ciphertext,
         title: "Зашифрованный документ".to_owned(),
         offset: data.offset,
         content: Content::Fields(vec![field]),
-        remarks: vec![Remark::note("содержимое зашифровано, его открывает только ключ оператора (ПКЗ)")],
+        remarks: vec![Remark::note(
+            "содержимое зашифровано: его открывают только ключи оператора (ПКЗ) и этого ФН",
+        )],
     }
 }
 
 /// The 10 bytes after the document.
 pub(super) fn trailer<'a>(mut rest: Span<'a>, kind: ContainerKind) -> Part<'a> {
     let (title, offset) = (sign_title(kind), rest.offset);
+    let part_kind = match rest.bytes.first_chunk::<SIGN_LEN>() {
+        Some(sign) if kind != ContainerKind::FROM_OFD => PartKind::MessageSign(*sign),
+        _ => PartKind::Other,
+    };
     let mut fields = sign_fields(&mut rest, kind);
     fields.push(rest.field::<2>("завершающие нули", |bytes| zeros_text(bytes).to_owned()));
     fields.retain(|field| !field.bytes.is_empty());
-    Part { title, offset, content: Content::Fields(fields), remarks: Vec::new() }
+    Part { kind: part_kind, title, offset, content: Content::Fields(fields), remarks: Vec::new() }
 }
 
 fn zeros_text(bytes: [u8; 2]) -> &'static str {
@@ -190,7 +201,7 @@ pub(super) fn raw_data<'a>(span: Span<'a>, parts: &mut Vec<Part<'a>>) {
     let mut fields = vec![
         head.field::<2>("метка rawData", |_| "заголовок контейнера есть".to_owned()),
         head.field::<2>("длина заголовка", |bytes| {
-            format!("{} байт", u16::from_be_bytes(bytes))
+            byte_count(u16::from_be_bytes(bytes).into())
         }),
         head.field::<1>("тип контейнера", |[byte]| {
             format!("{byte:02X}, {}", kind_text(ContainerKind(byte)))
@@ -199,12 +210,12 @@ pub(super) fn raw_data<'a>(span: Span<'a>, parts: &mut Vec<Part<'a>>) {
     let header = head.bytes;
     fields.extend(container_header_fields(&mut head));
     fields.retain(|field| !field.bytes.is_empty());
-    let title = format!("Заголовок rawData, {} байта", RAW_MARK.len() + RAW_HEADER_LEN);
+    let title = format!("Заголовок rawData, {}", byte_count(RAW_MARK.len() + RAW_HEADER_LEN));
     let remarks = match from_fn {
         Some(byte) if ContainerKind(byte) == ContainerKind::FROM_FN => Vec::new(),
         _ => vec![Remark::damage("тип контейнера должен быть A5")],
     };
-    parts.push(Part { title, offset, content: Content::Fields(fields), remarks });
+    parts.push(Part { kind: PartKind::Other, title, offset, content: Content::Fields(fields), remarks });
     document_and_sign(rest, raw_claim(header), parts);
 }
 

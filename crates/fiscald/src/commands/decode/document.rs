@@ -3,11 +3,13 @@
 use ffd::check::{Claimed, identity};
 use ffd::dict::FormCode;
 use ffd::document::Document;
+use ffd::error::DecodeError;
 use kkt_proto::ack::Acknowledgement;
 use kkt_proto::container::{ContainerKind, TRAILER_LEN};
 
 use super::container::trailer;
-use super::model::{Content, Part, Remark, Span, le_u16, unread};
+use super::model::{Content, Part, PartKind, Remark, Span, le_u16, unread};
+use super::words::{byte_count, malformed_text, of_bytes};
 
 /// Form code and length before the records.
 pub(super) const DOCUMENT_HEAD_LEN: usize = 4;
@@ -26,9 +28,10 @@ pub(super) fn document<'a>(span: Span<'a>, claimed: Option<Claimed>, parts: &mut
             if form == FormCode::OPERATOR_ACK
                 && let Err(error) = Acknowledgement::decode(span.bytes)
             {
-                remarks.push(Remark::damage(format!("подтверждение не принято: {error}")));
+                remarks.push(Remark::damage(format!("подтверждение не принято: {}", malformed_text(&error))));
             }
             parts.push(Part {
+                kind: PartKind::Other,
                 title: format!("Документ: {}", form.name_ru()),
                 offset: span.offset,
                 content: Content::Document(Box::new(document)),
@@ -36,9 +39,22 @@ pub(super) fn document<'a>(span: Span<'a>, claimed: Option<Claimed>, parts: &mut
             });
         }
         Err(error) => {
-            let remark = Remark::damage(format!("документ не читается: {error}"));
+            let remark = Remark::damage(fault(span, &error));
             parts.push(unread("Документ", span, remark));
         }
+    }
+}
+
+/// Why it is no document; a cut one only lacks its end.
+fn fault(span: Span<'_>, error: &DecodeError) -> String {
+    let here = span.bytes.len();
+    match *error {
+        DecodeError::LengthMismatch { declared, actual, .. } if actual < usize::from(declared) => {
+            let whole = usize::from(declared) + DOCUMENT_HEAD_LEN;
+            let missing = byte_count(whole.saturating_sub(here));
+            format!("документ оборван: здесь {}, не хватает {missing}", of_bytes(here, whole))
+        }
+        _ => format!("документ не читается: {}", error.text_ru(span.offset)),
     }
 }
 
@@ -64,7 +80,7 @@ pub(super) fn document_and_sign<'a>(span: Span<'a>, claimed: Option<Claimed>, pa
         extra => parts.push(unread(
             "Лишние байты",
             rest,
-            Remark::damage(format!("после документа {extra} байт; ФПС занимает 8, с нулями 10")),
+            Remark::damage(format!("после документа {}; ФПС занимает 8, с нулями 10", byte_count(extra))),
         )),
     }
 }

@@ -4,11 +4,13 @@
 
 mod container;
 mod document;
+mod frame;
 mod input;
 mod layers;
 mod model;
 mod render;
 mod session;
+mod words;
 
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ use ffd::json::{FnsJson, Names};
 
 use crate::cli::{DecodeArgs, DecodeShape};
 use crate::commands::output::Output;
-use model::{Content, Decoded};
+use model::{Content, Decoded, PartKind};
 
 /// Prints what the bytes mean. Exit code 1 when they are damaged or unknown.
 ///
@@ -30,7 +32,7 @@ pub(crate) fn run(args: DecodeArgs, out: &mut Output) -> Result<ExitCode> {
     match args.shape {
         DecodeShape::Tree => out.text(&tree(&bytes)?)?,
         DecodeShape::Json => out.json(&decoded)?,
-        DecodeShape::Fns => fns(&decoded, &bytes, out)?,
+        DecodeShape::Fns => fns(&decoded, out)?,
     }
     if decoded.is_damaged() {
         eprintln!("fiscald decode: damaged bytes (read as {encoding}, {} bytes)", bytes.len());
@@ -47,25 +49,59 @@ pub(crate) fn tree(bytes: &[u8]) -> Result<String> {
     Ok(render::tree(&layers::explain(bytes), bytes.len())?)
 }
 
-/// One JSON object a line for each document the tax service would take.
-fn fns(decoded: &Decoded<'_>, bytes: &[u8], out: &mut Output) -> Result<()> {
-    let mut found = false;
-    for (index, part) in decoded.parts.iter().enumerate() {
-        let Content::Document(document) = &part.content else { continue };
-        if document.form() == FormCode::OPERATOR_ACK {
-            continue;
+/// One JSON object a line for each document the tax service takes; what it does not take is named on stderr.
+fn fns(decoded: &Decoded<'_>, out: &mut Output) -> Result<()> {
+    let forwarded = forwarded(decoded);
+    let refused = refused_forms(decoded);
+    if forwarded.is_empty() {
+        match refused.first() {
+            Some(form) => bail!("{}", refusal(*form)),
+            None if decoded.parts.iter().any(|part| part.kind == PartKind::Ciphertext) => bail!(
+                "the document here is encrypted, the tax service's JSON is made of an open one; \
+                 of documents in the journal `fiscald export` holds the opened ones"
+            ),
+            None => bail!("there is no whole open document here; the tax service's JSON is made of one"),
         }
-        // The sign, when there is one, lies right behind the document.
-        let end = part.offset + document.bytes().len();
-        let signed = decoded.parts.get(index + 1).is_some_and(|next| next.title.starts_with("ФПС"));
-        let sign = bytes.get(end..).and_then(|rest| rest.first_chunk::<8>()).filter(|_| signed).copied();
-        out.json_line(&FnsJson::new(document, sign, Names::Modern))?;
-        found = true;
     }
-    if !found {
-        bail!("there is no open document of a register here; the tax service's JSON is made of one");
+    forwarded.iter().try_for_each(|json| out.json_line(json))?;
+    for form in refused {
+        eprintln!("fiscald decode: left out: {}", refusal(form));
     }
     Ok(())
+}
+
+/// The documents of registers, each with the ФПС that lies right behind it, if one does.
+fn forwarded<'d, 'a>(decoded: &'d Decoded<'a>) -> Vec<FnsJson<'d, 'a>> {
+    let next = decoded.parts.iter().skip(1).map(Some).chain([None]);
+    let documents = decoded.parts.iter().zip(next).filter_map(|(part, next)| match &part.content {
+        Content::Document(document) if document.form().is_kkt_document() => {
+            let sign = next.and_then(|next| match next.kind {
+                PartKind::MessageSign(sign) => Some(sign),
+                _ => None,
+            });
+            Some(FnsJson::new(document, sign, Names::Modern))
+        }
+        _ => None,
+    });
+    documents.collect()
+}
+
+/// Forms of the documents that are not for the tax service, in their order.
+fn refused_forms(decoded: &Decoded<'_>) -> Vec<FormCode> {
+    let documents = decoded.parts.iter().filter_map(|part| match &part.content {
+        Content::Document(document) => Some(document.form()),
+        Content::Fields(_) => None,
+    });
+    documents.filter(|form| !form.is_kkt_document()).collect()
+}
+
+fn refusal(form: FormCode) -> String {
+    format!(
+        "a document of form {} ({}) has no JSON of the tax service, which takes only what a register makes: \
+         forms 1, 11, 2, 21, 3, 31, 4, 41, 5 and 6",
+        form.0,
+        form.name_ru()
+    )
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use ffd::check::{Finding, Severity};
 use ffd::document::Document;
 
+use super::words::of_bytes;
+
 /// The input, explained.
 pub(super) struct Decoded<'a> {
     /// Name of the outermost layer.
@@ -13,10 +15,22 @@ pub(super) struct Decoded<'a> {
 
 /// One piece: a header, a document, a sign.
 pub(super) struct Part<'a> {
+    pub(super) kind: PartKind,
     pub(super) title: String,
     pub(super) offset: usize,
     pub(super) content: Content<'a>,
     pub(super) remarks: Vec<Remark>,
+}
+
+/// What other code needs to know a piece by; its title is for people only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartKind {
+    /// The whole ФПС, which belongs to the document before it.
+    MessageSign([u8; 8]),
+    /// A document nobody can read without a key.
+    Ciphertext,
+    /// Everything else.
+    Other,
 }
 
 /// What a piece consists of.
@@ -113,7 +127,7 @@ impl<'a> Span<'a> {
         let taken = self.take(N);
         let value = match taken.bytes.first_chunk::<N>() {
             Some(bytes) => value(*bytes),
-            None => format!("обрыв: здесь {} из {N} байт", taken.bytes.len()),
+            None => format!("обрыв: здесь {}", of_bytes(taken.bytes.len(), N)),
         };
         Field { offset: taken.offset, bytes: taken.bytes, name, value }
     }
@@ -121,6 +135,10 @@ impl<'a> Span<'a> {
 
 pub(super) fn le_u16(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk::<2>().map(|pair| u16::from_le_bytes(*pair))
+}
+
+pub(super) fn be_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk::<2>().map(|pair| u16::from_be_bytes(*pair))
 }
 
 /// Bytes that nobody can cut further.
@@ -132,6 +150,7 @@ pub(super) fn unread<'a>(title: &str, span: Span<'a>, remark: Remark) -> Part<'a
         value: format!("{}", span.bytes.len()),
     };
     Part {
+        kind: PartKind::Other,
         title: title.to_owned(),
         offset: span.offset,
         content: Content::Fields(vec![field]),

@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::model::{Content, Decoded, Field, Part, Remark, Weight};
+use super::words::byte_count;
 
 /// Bytes in one row, as in the tree of a document.
 const ROW_BYTES: usize = 16;
@@ -13,7 +14,7 @@ const ROW_BYTES: usize = 16;
 /// Every byte at its offset, in hex, with its meaning; remarks below the piece they belong to.
 pub(super) fn tree(decoded: &Decoded<'_>, length: usize) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    writeln!(out, "{}, {length} байт", decoded.layer)?;
+    writeln!(out, "{}, {}", decoded.layer, byte_count(length))?;
     for part in &decoded.parts {
         writeln!(out, "\n-- {}", part.title)?;
         match &part.content {

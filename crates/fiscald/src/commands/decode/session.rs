@@ -7,7 +7,8 @@ use kkt_proto::crc;
 use kkt_proto::header::{CrcMode, Flags, HEADER_LEN, Header, PVersion, SVersion, Signature};
 
 use super::container::container;
-use super::model::{Content, Field, Part, Remark, Span, le_u16, unread};
+use super::model::{Content, Field, Part, PartKind, Remark, Span, le_u16, unread};
+use super::words::{byte_count, malformed_text, of_bytes};
 
 /// One message after another, as they lie in a stream.
 pub(super) fn session<'a>(bytes: &'a [u8], parts: &mut Vec<Part<'a>>) -> &'static str {
@@ -35,15 +36,21 @@ fn message<'a>(rest: &mut Span<'a>, parts: &mut Vec<Part<'a>>) {
     let size = le_u16(head.bytes, 24).unwrap_or_default();
     let body = rest.take(usize::from(size));
     let mut part = Part {
-        title: format!("Заголовок сообщения (S-протокол), {HEADER_LEN} байт"),
+        kind: PartKind::Other,
+        title: format!("Заголовок сообщения (S-протокол), {}", byte_count(HEADER_LEN)),
         offset: head.offset,
         content: Content::Fields(message_fields(head, body.bytes)),
         remarks: Vec::new(),
     };
     let header = head.bytes.first_chunk::<HEADER_LEN>().map(Header::decode);
     match &header {
-        None => part.remarks.push(Remark::damage(format!("заголовок оборван: {} байт", head.bytes.len()))),
-        Some(Err(error)) => part.remarks.push(Remark::damage(format!("заголовок не принят: {error}"))),
+        None => part.remarks.push(Remark::damage(format!(
+            "заголовок оборван: здесь {}",
+            of_bytes(head.bytes.len(), HEADER_LEN)
+        ))),
+        Some(Err(error)) => {
+            part.remarks.push(Remark::damage(format!("заголовок не принят: {}", malformed_text(error))))
+        }
         Some(Ok(header)) => {
             let whole = body.bytes.len() == usize::from(size);
             if whole && header.check_crc(body.bytes).is_err() {
@@ -58,10 +65,11 @@ fn message<'a>(rest: &mut Span<'a>, parts: &mut Vec<Part<'a>>) {
     match (body.bytes.len(), usize::from(size)) {
         (0, 0) => part.remarks.push(Remark::note("сообщение без тела: проба связи")),
         (0, size) if alone => {
-            part.remarks.push(Remark::note(format!("только заголовок: тела ({size} байт) здесь нет")));
+            part.remarks
+                .push(Remark::note(format!("только заголовок: тела ({}) здесь нет", byte_count(size))));
         }
         (found, size) if found < size => {
-            part.remarks.push(Remark::damage(format!("тело оборвано: {found} из {size} байт")));
+            part.remarks.push(Remark::damage(format!("тело оборвано: здесь {}", of_bytes(found, size))));
         }
         _ => {}
     }
@@ -86,7 +94,7 @@ fn message_fields<'a>(mut head: Span<'a>, body: &[u8]) -> Vec<Field<'a>> {
             None => "нет в таблице".to_owned(),
         }),
         head.field::<16>("номер ФН", |bytes| digits(&bytes)),
-        head.field::<2>("размер тела", |bytes| format!("{} байт", u16::from_le_bytes(bytes))),
+        head.field::<2>("размер тела", |bytes| byte_count(u16::from_le_bytes(bytes).into())),
         head.field::<2>("флаги", |bytes| flags_text(u16::from_le_bytes(bytes), flags)),
         head.field::<2>("проверочный код", |bytes| {
             check_code_text(u16::from_le_bytes(bytes), flags.map(Flags::crc_mode), covered, body)
@@ -115,7 +123,7 @@ fn s_version_text(version: SVersion) -> &'static str {
 fn digits(bytes: &[u8]) -> String {
     match FnNumber::from_padded(bytes) {
         Ok(number) => number.as_str().to_owned(),
-        Err(error) => format!("не номер ({error})"),
+        Err(error) => format!("не номер ({})", error.text_ru()),
     }
 }
 

@@ -115,14 +115,14 @@ fn damage_is_named() {
     };
     check_damage(&message[..message.len() - 1], "тело оборвано");
     check_damage(&message[..20], "заголовок оборван");
-    check_damage(&with(6, 0x77), "P-protocol");
-    check_damage(&with(100, 0xEE), "checksum");
+    check_damage(&with(6, 0x77), "версия P-протокола");
+    check_damage(&with(100, 0xEE), "контрольная сумма");
     check_damage(&with(8, b'1'), "номер ФН не тот");
     check_damage(&[message.as_slice(), b"xyz"].concat(), "нет начала следующего");
     check_damage(b"GET / HTTP/1.1\r\n\r\n", "ни сообщение");
     let mut document = capture("raw_receipt3_9280440300332772_fd10756");
     document.extend_from_slice(&[1, 2, 3]);
-    check_damage(&document, "после документа 3 байт");
+    check_damage(&document, "после документа 3 байта");
 }
 
 #[test]
@@ -158,7 +158,11 @@ fn an_encrypted_body_is_said_to_be_encrypted() {
         let decoded = layers::explain(&bytes);
         assert_complete(&bytes, &decoded);
         assert!(!decoded.is_damaged(), "{key}");
-        assert!(decoded.parts.iter().any(|part| part.title == "Зашифрованный документ"), "{key}");
+        assert!(decoded.parts.iter().any(|part| part.kind == PartKind::Ciphertext), "{key}");
+        // Cut within the ciphertext, nobody can tell any more, and no sign is made of its last bytes.
+        let cut = layers::explain(&bytes[..bytes.len() - 15]);
+        assert_complete(&bytes[..bytes.len() - 15], &cut);
+        assert_eq!(cut.parts.last().unwrap().title, "Содержимое контейнера", "{key}");
         seen += 1;
     });
     assert!(seen > 0, "no encrypted container among the vectors");
@@ -181,10 +185,93 @@ fn walk(value: &serde_json::Value, visit: &mut impl FnMut(&str, &str)) {
 
 #[test]
 fn the_tax_services_json_takes_the_sign_with_it() {
+    let sign_of = |bytes: &[u8]| {
+        let decoded = layers::explain(bytes);
+        let json = serde_json::to_value(forwarded(&decoded)).unwrap();
+        assert_eq!(json.as_array().unwrap().len(), 1);
+        assert!(refused_forms(&decoded).is_empty());
+        json.pointer("/0/receipt/messageFiscalSign").and_then(serde_json::Value::as_u64)
+    };
     let bytes = capture("raw_receipt3_9999078900011918_fd132");
-    let decoded = layers::explain(&bytes);
-    let Content::Document(document) = &decoded.parts[0].content else { panic!("no document") };
-    let sign: [u8; 8] = bytes[document.bytes().len()..][..8].try_into().unwrap();
-    let json = serde_json::to_string(&FnsJson::new(document, Some(sign), Names::Modern)).unwrap();
-    assert!(json.contains(&format!("\"messageFiscalSign\":{}", u64::from_be_bytes(sign))), "{json}");
+    let document_len = 4 + usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
+    let sign: [u8; 8] = bytes[document_len..][..8].try_into().unwrap();
+    assert_eq!(sign_of(&bytes), Some(u64::from_be_bytes(sign)));
+    assert_eq!(sign_of(&bytes[..document_len + 8]), Some(u64::from_be_bytes(sign)));
+    assert_eq!(sign_of(&bytes[..document_len]), None);
+}
+
+#[test]
+fn only_what_a_register_makes_goes_to_the_tax_service() {
+    let check = |bytes: &[u8], goes: usize, stays: &[u16]| {
+        let decoded = layers::explain(bytes);
+        assert_eq!(forwarded(&decoded).len(), goes);
+        let forms: Vec<u16> = refused_forms(&decoded).iter().map(|form| form.0).collect();
+        assert_eq!(forms, stays);
+    };
+    let ack = capture("container_ack7_taxcom_flk14_9999078902013267_fd1");
+    let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    check(&ack, 0, &[7]);
+    check(&[&message[30..], &ack, &message[30..]].concat(), 2, &[7]);
+    // A notification about marked goods, empty.
+    check(&[81, 0, 0, 0], 0, &[81]);
+    check(&[84, 0, 0, 0], 0, &[84]);
+    assert!(refusal(FormCode::OPERATOR_ACK).contains("form 7"));
+}
+
+/// The message cut after `length` bytes: what the parts are, and what is said to be missing.
+fn check_cut(length: usize, titles: &[&str], missing: &str) {
+    let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    let cut = &message[..length];
+    check_damage(cut, missing);
+    let decoded = layers::explain(cut);
+    let found: Vec<&str> =
+        decoded.parts.iter().map(|part| part.title.split(&[',', ' ']).next().unwrap()).collect();
+    assert_eq!(found, titles, "{length}");
+    assert!(decoded.parts.iter().all(|part| !matches!(part.kind, PartKind::MessageSign(_))), "{length}");
+}
+
+#[test]
+fn a_cut_message_is_no_ciphertext_and_shows_no_sign() {
+    // 30 bytes of session header, 32 of container header, 253 of document, 10 of sign and zeros.
+    check_cut(40, &["Заголовок", "Заголовок"], "нет конца заголовка");
+    check_cut(62, &["Заголовок", "Заголовок"], "не хватает 253 байта документа и всего признака");
+    check_cut(64, &["Заголовок", "Заголовок", "Начало"], "не хватает 251 байт документа");
+    check_cut(100, &["Заголовок", "Заголовок", "Документ"], "документ оборван: здесь 38 из 253 байт");
+    check_cut(100, &["Заголовок", "Заголовок", "Документ"], "не хватает 215 байт документа");
+    check_cut(315, &["Заголовок", "Заголовок", "Документ:"], "не хватает 10 байт признака");
+    check_cut(320, &["Заголовок", "Заголовок", "Документ:", "ФПС"], "не хватает 5 байт признака");
+}
+
+#[test]
+fn a_cut_message_on_paper() {
+    let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("cut_msg_reg11_ffd12", tree(&message[..100]).unwrap());
+    });
+}
+
+#[test]
+fn a_damaged_frame_does_not_hide_the_document() {
+    let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
+    let check = |at: usize, byte: u8| {
+        let mut bytes = message[30..].to_vec();
+        bytes[at] = byte;
+        let decoded = layers::explain(&bytes);
+        assert_complete(&bytes, &decoded);
+        assert!(decoded.is_damaged(), "{at}");
+        assert!(decoded.parts.iter().any(|part| matches!(part.content, Content::Document(_))), "{at}");
+        assert!(decoded.parts.iter().any(|part| matches!(part.kind, PartKind::MessageSign(_))), "{at}");
+    };
+    // Checksum; length field too long; form and open length of the header, so that the frame alone tells.
+    check(2, 0);
+    check(1, 0x02);
+    check(5, 3);
+    check(31, 0);
+}
+
+#[test]
+fn bytes_behind_a_container_are_left_over() {
+    let mut bytes = capture("msg_reg11_ffd12_9999078902013267_fd1")[30..].to_vec();
+    bytes.extend_from_slice(b"xyz");
+    check_damage(&bytes, "после контейнера ещё 3 байта");
 }

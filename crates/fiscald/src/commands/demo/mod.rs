@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::output::Output;
 use crate::cli::DemoArgs;
 use crate::config::Settings;
+use crate::quoting::toml_text;
 use crate::run::keys::Device;
 use crate::run::signals::Signals;
 use crate::run::{Daemon, process};
@@ -32,8 +33,8 @@ use view::View;
 
 /// How long the simulated day should take, so that a person can watch it.
 const DAY_LASTS: Duration = Duration::from_secs(4);
-/// Documents of a register's day beside its receipts, about.
-const OTHER_DOCUMENTS: u32 = 4;
+/// Pause between two documents of a register on a day of few receipts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 
 /// Runs a day and counts. Exit code 1 when the counts differ or a register gave up.
 ///
@@ -63,19 +64,19 @@ pub(crate) fn run(args: DemoArgs, out: &mut Output) -> Result<ExitCode> {
     if outcome.report.is_clean() && differences.is_empty() && outcome.clean {
         out.line(format!(
             "\nBoth sides agree: {} documents acknowledged by the registers, {} in the journal; \
-             the same for each register and each code; turnover {} roubles on both.",
+             the same for each register, form and code; turnover {} roubles on both.",
             outcome.report.counts.acknowledged(),
             tally.documents,
             Kopecks::new(tally.turnover_kopecks)
         ))?;
-        view::hints(out, &folder)?;
+        view::hints(out, &folder, &outcome.report)?;
         return Ok(ExitCode::SUCCESS);
     }
     out.line(match outcome.report.cancelled {
         true => "\nThe demonstration was interrupted.",
         false => "\nThe two sides do NOT agree, or something failed; see above.",
     })?;
-    view::hints(out, &folder)?;
+    view::hints(out, &folder, &outcome.report)?;
     Ok(ExitCode::FAILURE)
 }
 
@@ -114,7 +115,7 @@ async fn live(settings: &Settings, folder: &Path, day: &Day, out: &mut Output) -
 fn options(to: SocketAddr, day: &Day) -> LiveOptions {
     // ФН numbers of its own for every run, a day that ends about now.
     let mut options = LiveOptions::starting_now(to, day.registers, day.receipts);
-    options.pause = DAY_LASTS / day.receipts.saturating_add(OTHER_DOCUMENTS);
+    options.pause = (DAY_LASTS / day.receipts.max(1)).min(LONGEST_PAUSE);
     options
 }
 
@@ -148,10 +149,10 @@ fn settings(folder: &Path) -> Settings {
 fn configuration(settings: &Settings) -> String {
     format!(
         "# Written by `fiscald demo`. Published test keys: never for a real operator.\n\
-         [operator]\ninn = \"{}\"\n\n[store]\nurl = \"{}\"\n\n[signs]\ntest = true\n\n\
+         [operator]\ninn = {}\n\n[store]\nurl = {}\n\n[signs]\ntest = true\n\n\
          [registration]\nunknown_fn = \"accept\"\n",
-        settings.operator.inn.as_deref().unwrap_or_default(),
-        settings.store.url.replace('\\', "\\\\").replace('"', "\\\""),
+        toml_text(settings.operator.inn.as_deref().unwrap_or_default()),
+        toml_text(&settings.store.url),
     )
 }
 

@@ -1,10 +1,11 @@
 //! The journal counted by a reader of its own, and the comparison with what the registers say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use ffd::dict::FormCode;
 use ffd::document::Document;
+use ffd::tags;
 use ofd_sim::live::LiveReport;
 use ofd_store::{ExportFilter, MAX_PAGE_ROWS, Reader};
 
@@ -23,7 +24,7 @@ pub(super) struct Tally {
     pub(super) turnover_kopecks: u64,
 }
 
-/// Kinds of settlement, tag 1054.
+/// Kinds of settlement (признак расчета).
 const SALE: u64 = 1;
 const REFUND: u64 = 2;
 
@@ -54,8 +55,8 @@ impl Tally {
         if document.form() != FormCode::RECEIPT {
             return;
         }
-        let sum = document.unsigned(1020).unwrap_or_default();
-        match document.unsigned(1054) {
+        let sum = document.unsigned(tags::TOTAL_SUM).unwrap_or_default();
+        match document.unsigned(tags::OPERATION_TYPE) {
             Some(SALE) => self.turnover_kopecks = self.turnover_kopecks.wrapping_add(sum),
             // A day may begin with a refund; in the end sales outweigh.
             Some(REFUND) => self.turnover_kopecks = self.turnover_kopecks.wrapping_sub(sum),
@@ -80,6 +81,14 @@ impl Tally {
                 differences.push(format!("{what}: registers {registers}, journal {journal}"));
             }
         }
+        let forms: BTreeSet<u16> = counts.by_form.keys().chain(self.by_form.keys()).copied().collect();
+        for form in forms {
+            let of = |side: &BTreeMap<u16, u64>| side.get(&form).copied().unwrap_or_default();
+            let (registers, journal) = (of(&counts.by_form), of(&self.by_form));
+            if registers != journal {
+                differences.push(format!("form {form}: registers {registers}, journal {journal}"));
+            }
+        }
         for register in &report.registers {
             let waiting = u64::try_from(register.waiting).unwrap_or(u64::MAX);
             let acknowledged = u64::from(register.documents).saturating_sub(waiting);
@@ -101,7 +110,13 @@ mod tests {
 
     fn report() -> LiveReport {
         LiveReport {
-            counts: LiveCounts { documents: 3, accepted: 2, format_logic: 1, ..LiveCounts::default() },
+            counts: LiveCounts {
+                documents: 3,
+                accepted: 2,
+                format_logic: 1,
+                by_form: BTreeMap::from([(2, 1), (3, 2)]),
+                ..LiveCounts::default()
+            },
             seconds: 1.0,
             cancelled: false,
             registers: vec![RegisterReport {
@@ -117,6 +132,7 @@ mod tests {
         Tally {
             documents: 3,
             by_code: BTreeMap::from([(0, 2), (14, 1)]),
+            by_form: BTreeMap::from([(2, 1), (3, 2)]),
             by_register: BTreeMap::from([("9999000000000001".to_owned(), 3)]),
             ..Tally::default()
         }
@@ -136,6 +152,7 @@ mod tests {
         check(|tally| tally.by_code = BTreeMap::from([(0, 3)]), 2);
         check(|tally| tally.conflicts = 1, 1);
         check(|tally| tally.by_register.clear(), 1);
-        check(|tally| *tally = Tally::default(), 4);
+        check(|tally| tally.by_form = BTreeMap::from([(2, 1), (3, 1), (5, 1)]), 2);
+        check(|tally| *tally = Tally::default(), 6);
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::Tally;
 use crate::commands::output::{Output, table, watched};
+use crate::quoting::{program, shell_word};
 use crate::run::Daemon;
 
 /// How often the table of a terminal is drawn, and how often a line is printed elsewhere.
@@ -171,13 +172,15 @@ pub(super) fn summary(out: &mut Output, report: &LiveReport, tally: &Tally) -> R
     Ok(())
 }
 
-/// What to look at next.
-pub(super) fn hints(out: &mut Output, folder: &Path) -> Result<()> {
-    let config = folder.join("fiscald.toml");
-    let config = config.display();
+/// What to look at next: commands that work as they stand, on a machine that has only this program.
+pub(super) fn hints(out: &mut Output, folder: &Path, report: &LiveReport) -> Result<()> {
+    let (program, config) = (program(), shell_word(&folder.join("fiscald.toml")));
     out.line("\nThe data stays; look at it with")?;
-    out.line(format!("  fiscald documents list --config {config}"))?;
-    out.line(format!("  fiscald registers list --config {config}"))?;
-    out.line(format!("  fiscald export --config {config} | head -1 | jq -r .raw | fiscald decode -"))?;
+    out.line(format!("  {program} documents list --config {config}"))?;
+    if let Some(register) = report.registers.iter().find(|register| register.documents > 0) {
+        out.line(format!("  {program} documents show {} 1 --config {config}", register.fn_number))?;
+    }
+    out.line(format!("  {program} registers list --config {config}"))?;
+    out.line(format!("  {program} export --as raw --config {config} | {program} decode - | head -n 40"))?;
     Ok(())
 }

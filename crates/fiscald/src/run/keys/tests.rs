@@ -58,8 +58,32 @@ fn without_keys_it_says_the_two_commands() {
     let error = load(&signs(SignMode::Required, None, false)).err().unwrap();
     let text = error.to_string();
     assert!(error.is::<NoKeys>());
-    assert_eq!(text.matches("fiscald keys generate --purpose").count(), 2, "{text}");
+    assert_eq!(text.matches(" keys generate --purpose ").count(), 2, "{text}");
     assert!(text.contains("keys_msg = ") && text.contains("keys_opr = "), "{text}");
+}
+
+#[test]
+fn named_files_that_are_not_there_can_be_made_by_the_commands_printed() {
+    let folder = Folder::new();
+    let (msg, opr) = (folder.0.path().join("deeper/msg.keys"), folder.0.path().join("opr.keys"));
+    let said = || {
+        let error = load(&signs(SignMode::Required, Some((&msg, &opr)), true)).err().unwrap();
+        (error.is::<NoKeys>(), error.to_string())
+    };
+    let (missing, text) = said();
+    assert!(missing);
+    assert!(text.contains(&format!("--purpose msg --out {}", msg.display())), "{text}");
+    assert!(text.contains(&format!("--purpose opr --out {}", opr.display())), "{text}");
+    assert!(!text.contains("[signs]"), "they are named already: {text}");
+
+    folder.write("opr.keys", test_keys::operator_keystore());
+    let (missing, text) = said();
+    assert!(missing);
+    assert!(text.contains("--purpose msg") && !text.contains("--purpose opr"), "{text}");
+
+    std::fs::create_dir(folder.0.path().join("deeper")).unwrap();
+    folder.write("deeper/msg.keys", test_keys::message_keystore());
+    assert!(load(&signs(SignMode::Required, Some((&msg, &opr)), true)).is_ok());
 }
 
 #[test]
