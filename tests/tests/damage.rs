@@ -117,6 +117,33 @@ fn a_peer_that_names_many_storages_does_not_swell_the_log() {
 }
 
 #[test]
+fn a_flood_for_quarantine_is_counted_to_the_last_message_and_honest_registers_are_served() {
+    let setup = Setup::new().with("registration.unknown_fn", "hold");
+    let added = setup.start();
+    assert!(setup.run(&["registers", "add", "--fn", FN]).status.success());
+    drop(added);
+    let mut daemon = setup.start();
+    let mut flood = Vec::new();
+    for peer in 0..40 {
+        let mut register = Register::connect(daemon.registers);
+        for number in 0..20 {
+            let stranger = Storage::new(&format!("99991234{:08}", peer * 20 + number));
+            register.write(&stranger.send(1, &stranger.receipt(1, 100)));
+        }
+        flood.push(register);
+    }
+    let storage = Storage::new(FN);
+    let answer = Register::connect(daemon.registers).exchange(&storage.send(1, &storage.receipt(1, 100)));
+    assert_eq!(storage.check_answer(&answer, 1), 0);
+    daemon.wait_for("an account of all 800 messages", |daemon| {
+        let kept = daemon.metric("fiscald_quarantined_total", &[]);
+        let not_kept = daemon.metric("fiscald_quarantine_not_kept_total", &[]);
+        (kept + not_kept >= 800.0).then_some(())
+    });
+    assert_eq!(setup.export().len(), 1);
+}
+
+#[test]
 fn a_damaged_message_does_not_take_back_the_answers_before_it() {
     let setup = Setup::new();
     let daemon = setup.start();

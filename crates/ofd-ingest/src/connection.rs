@@ -21,6 +21,7 @@ use kkt_proto::server::{Answer, Event, MessageId, ServerDialogue, ServerLimits, 
 use ofd_store::{AppendOutcome, PendingAppend, PendingQuarantine, QuarantineOutcome, StoreError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -124,8 +125,17 @@ struct InFlight {
 }
 
 enum Work {
-    Append { outcome: PendingAppend, admitted: Admitted },
-    Quarantine { outcome: PendingQuarantine, refusal: Refusal, afterwards: Afterwards },
+    Append {
+        outcome: PendingAppend,
+        admitted: Admitted,
+    },
+    Quarantine {
+        outcome: PendingQuarantine,
+        refusal: Refusal,
+        afterwards: Afterwards,
+        /// Held until the store has spoken.
+        _place: OwnedSemaphorePermit,
+    },
 }
 
 /// What the store said about the oldest document in flight.
@@ -264,8 +274,12 @@ impl Connection<'_> {
                 handed.map(|outcome| Work::Append { outcome, admitted })
             }
             Examined::Quarantine(entry, refusal, afterwards) => {
+                let Some(place) = intake.quarantine_place(refusal) else {
+                    self.dialogue.answer(id, unanswered(afterwards));
+                    return Ok(());
+                };
                 let handed = self.hand_over(intake.journal.quarantine(entry)).await?;
-                handed.map(|outcome| Work::Quarantine { outcome, refusal, afterwards })
+                handed.map(|outcome| Work::Quarantine { outcome, refusal, afterwards, _place: place })
             }
         };
         match work {

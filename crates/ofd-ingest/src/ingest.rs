@@ -20,6 +20,7 @@ use pkz::{
     SealError, SealedAck, SignMode, UnverifiableReason, Verdict, derive::message_iv,
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, debug, error_span, info, warn};
 
 use crate::clock::{self, Moment};
@@ -42,7 +43,13 @@ pub(crate) struct Intake {
     pub(crate) facts: Arc<Facts>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log_limiter: LogLimiter,
+    /// Places for copies on their way to quarantine ([`MAX_QUARANTINE_IN_FLIGHT`]).
+    pub(crate) quarantine_places: Arc<Semaphore>,
 }
+
+/// Copies on their way to quarantine, of all connections together. They share the store's writer with the documents of
+/// honest registers, and anybody can send what ends in quarantine: past this, it is counted and not kept.
+pub(crate) const MAX_QUARANTINE_IN_FLIGHT: usize = 64;
 
 /// What is to be done with a message after it was looked at.
 #[expect(
@@ -340,12 +347,26 @@ impl Intake {
         Answer::Nothing
     }
 
+    /// A place for a copy on its way to quarantine; none while too many are.
+    pub(crate) fn quarantine_place(&self, refusal: Refusal) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.quarantine_places).try_acquire_owned().ok();
+        if place.is_none() {
+            self.metrics.quarantine_not_kept(refusal);
+            self.warn_limited(
+                "quarantine_busy",
+                &"too much for quarantine at once: the message was counted, not kept",
+            );
+        }
+        place
+    }
+
     /// The store's word on a message that was to be kept as evidence. Whatever it says, the register hears nothing.
     pub(crate) fn quarantined(&self, refusal: Refusal, outcome: Result<QuarantineOutcome, StoreError>) {
         match outcome {
             Ok(QuarantineOutcome::Kept) => self.metrics.quarantined(refusal),
             Ok(QuarantineOutcome::Repeat) => debug!("in quarantine already"),
             Ok(QuarantineOutcome::NotKept) => {
+                self.metrics.quarantine_not_kept(refusal);
                 self.warn_limited("quarantine_full", &"quarantine is full: the copy was counted, not kept");
             }
             Err(error) => self.reject(reason::STORE_UNAVAILABLE, &error),

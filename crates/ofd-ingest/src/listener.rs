@@ -11,6 +11,7 @@ use kkt_proto::server::ServerLimits;
 use ofd_store::{Facts, JournalHandle};
 use pkz::{AckSigner, FiscalSignVerifier, SignMode};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error_span, info, warn};
@@ -19,7 +20,7 @@ use crate::clock;
 use crate::config::{IngestConfig, Policy};
 use crate::connection::{self, ConnectionSettings};
 use crate::error::IngestError;
-use crate::ingest::Intake;
+use crate::ingest::{Intake, MAX_QUARANTINE_IN_FLIGHT};
 use crate::limits::{ConnectionLimits, Exceeded, LogLimiter, Place};
 use crate::metrics::Metrics;
 
@@ -119,6 +120,7 @@ impl Reception {
             facts: parts.facts,
             metrics: parts.metrics,
             log_limiter: LogLimiter::default(),
+            quarantine_places: Arc::new(Semaphore::new(MAX_QUARANTINE_IN_FLIGHT)),
         });
         Ok(Self { listener, config: parts.config, intake, limits, state })
     }

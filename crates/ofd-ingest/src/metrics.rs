@@ -132,6 +132,7 @@ pub struct Metrics {
     probes: Counter,
     in_flight: Gauge,
     quarantined: [Counter; Refusal::ALL.len()],
+    quarantine_not_kept: [Counter; Refusal::ALL.len()],
     refusals: [Counter; Refusal::ALL.len()],
     rejects: Vec<(&'static str, Counter)>,
     rejects_other: Counter,
@@ -164,6 +165,8 @@ impl Metrics {
             in_flight: gauge!("fiscald_documents_in_flight"),
             quarantined: Refusal::ALL
                 .map(|reason| counter!("fiscald_quarantined_total", "reason" => reason.as_str())),
+            quarantine_not_kept: Refusal::ALL
+                .map(|reason| counter!("fiscald_quarantine_not_kept_total", "reason" => reason.as_str())),
             refusals: Refusal::ALL.map(|reason| reject_counter(reason.as_str())),
             rejects: reject_reasons().map(|reason| (reason, reject_counter(reason))).collect(),
             rejects_other: reject_counter(OTHER),
@@ -237,6 +240,11 @@ impl Metrics {
     /// A refused message was kept in quarantine.
     pub(crate) fn quarantined(&self, reason: Refusal) {
         add_one(&self.quarantined, reason);
+    }
+
+    /// A message for quarantine of which no copy was kept: quarantine is full, or too much of it came at once.
+    pub(crate) fn quarantine_not_kept(&self, reason: Refusal) {
+        add_one(&self.quarantine_not_kept, reason);
     }
 
     /// A message was refused before there was anything to decide, or could not be finished: damage, store or signer
@@ -334,6 +342,10 @@ fn describe() {
     describe_counter!("fiscald_probes_total", "Messages without a body that were answered");
     describe_gauge!("fiscald_documents_in_flight", "Documents handed to the store and not answered yet");
     describe_counter!("fiscald_quarantined_total", "Messages kept in quarantine, by reason");
+    describe_counter!(
+        "fiscald_quarantine_not_kept_total",
+        "Messages for quarantine of which no copy was kept, by reason: it is full, or too much came at once"
+    );
     describe_counter!("fiscald_rejects_total", "Messages that got no answer, by reason");
     describe_histogram!(
         "fiscald_stage_seconds",
@@ -397,6 +409,10 @@ mod tests {
             check(
                 |metrics| metrics.quarantined(reason),
                 &format!(r#"fiscald_quarantined_total{{reason="{label}"}} 1"#),
+            );
+            check(
+                |metrics| metrics.quarantine_not_kept(reason),
+                &format!(r#"fiscald_quarantine_not_kept_total{{reason="{label}"}} 1"#),
             );
         }
         for label in reject_reasons() {
