@@ -143,12 +143,14 @@ impl SoftPkz {
         self.cache.insert((fn_number.to_bcd(), keys.generation()), Arc::clone(keys));
     }
 
-    /// The generation new storages get, for requests that name none.
+    /// The generation new storages get, for requests that name none; while none is issued, the last that is still
+    /// accepted: who may have a document checked may have it answered.
     fn newest(&self) -> Option<Generation> {
         let now_unix = self.now_unix.load(Ordering::Relaxed);
-        let current = self.message.iter().filter(|record| record.issues_at(now_unix));
-        let newest = current.max_by_key(|record| (record.not_before_s(), record.generation()));
-        newest.map(KeyRecord::generation)
+        let accepted = self.message.iter().filter(|record| record.verifies_at(now_unix));
+        let rank =
+            |record: &&KeyRecord| (record.issues_at(now_unix), record.not_before_s(), record.generation());
+        accepted.max_by_key(rank).map(KeyRecord::generation)
     }
 }
 

@@ -238,6 +238,30 @@ fn the_newest_generation_answers_when_none_is_named() {
     let named =
         device.seal(&AckRequest { generation: Some(generation(1)), ..ask(&reply_to, &[], 0) }).unwrap();
     assert_eq!(named.fpp[0], 0xE1);
+
+    // Past its period a generation is accepted for a while, and as long answers go out under it.
+    let device = device_of("2025-01-01T00:00:00Z", "2025-02-01T00:00:00Z");
+    let end: i64 = 1_738_368_000;
+    device.set_now(end + keystore::VERIFY_GRACE_S);
+    assert!(device.seal(&ask(&reply_to, &[], 0)).is_ok());
+    device.set_now(end + keystore::VERIFY_GRACE_S + 1);
+    assert_eq!(
+        device.seal(&ask(&reply_to, &[], 0)),
+        Err(SealError::Refused(RefusedReason::UnknownGeneration))
+    );
+}
+
+/// A device of one generation with this period.
+fn device_of(not_before: &str, not_after: &str) -> SoftPkz {
+    let line = |purpose: &str| {
+        format!(
+            r#"{{"purpose":"{purpose}","generation":3,"not_before":"{not_before}","not_after":"{not_after}","key_hex":"{}"}}"#,
+            "0123456789abcdeffedcba98765432105a5b5c5d5e5f606162636465666768a9"
+        )
+    };
+    let message = Keystore::parse(&line("msg"), Purpose::Message).unwrap();
+    let operator = Keystore::parse(&line("opr"), Purpose::Operator).unwrap();
+    SoftPkz::new(message, operator, 0).unwrap()
 }
 
 #[test]
