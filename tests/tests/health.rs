@@ -52,6 +52,23 @@ fn readiness_and_health_answer_while_serving() {
 }
 
 #[test]
+fn without_room_on_the_disk_it_is_silent_and_says_so() {
+    // More than any disk has: the daemon is short of room from its start.
+    let setup = Setup::new().with("store.min_free_mib", "1000000000");
+    let daemon = setup.start();
+    let storage = Storage::new(FN);
+    let mut register = Register::connect(daemon.registers);
+    register.write(&storage.send(1, &storage.receipt(1, 100)));
+    assert!(register.silent_for(Duration::from_millis(500)), "no answer, and the connection stays");
+    let (status, body) = daemon.admin("/readyz");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("disk") || body.contains("free"), "{body}");
+    assert_eq!(daemon.admin("/healthz").0, 200, "it is alive");
+    assert!(daemon.metric("fiscald_rejects_total", &["reason=\"store_unavailable\""]) >= 1.0);
+    assert!(setup.export().is_empty());
+}
+
+#[test]
 fn the_service_manager_hears_of_start_life_and_stop() {
     let setup = Setup::new();
     let path = setup.folder().join("notify.sock");

@@ -93,7 +93,7 @@ pub(crate) struct DemoArgs {
     /// Receipts each register makes in its shift
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) receipts: u32,
-    /// Folder for the data; a fresh data/demo-TIME when not given
+    /// Folder for the data, without a store or configuration; a fresh data/demo-TIME when not given
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }
@@ -140,11 +140,14 @@ pub(crate) enum InputEncoding {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  fiscald check-config --config fiscald.toml\n  \
-    FISCALD__STORE__URL=sqlite:other/x.db fiscald check-config\n\nExit code 64 when the configuration cannot be used.\n\
-    What `serve` would still lack on this machine (the operator's INN, key files) is said too, without failing.")]
+    FISCALD__STORE__URL=sqlite:other/x.db fiscald check-config\n\nExit codes are those of `serve`: 64 when the configuration cannot be used or lacks something (the operator's INN,\n\
+    key files), 1 when a key file is there and not right.")]
 pub(crate) struct CheckConfigArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
+    /// For a check on another machine: demand neither the operator's INN nor key files
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -168,7 +171,7 @@ pub(crate) struct ExportArgs {
     /// What to write
     #[arg(long = "as", value_name = "SHAPE", default_value = "jsonl")]
     pub(crate) shape: ExportShape,
-    /// File to write instead of stdout; appears complete or not at all
+    /// File to write instead of stdout, for its owner only; appears complete or not at all, in place of an older file
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -325,11 +328,22 @@ pub(crate) enum KeysCommand {
     #[command(
         after_help = "Examples:\n  fiscald keys generate --purpose msg --out /etc/fiscald/keys/msg.keys\n  \
         fiscald keys generate --purpose opr --out /etc/fiscald/keys/opr.keys\n\n\
-        A further generation: generate it into a new file, append its line to the file in use, send SIGHUP to the daemon."
+        A further generation, as the user of the service. Both purposes get the same new number, opr comes first: a message\n\
+        key without the operator key of its generation is refused, at the next start too.\n  \
+        cd /etc/fiscald/keys\n  \
+        fiscald keys generate --purpose opr --generation 2 --out opr-2.keys\n  \
+        fiscald keys generate --purpose msg --generation 2 --out msg-2.keys\n  \
+        cat opr-2.keys >> opr.keys && cat msg-2.keys >> msg.keys\n  \
+        fiscald keys check msg.keys opr.keys\n  \
+        shred -u opr-2.keys msg-2.keys\n\
+        Then SIGHUP (`systemctl reload fiscald`) or a restart; the log says which generations are in use."
     )]
     Generate(KeysGenerateArgs),
     /// Check keystore files: place, mode, content, dates, published test keys
-    #[command(after_help = "Example:\n  fiscald keys check /etc/fiscald/keys/*.keys")]
+    #[command(
+        after_help = "Example:\n  fiscald keys check /etc/fiscald/keys/msg.keys /etc/fiscald/keys/opr.keys\n\n\
+        One file of each purpose: they are also checked together, as `serve` does at its start."
+    )]
     Check {
         /// Keystore files
         #[arg(value_name = "FILE", required = true)]
@@ -416,6 +430,7 @@ mod tests {
             "decode - --as fns",
             "decode f.bin --input hex",
             "check-config",
+            "check-config --config f --offline",
             "export --fn 9999078900000017 --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00+03:00 --as raw --out f",
             "registers list --json",
             "registers show 9999078900000017",

@@ -6,16 +6,17 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use pkz::Keystore;
 use pkz::derive::Purpose;
 use rustix::fs::{FileType, Mode, OFlags};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Longest keystore file that is read, bytes: sixteen generations fit in far less.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
+const MAX_FILE_BYTES: usize = 64 * 1024;
 
 /// Why a key file is refused. Never holds anything of the file's content.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl std::error::Error for KeyFileError {}
 ///
 /// # Errors
 /// [`KeyFileError::Io`] and [`KeyFileError::Exposed`].
-pub(crate) fn read_text(path: &Path) -> Result<zeroize::Zeroizing<String>, KeyFileError> {
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let refuse = |why: String| KeyFileError::Exposed(path.to_owned(), why);
     let io = |error: io::Error| KeyFileError::Io(path.to_owned(), error);
     check_folder(path)?;
@@ -67,12 +68,36 @@ pub(crate) fn read_text(path: &Path) -> Result<zeroize::Zeroizing<String>, KeyFi
         Err(error) => return Err(io(error.into())),
     };
     check_file(&file, path, is_delivered(path, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref()))?;
-    let mut text = zeroize::Zeroizing::new(String::new());
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(io)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        return Err(KeyFileError::Content(path.to_owned(), format!("is longer than {MAX_FILE_BYTES} bytes")));
+    let content = |why: String| KeyFileError::Content(path.to_owned(), why);
+    match read_fixed(file, MAX_FILE_BYTES).map_err(io)? {
+        Some(bytes) => into_text(bytes).map_err(|why| content(why.to_owned())),
+        None => Err(content(format!("is longer than {MAX_FILE_BYTES} bytes"))),
     }
-    Ok(text)
+}
+
+/// Everything up to `limit` bytes; nothing when there is more. The buffer never grows: a buffer that does leaves copies
+/// of the keys behind in memory given back.
+fn read_fixed(mut from: impl Read, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut buffer = Zeroizing::new(vec![0_u8; limit + 1]);
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match from.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.truncate(filled);
+    Ok((filled <= limit).then_some(buffer))
+}
+
+/// The same memory as a text; wiped when it is none.
+fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, &'static str> {
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        error.into_bytes().zeroize();
+        "is no text"
+    })
 }
 
 /// A keystore of one purpose from its file. Published keys are refused unless `test` permits them.
@@ -248,11 +273,33 @@ mod tests {
     fn a_file_too_long_is_refused() {
         let folder = folder();
         let path = file(folder.path(), 0o600);
-        let limit = usize::try_from(MAX_FILE_BYTES).unwrap();
-        std::fs::write(&path, "x".repeat(limit)).unwrap();
+        std::fs::write(&path, "x".repeat(MAX_FILE_BYTES)).unwrap();
         assert!(read_text(&path).is_ok());
-        std::fs::write(&path, "x".repeat(limit + 1)).unwrap();
+        std::fs::write(&path, "x".repeat(MAX_FILE_BYTES + 1)).unwrap();
         assert!(matches!(read_text(&path), Err(KeyFileError::Content(..))));
+    }
+
+    #[test]
+    fn keys_are_read_into_one_buffer_that_stays_where_it_is() {
+        struct Slow<'a>(&'a [u8], Vec<*const u8>);
+        impl Read for Slow<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.1.push(into.as_ptr());
+                let count = self.0.len().min(into.len()).min(3);
+                into.get_mut(..count).unwrap().copy_from_slice(&self.0[..count]);
+                self.0 = &self.0[count..];
+                Ok(count)
+            }
+        }
+        let mut slow = Slow(b"0123456789", Vec::new());
+        let bytes = read_fixed(&mut slow, 10).unwrap().unwrap();
+        let begin = bytes.as_ptr();
+        let expected: Vec<*const u8> = [0, 3, 6, 9, 10].map(|at| begin.wrapping_add(at)).to_vec();
+        assert_eq!(slow.1, expected);
+        let text = into_text(bytes).unwrap();
+        assert_eq!((text.as_str(), text.as_ptr()), ("0123456789", begin));
+        assert!(read_fixed(&b"0123456789x"[..], 10).unwrap().is_none());
+        assert!(into_text(Zeroizing::new(vec![0xFF])).is_err());
     }
 
     #[test]

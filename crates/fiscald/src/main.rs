@@ -40,6 +40,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("fiscald: {error:#}");
+    if error.chain().any(|cause| cause.is::<commands::WrongUsage>()) {
+        return ExitCode::from(WRONG_USAGE);
+    }
     if error.chain().any(|cause| cause.is::<config::BadConfig>()) {
         return ExitCode::from(BAD_CONFIG);
     }

@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use ofd_store::JournalHandle;
+use ofd_store::{JournalHandle, StoreState, StoreStatus};
 use pkz::SignMode;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -45,11 +45,7 @@ impl Health {
     /// Whether documents can be taken now, and if not, everything that stands in the way.
     pub fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
-        let store = self.journal.status();
-        if !store.is_serving() {
-            let why = store.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-            reasons.push(format!("the store is {}{why}", store.state.name()));
-        }
+        reasons.extend(store_trouble(self.journal.status()));
         if self.reception.is_stopping() {
             reasons.push("the daemon is stopping".to_owned());
         } else if !self.reception.is_serving() {
@@ -70,6 +66,19 @@ impl Health {
             }
         }
     }
+}
+
+/// What keeps the store from writing documents.
+fn store_trouble(store: StoreStatus) -> Option<String> {
+    let what = match store.state {
+        StoreState::Serving => return None,
+        StoreState::Stalled => "the store does not get on",
+        StoreState::DiskLow => "the disk of the store is low",
+        StoreState::Failed => "the store is failed",
+        StoreState::Closed => "the store is closed",
+    };
+    let why = store.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(format!("{what}{why}"))
 }
 
 /// Body of `/readyz`.

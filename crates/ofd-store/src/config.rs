@@ -21,7 +21,7 @@ pub struct StoreConfig {
     pub batch_max_documents: usize,
     /// Places in the queue before the writer; a full queue makes `append` wait.
     pub queue_max_documents: usize,
-    /// Free space, MiB, under which reception is to be refused. Read and kept; the check itself is a later step.
+    /// Free space where the store lies, MiB, under which new documents are refused; looked at twice a second.
     pub min_free_mib: u64,
     /// Room for quarantined copies, MiB in all; past it they are counted, not kept.
     pub quarantine_max_mib: u64,
@@ -48,6 +48,11 @@ impl StoreConfig {
         sqlite_path(&self.url)?;
         within("store.batch_max_documents", self.batch_max_documents)?;
         within("store.queue_max_documents", self.queue_max_documents)
+    }
+
+    /// `min_free_mib` in bytes.
+    pub(crate) fn min_free_bytes(&self) -> u64 {
+        self.min_free_mib.saturating_mul(BYTES_PER_MIB)
     }
 
     /// `quarantine_max_mib` in bytes.

@@ -38,6 +38,12 @@ pub enum EngineError {
     /// A write or sync failed: the fate of the batch is unknown, this engine must not be used again.
     #[error("{0}")]
     Failed(String),
+    /// The database contradicts itself: as [`EngineError::Failed`], and opening it anew will hardly help.
+    #[error("{0}")]
+    Corrupt(String),
+    /// What we write is no longer what lies under its path: whatever is opened there is another database. Final.
+    #[error("{0}")]
+    Lost(String),
 }
 
 /// A database that writes batches durably. Dropping it closes it.
@@ -49,6 +55,24 @@ pub trait Engine: Send {
     /// # Errors
     /// [`EngineError`]; after [`EngineError::Failed`] the caller drops the engine and opens another.
     fn commit(&mut self, batch: &[WriteItem]) -> Result<Vec<WriteOutcome>, EngineError>;
+
+    /// What has to be done between batches, after the answers of the last one have left. What was committed stands,
+    /// whatever comes of it.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`]; [`EngineError::Busy`] is passed over.
+    fn tend(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Whether a batch could be written now; writes nothing. Asked while there is none, after a batch was refused
+    /// as busy.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`].
+    fn probe(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// Opens an engine anew after a failure. It must bring the database to a state in which everything readable is

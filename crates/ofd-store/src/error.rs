@@ -64,6 +64,10 @@ pub enum Unavailability {
     Closed,
     /// The file cannot be opened or read.
     CannotOpen,
+    /// Less space is free on the disk than `store.min_free_mib`: new work is refused, what is queued is written.
+    DiskLow,
+    /// The file we write is no longer the one under its path: it was removed or replaced. Only a restart helps.
+    FileLost,
 }
 
 impl StoreError {
@@ -97,6 +101,8 @@ impl std::fmt::Display for Unavailability {
             Self::Busy => "busy",
             Self::Closed => "closed",
             Self::CannotOpen => "cannot be opened",
+            Self::DiskLow => "the disk is low",
+            Self::FileLost => "the file is lost",
         })
     }
 }

@@ -29,6 +29,7 @@ mod records;
 mod rows;
 mod sqlite;
 mod store;
+mod watcher;
 
 pub use config::StoreConfig;
 pub use error::{StoreError, Unavailability};
@@ -38,11 +39,12 @@ pub use operator::Operator;
 pub use reader::Reader;
 pub use records::{
     AppendOutcome, Derived, FindingSeverity, Forward, MAX_STORED_FINDINGS, NewDocument, NewQuarantine,
-    QuarantineOutcome, RegisterAdd, RegisterChange, RegisterReport, SignRecord, StoredFinding, TaskKind,
+    QuarantineOutcome, QuarantineRelease, RegisterAdd, RegisterChange, RegisterReport, SignRecord,
+    StoredFinding, TaskKind,
 };
 pub use rows::{
-    Counts, DocumentFilter, DocumentRow, ExportFilter, ExportRow, Gap, MAX_PAGE_ROWS, QuarantineCount,
-    QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
+    Counts, DocumentFilter, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap, MAX_PAGE_ROWS,
+    QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
 };
 pub use sqlite::MAX_QUARANTINE_PER_FN;
 pub use store::Store;

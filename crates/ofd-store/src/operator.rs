@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 use crate::config::sqlite_path;
-use crate::records::{RegisterAdd, RegisterChange};
+use crate::records::{QuarantineRelease, RegisterAdd, RegisterChange};
 use crate::sqlite::{open_operator, registers, write_once};
 
 /// A connection for short writing commands: one transaction each, waiting up to 5 s for the daemon's writer.
@@ -16,11 +16,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Opens the store behind `url`; creates it where there is none. An older store is not upgraded here but at
-    /// the start of the daemon.
+    /// Opens the store behind `url`; it must exist (a mistyped path must not become an empty store). An older
+    /// store is not upgraded here but at the start of the daemon.
     ///
     /// # Errors
-    /// [`StoreError`]: not ours, newer or older than this program, cannot be opened, busy.
+    /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened, busy.
     pub fn open(url: &str) -> Result<Self, StoreError> {
         Ok(Self { connection: open_operator(&sqlite_path(url)?)? })
     }
@@ -41,11 +41,13 @@ impl Operator {
     /// Lifts the hold of a ФН: it becomes known, its quarantined copies are marked and stay as evidence. The
     /// documents enter the journal when the register sends them again.
     ///
-    /// Returns how many copies were marked. A ФН of which nothing was ever quarantined stays as it is (0).
+    /// A ФН of which messages were only counted can be released too. Those counted together with others
+    /// ([`crate::QuarantineCount::fn_number`] absent) cannot be told apart, so while there are any, every ФН
+    /// may be among them.
     ///
     /// # Errors
     /// As [`Operator::open`].
-    pub fn quarantine_release(&mut self, fn_number: &FnNumber) -> Result<u64, StoreError> {
+    pub fn quarantine_release(&mut self, fn_number: &FnNumber) -> Result<QuarantineRelease, StoreError> {
         let now = Timestamp::now();
         write_once(&mut self.connection, |connection| registers::release(connection, fn_number, now))
     }

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use crate::config::sqlite_path;
 use crate::rows::{
-    Counts, DocumentFilter, DocumentRow, ExportFilter, ExportRow, Gap, QuarantineCount, QuarantineFilter,
-    QuarantineRow, RegisterRow, TaskRow,
+    Counts, DocumentFilter, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap, QuarantineCount,
+    QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
 };
 use crate::sqlite::{documents, export, open_reader, quarantine, registers, store_error, tasks};
 use crate::{MAX_PAGE_ROWS, StoreError};
@@ -29,7 +29,20 @@ impl Reader {
         Ok(Self { connection: open_reader(&sqlite_path(url)?)? })
     }
 
-    /// Documents that pass the filter, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]).
+    /// Documents that pass the filter, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]), as lists show them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn summaries(
+        &self,
+        filter: &DocumentFilter,
+        limit: usize,
+    ) -> Result<Vec<DocumentSummary>, StoreError> {
+        documents::summaries(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// The same with containers and acknowledgements, a few KiB and up to 100 KiB each: for few rows, lists take
+    /// [`Reader::summaries`].
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
@@ -50,7 +63,8 @@ impl Reader {
     }
 
     /// The next documents after position `after_seq` (0 at the beginning) in order of arrival, at most `limit`
-    /// (and [`MAX_PAGE_ROWS`]). An empty page is the end. The position of the last row is the next cursor.
+    /// (and [`MAX_PAGE_ROWS`]), and no more than some 16 MiB of containers. A short page is not the end, an empty one
+    /// is. The position of the last row is the next cursor.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.

@@ -215,6 +215,20 @@ pub enum RegisterChange {
     Updated,
 }
 
+/// What [`crate::Operator::quarantine_release`] found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuarantineRelease {
+    /// Nothing of the ФН was ever quarantined, and it is not known: nothing was changed.
+    NeverHeld,
+    /// The ФН is known now.
+    Released {
+        /// Kept copies that were marked; 0 when its messages were only counted.
+        copies: u64,
+    },
+    /// The ФН was known and none of its copies was held: nothing was changed.
+    AlreadyKnown,
+}
+
 impl Forward {
     /// The stored number: 0 no, 1 yes, 2 when known.
     pub(crate) fn number(self) -> i64 {

@@ -10,9 +10,9 @@ use crate::{Derived, Forward, StoredFinding, TaskKind};
 /// Most rows given out by one call; a larger limit is cut down to it.
 pub const MAX_PAGE_ROWS: usize = 10_000;
 
-/// One document of the journal with everything kept about it.
+/// One document of the journal as lists show it: everything that is short.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentRow {
+pub struct DocumentSummary {
     /// Position in the journal (arrival order).
     pub seq: i64,
     /// ФН.
@@ -47,14 +47,29 @@ pub struct DocumentRow {
     pub identity: [u8; 32],
     /// Columns taken out of the document.
     pub derived: Derived,
+    /// Findings in their order.
+    pub findings: Vec<StoredFinding>,
+}
+
+/// One document of the journal with everything kept about it. Reads like its summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// What is short.
+    pub summary: DocumentSummary,
     /// The container as received.
     pub container: Vec<u8>,
     /// The opened document beside an encrypted container.
     pub opened: Option<Vec<u8>>,
     /// The acknowledgement container.
     pub acknowledgement: Vec<u8>,
-    /// Findings in their order.
-    pub findings: Vec<StoredFinding>,
+}
+
+impl std::ops::Deref for DocumentRow {
+    type Target = DocumentSummary;
+
+    fn deref(&self) -> &DocumentSummary {
+        &self.summary
+    }
 }
 
 /// Which documents to list; an empty filter takes all.

@@ -8,8 +8,10 @@ use crate::config::sqlite_path;
 use crate::engine::{Engine, EngineFactory};
 use crate::facts::Facts;
 use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
-use crate::sqlite::watch::FactsWatcher;
-use crate::sqlite::{IfMissing, SqliteEngine};
+use crate::sqlite::disk::OpenFiles;
+use crate::sqlite::watch::Watch;
+use crate::sqlite::{Opening, SqliteEngine};
+use crate::watcher::{Guard, Watcher};
 use crate::{StoreConfig, StoreError};
 
 /// An open store. Dropping it lets the journal drain by itself; [`Store::close`] waits for that.
@@ -17,7 +19,7 @@ use crate::{StoreConfig, StoreError};
 pub struct Store {
     journal: Journal,
     facts: Arc<Facts>,
-    watcher: FactsWatcher,
+    watcher: Watcher,
 }
 
 impl Store {
@@ -32,15 +34,17 @@ impl Store {
     pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         config.validate()?;
         let path = sqlite_path(&config.url)?;
-        let quarantine_max_bytes = config.quarantine_max_bytes();
-        let engine = SqliteEngine::open(&path, quarantine_max_bytes, IfMissing::Create)?;
+        let (room, files) = (config.quarantine_max_bytes(), OpenFiles::default());
+        let engine = SqliteEngine::open(&path, room, Opening::Start, files.clone())?;
         let facts = Arc::new(Facts::default());
-        let watcher = FactsWatcher::start(path.clone(), Arc::clone(&facts))?;
+        let watch = Watch::begin(&path, Arc::clone(&facts))?;
         let journal = Journal::start(
             JournalSettings::from_config(config),
             Box::new(engine),
-            reopen(path, quarantine_max_bytes),
+            reopen(path, room, files.clone()),
         )?;
+        let guard = Guard::new(journal.handle(), files, config.min_free_bytes());
+        let watcher = Watcher::start(watch, guard)?;
         Ok(Self { journal, facts, watcher })
     }
 
@@ -74,9 +78,10 @@ impl Store {
     }
 }
 
-fn reopen(path: PathBuf, quarantine_max_bytes: u64) -> EngineFactory {
+fn reopen(path: PathBuf, quarantine_max_bytes: u64, files: OpenFiles) -> EngineFactory {
+    let opening = Opening::AfterFailure { same: SqliteEngine::file_id(&path) };
     Box::new(move || {
-        let engine = SqliteEngine::open(&path, quarantine_max_bytes, IfMissing::Refuse)?;
+        let engine = SqliteEngine::open(&path, quarantine_max_bytes, opening, files.clone())?;
         Ok(Box::new(engine) as Box<dyn Engine>)
     })
 }

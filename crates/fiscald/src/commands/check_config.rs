@@ -5,39 +5,81 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::output::Output;
+use super::serve;
 use crate::cli::CheckConfigArgs;
-use crate::config::{NOT_YET, load};
-use crate::run::keys;
+use crate::config::{Loaded, NOT_YET, load};
 
-/// Says that the configuration is right, or every fault with the key's path; then what `serve` still lacks on this
-/// machine, which is no fault of the configuration: it may be checked where the keys are not.
+/// Says that the configuration is right, or every fault with the key's path, with the exit code of `serve`. `--offline`
+/// leaves out what only the machine of the daemon has: its INN may come from the environment there, and the key files
+/// lie nowhere else.
 ///
 /// # Errors
-/// [`crate::config::BadConfig`].
+/// [`crate::config::BadConfig`]; key files that are there and not right.
 pub(crate) fn run(args: &CheckConfigArgs, out: &mut Output) -> Result<ExitCode> {
     let loaded = load(args.config.config.as_deref())?;
+    check(&loaded, args.offline)?;
     out.line(format!("the configuration is right ({})", loaded.source))?;
-    for name in &loaded.overrides {
-        out.line(format!("  overridden by the environment: {name}"))?;
-    }
-    for section in &loaded.unbuilt {
-        out.line(format!("  [{section}] is checked, but its part is not built yet"))?;
-    }
-    for remark in NOT_YET {
+    for remark in remarks(&loaded, args.offline) {
         out.line(format!("  {remark}"))?;
     }
-    let mut lacks = Vec::new();
-    if loaded.settings.operator.inn.is_none() {
-        lacks.push("operator.inn is not set".to_owned());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `serve` demands beyond a configuration that is right in itself.
+fn check(loaded: &Loaded, offline: bool) -> Result<()> {
+    if !offline {
+        serve::identity(loaded)?;
     }
-    if let Err(error) = keys::load(&loaded.settings.signs) {
-        lacks.push(format!("{error:#}"));
-    }
-    if !lacks.is_empty() {
-        out.line("\n`serve` would not start here yet:")?;
-        for lack in lacks {
-            out.line(format!("- {lack}"))?;
+    Ok(())
+}
+
+/// What is right and still worth knowing.
+fn remarks(loaded: &Loaded, offline: bool) -> Vec<String> {
+    let overrides = loaded.overrides.iter().map(|name| format!("overridden by the environment: {name}"));
+    let unbuilt = &loaded.unbuilt;
+    let unbuilt =
+        unbuilt.iter().map(|section| format!("[{section}] is checked, but its part is not built yet"));
+    let not_yet = NOT_YET.iter().map(|&remark| remark.to_owned());
+    let skipped =
+        offline.then(|| "not looked at (--offline): key files, and whether there is an INN".to_owned());
+    overrides.chain(unbuilt).chain(not_yet).chain(skipped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::config::{BadConfig, parse};
+
+    #[test]
+    fn it_fails_where_serve_would_unless_offline() {
+        let expect = |text: &str, offline: bool, fault: &str| {
+            let loaded = parse(text, "test", HashMap::new()).unwrap();
+            let keys = check(&loaded, offline).err().map(|error| {
+                let bad = error.downcast::<BadConfig>().unwrap();
+                bad.problems.into_iter().map(|problem| problem.key).collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(keys.unwrap_or_default(), fault, "offline {offline}: {text}");
+        };
+        let inn = "[operator]\ninn = \"7700000009\"\n";
+        let test = "[signs]\ntest = true\n";
+        let keys = "[signs]\nkeys_msg = \"/nowhere/msg.keys\"\nkeys_opr = \"/nowhere/opr.keys\"\n";
+        expect("", false, "operator.inn signs");
+        expect(inn, false, "signs");
+        expect(test, false, "operator.inn");
+        expect(&format!("{inn}{keys}"), false, "signs");
+        expect(&format!("{inn}{test}"), false, "");
+        for text in ["", inn, test, keys] {
+            expect(text, true, "");
         }
     }
-    Ok(ExitCode::SUCCESS)
+
+    #[test]
+    fn what_was_not_looked_at_is_said() {
+        let loaded = parse("[web]\n", "test", HashMap::new()).unwrap();
+        let said = |offline| remarks(&loaded, offline).join("\n");
+        assert!(said(false).contains("[web] is checked") && !said(false).contains("--offline"));
+        assert!(said(true).contains("not looked at (--offline): key files"));
+    }
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ffd::dict::FormCode;
 use ffd::value::{Kopecks, LocalTime};
-use ofd_store::{DocumentFilter, DocumentRow, FindingSeverity, Forward};
+use ofd_store::{DocumentFilter, DocumentRow, DocumentSummary, FindingSeverity};
 use serde_json::json;
 
 use super::output::Output;
@@ -70,9 +70,9 @@ fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
         ..DocumentFilter::default()
     };
     let reader = reader(&args.table.config)?;
-    let rows = reader.documents(&filter, usize::try_from(args.limit)?)?;
+    let rows = reader.summaries(&filter, usize::try_from(args.limit)?)?;
     if args.table.json {
-        return out.json(&rows.iter().map(as_json).collect::<Vec<_>>());
+        return out.json(&rows.iter().map(summary_json).collect::<Vec<_>>());
     }
     if rows.is_empty() {
         eprintln!("no such documents in the journal");
@@ -94,7 +94,7 @@ fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
     Ok(out.table(&heading, &[0, 2, 6, 7], rows.iter().map(cells).collect())?)
 }
 
-fn cells(row: &DocumentRow) -> Vec<String> {
+fn cells(row: &DocumentSummary) -> Vec<String> {
     let derived = &row.derived;
     vec![
         row.seq.to_string(),
@@ -106,20 +106,12 @@ fn cells(row: &DocumentRow) -> Vec<String> {
         derived.total_kopecks.map_or_else(|| "-".to_owned(), |sum| Kopecks::new(sum).to_string()),
         row.code.to_string(),
         row.verdict.clone(),
-        forward(row.forward).to_owned(),
+        row.forward.name().to_owned(),
         marks(row),
     ]
 }
 
-fn forward(forward: Forward) -> &'static str {
-    match forward {
-        Forward::No => "no",
-        Forward::Yes => "yes",
-        Forward::WhenKnown => "when known",
-    }
-}
-
-fn marks(row: &DocumentRow) -> String {
+fn marks(row: &DocumentSummary) -> String {
     let mut marks = Vec::new();
     if row.conflict_no > 0 {
         marks.push(format!("conflict {}", row.conflict_no));
@@ -153,7 +145,7 @@ fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
     let scheme = row.sign_scheme.as_deref().map_or_else(String::new, |scheme| format!(", {scheme}"));
     let generation = row.sign_generation.map_or_else(String::new, |number| format!(", generation {number}"));
     out.line(format!("   sign        {}{scheme}{generation}", row.verdict))?;
-    out.line(format!("   forwarded   {}", forward(row.forward)))?;
+    out.line(format!("   forwarded   {}", row.forward.name()))?;
     let marks = marks(row);
     if !marks.is_empty() {
         out.line(format!("   marks       {marks}"))?;
@@ -187,7 +179,20 @@ fn severity(severity: FindingSeverity) -> &'static str {
     }
 }
 
+/// One row with all its bytes: what `show` prints.
 fn as_json(row: &DocumentRow) -> serde_json::Value {
+    let mut json = summary_json(&row.summary);
+    if let Some(members) = json.as_object_mut() {
+        let opened = row.opened.as_ref().map(|opened| STANDARD.encode(opened));
+        members.insert("raw".to_owned(), STANDARD.encode(&row.container).into());
+        members.insert("opened".to_owned(), opened.into());
+        members.insert("acknowledgement".to_owned(), STANDARD.encode(&row.acknowledgement).into());
+    }
+    json
+}
+
+/// One row without its bytes: what `list` prints.
+fn summary_json(row: &DocumentSummary) -> serde_json::Value {
     let derived = &row.derived;
     let findings = row.findings.iter().map(|finding| {
         json!({
@@ -210,7 +215,7 @@ fn as_json(row: &DocumentRow) -> serde_json::Value {
         "verdict": row.verdict,
         "sign_scheme": row.sign_scheme,
         "sign_generation": row.sign_generation,
-        "forward": forward(row.forward),
+        "forward": row.forward.name(),
         "flk_mark": row.flk_mark,
         "sign_mark": row.sign_mark,
         "identity": hex::encode(row.identity),
@@ -225,8 +230,5 @@ fn as_json(row: &DocumentRow) -> serde_json::Value {
         "total_kopecks": derived.total_kopecks,
         "fiscal_sign": derived.fiscal_sign,
         "findings": findings.collect::<Vec<_>>(),
-        "raw": STANDARD.encode(&row.container),
-        "opened": row.opened.as_ref().map(|opened| STANDARD.encode(opened)),
-        "acknowledgement": STANDARD.encode(&row.acknowledgement),
     })
 }

@@ -3,12 +3,10 @@
 //! Each page is a transaction of its own, so a long export never holds the log of a running daemon. `raw` is the
 //! received containers one after another with nothing between them; each begins with its own length (u16 LE).
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,9 +14,13 @@ use kkt_proto::container::{CONTAINER_HEADER_LEN, TRAILER_LEN};
 use ofd_store::{ExportFilter, ExportRow, Reader};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
+use super::new_file::NewFile;
 use super::output::Output;
-use super::reader;
+use super::{open_reader, settings, store_place};
 use crate::cli::{ExportArgs, ExportShape};
 
 /// Rows of one page: one transaction, held in memory at once.
@@ -45,18 +47,23 @@ const CSV_HEADING: &str = "seq,fn,fd,form,received_at,code,verdict,sha256,raw,do
 /// Writes the journal to stdout or to a file that appears whole or not at all.
 ///
 /// # Errors
-/// The store cannot be read; the file cannot be written.
+/// The store cannot be read; the file cannot be written or must not be replaced; a signal came first.
 pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
-    let reader = reader(&args.config)?;
+    let store = settings(&args.config)?.store.url;
+    let reader = open_reader(&store)?;
     let filter = ExportFilter { fn_number: args.fn_number, from: args.from, to: args.to };
     match &args.out {
         None => {
-            write_all(&reader, &filter, args.shape, out.writer(), &ProgressBar::hidden())?;
+            // Nothing is left behind on stdout, so a signal may end this at once.
+            let never = CancellationToken::new();
+            write_all(&reader, &filter, args.shape, out.writer(), &ProgressBar::hidden(), &never)?;
         }
         Some(path) => {
-            let mut file = NewFile::create(path)?;
+            let signals = StopSignals::watch()?;
+            let mut file = NewFile::create(path, store_place(&store).as_deref())?;
             let progress = progress();
-            let rows = write_all(&reader, &filter, args.shape, &mut file.writer, &progress)?;
+            let rows =
+                write_all(&reader, &filter, args.shape, &mut file.writer, &progress, &signals.stopped)?;
             progress.finish_and_clear();
             file.keep().with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("{rows} documents written to {}", path.display());
@@ -71,18 +78,51 @@ fn progress() -> ProgressBar {
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
+/// Signals that ask for an end, taken over so that the unfinished file can be removed first.
+struct StopSignals {
+    stopped: CancellationToken,
+    /// Listens in a thread of its own until it is dropped.
+    _listener: Runtime,
+}
+
+impl StopSignals {
+    fn watch() -> Result<Self> {
+        let listener = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_io()
+            .build()
+            .context("cannot listen to signals")?;
+        let stopped = CancellationToken::new();
+        // Not SIGHUP: who starts an export with `nohup` wants it to go on.
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let _context = listener.enter();
+            let mut signals = signal(kind).context("cannot listen to signals")?;
+            let stopped = stopped.clone();
+            listener.spawn(async move {
+                signals.recv().await;
+                stopped.cancel();
+            });
+        }
+        Ok(Self { stopped, _listener: listener })
+    }
+}
+
 fn write_all(
     reader: &Reader,
     filter: &ExportFilter,
     shape: ExportShape,
     to: &mut impl Write,
     progress: &ProgressBar,
+    stopped: &CancellationToken,
 ) -> Result<u64> {
     if shape == ExportShape::Csv {
         writeln!(to, "{CSV_HEADING}")?;
     }
     let (mut cursor, mut count) = (0, 0);
     loop {
+        if stopped.is_cancelled() {
+            bail!("stopped by a signal, nothing was written");
+        }
         let page = reader.export_page(cursor, filter, PAGE_ROWS)?;
         let Some(last) = page.last() else { return Ok(count) };
         cursor = last.seq;
@@ -136,46 +176,6 @@ pub(super) fn opened(row: &ExportRow) -> &[u8] {
     }
     let end = row.container.len().saturating_sub(TRAILER_LEN);
     row.container.get(CONTAINER_HEADER_LEN..end).unwrap_or_default()
-}
-
-/// A file under a temporary name in the folder of the real one; dropped unfinished, it vanishes.
-struct NewFile {
-    writer: BufWriter<File>,
-    temporary: PathBuf,
-    path: PathBuf,
-    kept: bool,
-}
-
-impl NewFile {
-    fn create(path: &Path) -> Result<Self> {
-        let name = path.file_name().with_context(|| format!("{} is no file name", path.display()))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let temporary = path.with_file_name(hidden);
-        let file = File::create_new(&temporary)
-            .with_context(|| format!("cannot make {} beside the export", temporary.display()))?;
-        Ok(Self { writer: BufWriter::new(file), temporary, path: path.to_owned(), kept: false })
-    }
-
-    /// Everything on disk, then the real name, then the folder that holds the name.
-    fn keep(mut self) -> io::Result<()> {
-        self.writer.flush()?;
-        self.writer.get_ref().sync_all()?;
-        std::fs::rename(&self.temporary, &self.path)?;
-        self.kept = true;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.kept {
-            // What is left of a failed export is of no use; that it may be gone already does not matter.
-            let _ = std::fs::remove_file(&self.temporary);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -237,16 +237,29 @@ mod tests {
     }
 
     #[test]
-    fn a_file_appears_whole_or_not_at_all() {
+    fn a_signal_ends_an_export_that_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.jsonl");
-        drop(NewFile::create(&path).unwrap());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        let mut file = NewFile::create(&path).unwrap();
-        file.writer.write_all(b"x").unwrap();
-        assert!(!path.exists());
-        file.keep().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"x");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let url = format!("sqlite:{}", folder.path().join("fiscald.db").display());
+        drop(
+            ofd_store::Store::open(&ofd_store::StoreConfig { url: url.clone(), ..Default::default() })
+                .unwrap(),
+        );
+        let reader = open_reader(&url).unwrap();
+        let signals = StopSignals::watch().unwrap();
+        let path = folder.path().join("out");
+        let mut file = NewFile::create(&path, store_place(&url).as_deref()).unwrap();
+        let mut write = || {
+            let (filter, shape) = (ExportFilter::default(), ExportShape::Jsonl);
+            write_all(&reader, &filter, shape, &mut file.writer, &ProgressBar::hidden(), &signals.stopped)
+        };
+        assert_eq!(write().unwrap(), 0);
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(signals.stopped.cancelled());
+        assert!(write().unwrap_err().to_string().contains("stopped by a signal"));
+        drop(file);
+        let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| !name.to_string_lossy().starts_with("fiscald.db")).collect();
+        assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::output::Output;
 use crate::cli::{KeyPurpose, KeysCommand, KeysGenerateArgs};
 use crate::keys_files::{self, TestKeys};
+use crate::run::keys::open_pair;
 
 /// How long a new key is valid when nobody says otherwise.
 const LIFE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
@@ -31,14 +32,20 @@ pub(crate) fn run(command: KeysCommand, out: &mut Output) -> Result<ExitCode> {
             let test = if test { TestKeys::Permitted } else { TestKeys::Refused };
             let now = Timestamp::now();
             let checked: Vec<Checked<'_>> = files.iter().map(|file| check(file, test, now)).collect();
+            let pair = pair(&checked).map(|(msg, opr)| check_pair(msg, opr, test));
             if json {
-                out.json(&checked.iter().map(Checked::as_json).collect::<Vec<_>>())?;
+                out.json(&checked.iter().map(|file| file.as_json(pair.as_ref())).collect::<Vec<_>>())?;
             } else {
                 let rows = checked.iter().flat_map(Checked::rows).collect();
                 let heading = ["FILE", "PURPOSE", "GENERATION", "KCV", "NOT BEFORE", "NOT AFTER", "STATE"];
                 out.table(&heading, &[2], rows)?;
+                match &pair {
+                    None => {}
+                    Some(Ok(())) => out.line("\nthe two files go together")?,
+                    Some(Err(error)) => out.line(format!("\nBAD: {error}"))?,
+                }
             }
-            let good = checked.iter().all(Checked::is_good);
+            let good = checked.iter().all(Checked::is_good) && !matches!(pair, Some(Err(_)));
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
@@ -114,6 +121,22 @@ fn check(file: &Path, test: TestKeys, now: Timestamp) -> Checked<'_> {
     Checked { file, outcome, now }
 }
 
+/// The files `serve` would use together: one of each purpose, both readable.
+fn pair<'a>(checked: &[Checked<'a>]) -> Option<(&'a Path, &'a Path)> {
+    let only = |purpose| {
+        let mut of_purpose = checked.iter().filter(|file| match &file.outcome {
+            Ok(store) => store.purpose() == purpose,
+            Err(_) => false,
+        });
+        of_purpose.next().filter(|_| of_purpose.next().is_none()).map(|file| file.file)
+    };
+    only(Purpose::Message).zip(only(Purpose::Operator))
+}
+
+fn check_pair(msg: &Path, opr: &Path, test: TestKeys) -> Result<(), String> {
+    open_pair(msg, opr, test).map(|_| ()).map_err(|error| format!("{error:#}"))
+}
+
 /// What the first line of a keystore says it is for; a message store when it does not say.
 fn purpose_of(text: &str) -> Purpose {
     #[derive(serde::Deserialize)]
@@ -170,7 +193,8 @@ impl Checked<'_> {
         }
     }
 
-    fn as_json(&self) -> serde_json::Value {
+    /// `pair`: whether the one message and the one operator file go together, if that is what was named.
+    fn as_json(&self, pair: Option<&Result<(), String>>) -> serde_json::Value {
         let file = self.file.display().to_string();
         match &self.outcome {
             Err(error) => json!({ "file": file, "good": false, "error": error }),
@@ -188,6 +212,7 @@ impl Checked<'_> {
                     "file": file,
                     "good": self.is_good(),
                     "purpose": store.purpose().as_str(),
+                    "pair": pair.map(|pair| pair.as_ref().map_or_else(Clone::clone, |()| "good".to_owned())),
                     "keys": keys.collect::<Vec<_>>(),
                 })
             }
@@ -271,6 +296,70 @@ mod tests {
         args.not_before = Some("2026-01-02T00:00:00Z".parse().unwrap());
         args.not_after = Some("2026-01-02T00:00:00Z".parse().unwrap());
         assert!(generate(&args, &mut Output::new()).is_err());
+    }
+
+    /// The steps of the help of `keys generate`.
+    #[test]
+    fn a_further_generation_as_the_help_says_it() {
+        let folder = folder();
+        let place = |name: &str| folder.path().join(name);
+        let make = |name: &str, purpose, generation| {
+            let mut args = args(place(name), purpose);
+            args.generation = generation;
+            generate(&args, &mut Output::new()).unwrap();
+        };
+        let append = |from: &str, to: &str| {
+            let line = std::fs::read(place(from)).unwrap();
+            std::fs::OpenOptions::new().append(true).open(place(to)).unwrap().write_all(&line).unwrap();
+        };
+        let (msg, opr) = (place("msg.keys"), place("opr.keys"));
+        let pair_now = || {
+            let checked = [&msg, &opr].map(|file| check(file, TestKeys::Refused, Timestamp::now()));
+            assert!(checked.iter().all(Checked::is_good));
+            let (msg, opr) = pair(&checked).unwrap();
+            check_pair(msg, opr, TestKeys::Refused)
+        };
+        make("msg.keys", KeyPurpose::Msg, 1);
+        make("opr.keys", KeyPurpose::Opr, 1);
+        assert_eq!(pair_now(), Ok(()));
+        make("msg-2.keys", KeyPurpose::Msg, 2);
+        make("opr-2.keys", KeyPurpose::Opr, 2);
+        let before = std::fs::read(&msg).unwrap();
+        // Half of it, the wrong half: each file is right, together they are not, and `serve` would not start.
+        append("msg-2.keys", "msg.keys");
+        let said = pair_now().unwrap_err();
+        assert!(said.contains("do not go together") && said.contains("generation 2"), "{said}");
+        std::fs::write(&msg, before).unwrap();
+        append("opr-2.keys", "opr.keys");
+        assert_eq!(pair_now(), Ok(()), "between the two steps");
+        append("msg-2.keys", "msg.keys");
+        assert_eq!(pair_now(), Ok(()));
+    }
+
+    #[test]
+    fn only_one_file_of_each_purpose_is_a_pair() {
+        let folder = folder();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        let msg = write("msg", pkz::test_keys::message_keystore());
+        let opr = write("opr", pkz::test_keys::operator_keystore());
+        let bad = write("bad", "nonsense");
+        for (files, expected) in [
+            (vec![&msg], None),
+            (vec![&msg, &opr], Some((&msg, &opr))),
+            (vec![&opr, &bad, &msg], Some((&msg, &opr))),
+            (vec![&msg, &msg, &opr], None),
+            (vec![&msg, &bad], None),
+        ] {
+            let checked: Vec<_> =
+                files.iter().map(|file| check(file, TestKeys::Permitted, Timestamp::now())).collect();
+            let expected = expected.map(|(msg, opr)| (msg.as_path(), opr.as_path()));
+            assert_eq!(pair(&checked), expected, "{files:?}");
+        }
     }
 
     #[test]

@@ -6,26 +6,40 @@ pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod keys;
+mod new_file;
 pub(crate) mod output;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
 pub(crate) mod serve;
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Reader, StoreError, Unavailability};
+use ofd_store::{Operator, Reader, StoreError, Unavailability};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
 use output::Output;
 
+/// A command line that the parser takes and this build cannot serve: exit code 2.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) &'static str);
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for WrongUsage {}
+
 /// Runs a command to its end.
 ///
 /// # Errors
-/// Whatever kept it from its work; [`BadConfig`] among them means exit code 64.
+/// Whatever kept it from its work; [`BadConfig`] among them means exit code 64, [`WrongUsage`] 2.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     let mut out = Output::new();
     let code = match command {
@@ -57,19 +71,44 @@ fn reader(config: &ConfigArg) -> Result<Reader> {
 }
 
 fn open_reader(url: &str) -> Result<Reader> {
-    Reader::open(url).map_err(|error| match missing_store(url, &error) {
+    Reader::open(url).map_err(|error| explain_missing(url, error))
+}
+
+/// The store of the settings for a writing command, and the place of its file, to be told with what was done: in the
+/// wrong folder the same command would find another store.
+///
+/// # Errors
+/// As [`reader`]. A store is made by `serve` only.
+fn operator(config: &ConfigArg) -> Result<(Operator, String)> {
+    let url = settings(config)?.store.url;
+    let operator = open_operator(&url)?;
+    let place = store_place(&url).map_or_else(|| url.clone(), |path| path.display().to_string());
+    Ok((operator, place))
+}
+
+fn open_operator(url: &str) -> Result<Operator> {
+    Operator::open(url).map_err(|error| explain_missing(url, error))
+}
+
+fn explain_missing(url: &str, error: StoreError) -> anyhow::Error {
+    match missing_store(url, &error) {
         Some(path) => anyhow!(
             "there is no store at {}: `fiscald serve` makes one; check store.url or --config",
             path.display()
         ),
         None => error.into(),
-    })
+    }
+}
+
+/// The absolute path of the store's file.
+fn store_place(url: &str) -> Option<PathBuf> {
+    std::path::absolute(url.strip_prefix("sqlite:")?).ok()
 }
 
 /// The place where a store should be and is not: nothing there, or an empty file.
 fn missing_store(url: &str, error: &StoreError) -> Option<PathBuf> {
     let StoreError::Unavailable { why: Unavailability::CannotOpen, .. } = error else { return None };
-    let path = std::path::absolute(url.strip_prefix("sqlite:")?).ok()?;
+    let path = store_place(url)?;
     match std::fs::metadata(&path) {
         Ok(file) => file.len() == 0,
         Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
@@ -86,12 +125,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let check = |name: &str, expected: &str| {
             let url = format!("sqlite:{}", folder.path().join(name).display());
-            let error = open_reader(&url).err().map(|error| format!("{error:#}")).unwrap_or_default();
-            assert!(error.contains(expected), "{name}: {error}");
+            for error in [open_reader(&url).err(), open_operator(&url).err()] {
+                let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
+                assert!(error.contains(expected), "{name}: {error}");
+            }
         };
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
         let path = folder.path().display();
         check("none.db", &format!("there is no store at {path}/none.db: `fiscald serve` makes one"));
         check("no/folder/none.db", "check store.url or --config");
+        assert_eq!(files(), 0, "a store was made");
         std::fs::write(folder.path().join("empty.db"), "").unwrap();
         check("empty.db", "there is no store at");
         check("empty.db/below.db", "there is no store at");

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ofd_store::{MAX_PAGE_ROWS, Operator, QuarantineFilter, QuarantineRow, Reader};
+use ffd::ids::FnNumber;
+use ofd_store::{MAX_PAGE_ROWS, QuarantineFilter, QuarantineRelease, QuarantineRow, Reader};
 use serde_json::json;
 
 use super::output::Output;
-use super::{decode, reader, settings};
+use super::{decode, operator, reader};
 use crate::cli::QuarantineCommand;
 
 /// Lists, shows, releases.
@@ -43,18 +44,32 @@ pub(crate) fn run(command: QuarantineCommand, out: &mut Output) -> Result<ExitCo
             }
         }
         QuarantineCommand::Release { fn_number, config } => {
-            let released = Operator::open(&settings(&config)?.store.url)?.quarantine_release(&fn_number)?;
-            if released == 0 {
-                bail!(
-                    "nothing of ФН {fn_number} is held; to announce a register use `fiscald registers add --fn {fn_number}`"
-                );
-            }
-            out.line(format!(
-                "released {released} copies: ФН {fn_number} is known now, its documents are taken when it sends them again"
-            ))?;
+            let (mut operator, place) = operator(&config)?;
+            out.line(released(operator.quarantine_release(&fn_number)?, &fn_number, &place)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a release did, told. Only an ФН of which nothing was ever held is a mistake: one that is known is served, which
+/// is what was wanted.
+fn released(release: QuarantineRelease, fn_number: &FnNumber, place: &str) -> Result<String> {
+    let known =
+        format!("ФН {fn_number} is known now, its documents are taken when it sends them again ({place})");
+    match release {
+        QuarantineRelease::Released { copies: 0 } => {
+            Ok(format!("released, no copies were kept (its messages were only counted): {known}"))
+        }
+        QuarantineRelease::Released { copies } => {
+            Ok(format!("released, copies kept as evidence: {copies}; {known}"))
+        }
+        QuarantineRelease::AlreadyKnown => Ok(format!(
+            "nothing to release: ФН {fn_number} is known already and nothing of it is held ({place})"
+        )),
+        QuarantineRelease::NeverHeld => bail!(
+            "nothing of ФН {fn_number} was ever held in {place}; to announce a register use `fiscald registers add --fn {fn_number}`"
+        ),
+    }
 }
 
 fn list(rows: &[QuarantineRow], reader: &Reader, out: &mut Output) -> Result<()> {
@@ -118,4 +133,28 @@ fn as_json(row: &QuarantineRow) -> serde_json::Value {
         "identity": row.identity.map(hex::encode),
         "raw": STANDARD.encode(&row.container),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_release_did_is_told() {
+        let number = "9999078900000017".parse().unwrap();
+        let said = |release| released(release, &number, "/srv/fiscald.db").map_err(|error| error.to_string());
+        for (release, part) in [
+            (
+                QuarantineRelease::Released { copies: 3 },
+                "copies kept as evidence: 3; ФН 9999078900000017 is known now",
+            ),
+            (QuarantineRelease::Released { copies: 0 }, "only counted"),
+            (QuarantineRelease::AlreadyKnown, "known already"),
+        ] {
+            let text = said(release).unwrap();
+            assert!(text.contains(part) && text.contains("/srv/fiscald.db"), "{text}");
+        }
+        let text = said(QuarantineRelease::NeverHeld).unwrap_err();
+        assert!(text.contains("registers add --fn 9999078900000017"), "{text}");
+    }
 }

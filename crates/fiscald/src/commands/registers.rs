@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ofd_store::{Operator, RegisterAdd, RegisterChange, RegisterRow};
+use ofd_store::{RegisterAdd, RegisterChange, RegisterRow};
 use serde_json::json;
 
 use super::output::Output;
-use super::{reader, settings};
+use super::{operator, reader};
 use crate::cli::{RegisterAddArgs, RegistersCommand};
 
 /// Lists, shows, announces.
@@ -31,12 +31,13 @@ pub(crate) fn run(command: RegistersCommand, out: &mut Output) -> Result<ExitCod
                 }
             }
         }
-        RegistersCommand::Add(args) => add(args, out)?,
+        RegistersCommand::Add(args) => out.line(announce(args)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn add(args: RegisterAddArgs, out: &mut Output) -> Result<()> {
+/// Says what was done and where.
+fn announce(args: RegisterAddArgs) -> Result<String> {
     let RegisterAddArgs { fn_number, kkt_serial, rnm, inn, config } = args;
     if let Some(inn) = &inn {
         let parsed: ffd::ids::Inn = inn.parse().with_context(|| format!("--inn {inn}"))?;
@@ -48,13 +49,11 @@ fn add(args: RegisterAddArgs, out: &mut Output) -> Result<()> {
         let _: ffd::ids::Rnm = rnm.parse().with_context(|| format!("--rnm {rnm}"))?;
     }
     let register = RegisterAdd { fn_number, kkt_serial, rnm, inn };
-    let url = settings(&config)?.store.url;
-    let change = Operator::open(&url)?.register_add(&register)?;
-    out.line(match change {
-        RegisterChange::Added => "added",
-        RegisterChange::Updated => "known already, the facts are updated",
-    })?;
-    Ok(())
+    let (mut operator, place) = operator(&config)?;
+    Ok(match operator.register_add(&register)? {
+        RegisterChange::Added => format!("added to {place}"),
+        RegisterChange::Updated => format!("known already, the facts are updated in {place}"),
+    })
 }
 
 const HEADING: [&str; 8] = ["FN", "KKT SERIAL", "RNM", "INN", "SOURCE", "REPORT SEQ", "CREATED", "UPDATED"];
@@ -95,4 +94,31 @@ fn as_json(row: &RegisterRow) -> serde_json::Value {
         "created_at": row.created_at.to_string(),
         "updated_at": row.updated_at.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ConfigArg;
+
+    #[test]
+    fn what_was_added_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("fiscald.db");
+        let config = folder.path().join("fiscald.toml");
+        let url = format!("sqlite:{}", store.display());
+        std::fs::write(&config, format!("[store]\nurl = \"{url}\"\n")).unwrap();
+        let args = || RegisterAddArgs {
+            fn_number: Some("9999078900000017".parse().unwrap()),
+            kkt_serial: None,
+            rnm: None,
+            inn: None,
+            config: ConfigArg { config: Some(config.clone()) },
+        };
+        assert!(announce(args()).unwrap_err().to_string().contains("there is no store at"));
+        assert!(!store.exists());
+        drop(ofd_store::Store::open(&ofd_store::StoreConfig { url, ..Default::default() }).unwrap());
+        assert_eq!(announce(args()).unwrap(), format!("added to {}", store.display()));
+        assert!(announce(args()).unwrap().ends_with(&format!("updated in {}", store.display())));
+    }
 }

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ffd::ids::Inn;
 use pkz::SignMode;
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::WrongUsage;
 use crate::cli::{Part, ServeArgs};
 use crate::config::{BadConfig, Loaded, NOT_YET, Problem, load};
 use crate::run::keys::{self, Device, NoKeys};
@@ -42,25 +43,23 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode> {
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn only_built_parts(parts: &[Part]) -> Result<()> {
-    for part in parts {
-        match part {
-            Part::Ingest => {}
-            Part::Fns => {
-                bail!("the part `fns` (forwarding to the tax service) is not built yet; use --only ingest")
-            }
-            Part::Web => {
-                bail!("the part `web` (cabinet and public pages) is not built yet; use --only ingest")
-            }
+fn only_built_parts(parts: &[Part]) -> Result<(), WrongUsage> {
+    parts.iter().try_for_each(|part| match part {
+        Part::Ingest => Ok(()),
+        Part::Fns => Err(WrongUsage(
+            "the part `fns` (forwarding to the tax service) is not built yet; use --only ingest",
+        )),
+        Part::Web => {
+            Err(WrongUsage("the part `web` (cabinet and public pages) is not built yet; use --only ingest"))
         }
-    }
-    Ok(())
+    })
 }
 
 /// Who acknowledges, and with which keys. What is missing of both is said at once.
 ///
+/// # Errors
 /// What is missing is a matter of the configuration (64); key files that are there and not right are a failure (1).
-fn identity(loaded: &Loaded) -> Result<(Inn, Device)> {
+pub(super) fn identity(loaded: &Loaded) -> Result<(Inn, Device)> {
     let inn = operator_inn(loaded.settings.operator.inn.as_deref());
     let device = keys::load(&loaded.settings.signs);
     let missing_keys = match &device {
@@ -157,7 +156,8 @@ async fn serve(loaded: &Loaded, inn: Inn, device: Device) -> Result<bool> {
     let (registers, admin) = (daemon.register_address, daemon.admin_address);
     tokio::spawn(signals.watch(stop.clone(), Some(device)));
     let ended = CancellationToken::new();
-    tokio::spawn(process::feed_watchdog(ended.clone()));
+    let journal = daemon.journal();
+    tokio::spawn(process::feed_watchdog(move || journal.is_progressing(), ended.clone()));
     let mode = loaded.settings.signs.mode;
     if reminder(mode).is_some() {
         tokio::spawn(remind_hourly(mode, stop.clone()));
@@ -200,6 +200,19 @@ mod tests {
             let text = reminder(mode);
             assert_eq!(text.is_some(), reminded, "{mode:?}");
             assert!(text.is_none_or(|text| text.contains("UNSIGNED") && text.contains("signs.mode")));
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_not_built_is_wrong_usage() {
+        let run = |parts: &[Part]| only_built_parts(parts).map_err(|error| error.to_string());
+        assert_eq!(run(&[]), Ok(()));
+        assert_eq!(run(&[Part::Ingest]), Ok(()));
+        for (part, name) in [(Part::Fns, "`fns`"), (Part::Web, "`web`")] {
+            let said = run(&[Part::Ingest, part]).unwrap_err();
+            assert!(said.contains(name) && said.contains("--only ingest"), "{said}");
+            let code = crate::report(&only_built_parts(&[part]).unwrap_err().into());
+            assert_eq!(code, ExitCode::from(2));
         }
     }
 

@@ -12,11 +12,9 @@ const MAX_PERIOD_S: u64 = 10 * 366 * 86_400;
 const UNBUILT: [&str; 5] = ["checks", "fns", "sister", "web", "mail"];
 
 /// What every configuration of this build must know: said by `serve` at its start and by `check-config`.
-pub(crate) const NOT_YET: [&str; 2] = [
-    "the format and logic control (ФЛК) is not built yet: beyond identity no content is checked, documents are \
-     accepted without it",
-    "store.min_free_mib is read and checked, but not enforced yet: watch the free disk space yourself",
-];
+pub(crate) const NOT_YET: [&str; 1] =
+    ["the format and logic control (ФЛК) is not built yet: beyond identity no content \
+     is checked, documents are accepted without it"];
 
 /// Which of the sections named by the operator do nothing yet.
 pub(super) fn unbuilt(named: impl Fn(&str) -> bool) -> Vec<&'static str> {

@@ -2,11 +2,13 @@
 //!
 //! Everything is read and checked before a port opens or a file is written, and every fault is reported with the
 //! path of its key, not only the first. Defaults stand in the code beside the fields they belong to.
-//! Environment values stay texts until a field asks for a number: an INN that begins with a zero survives.
+//! A value of the file must have the type of its key; environment values are texts, read as the type that the key asks
+//! for: an INN that begins with a zero survives.
 
 mod check;
 mod problem;
 mod sections;
+mod types;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -85,12 +87,13 @@ pub(crate) struct Loaded {
 /// # Errors
 /// [`BadConfig`] with every fault found.
 pub(crate) fn load(file: Option<&Path>) -> Result<Loaded, BadConfig> {
-    let (path, source) = match file {
-        Some(path) => (Some(path.to_owned()), path.display().to_string()),
-        None => match DEFAULT_PLACES.iter().map(PathBuf::from).find(|path| path.exists()) {
-            Some(path) => (Some(path.clone()), path.display().to_string()),
-            None => (None, format!("no file: neither {} exists", DEFAULT_PLACES.join(" nor "))),
-        },
+    let path = match file {
+        Some(path) => Some(path.to_owned()),
+        None => first_there(&DEFAULT_PLACES.map(Path::new))?,
+    };
+    let source = match &path {
+        Some(path) => path.display().to_string(),
+        None => format!("no file: neither {} exists", DEFAULT_PLACES.join(" nor ")),
     };
     let fail = |problem| BadConfig { source: source.clone(), problems: vec![problem] };
     let text = match path {
@@ -113,9 +116,6 @@ pub(crate) fn parse(
     let mut tables = tables(text, environment).map_err(|problem| bad(vec![problem]))?;
 
     let mut problems = Vec::new();
-    for (name, value) in &tables {
-        refuse_fractions(name, value, &mut problems);
-    }
     let unbuilt = check::unbuilt(|section| tables.contains_key(section));
     let settings = Settings {
         operator: section(&mut tables, "operator", &mut problems),
@@ -147,6 +147,23 @@ pub(crate) fn parse(
     } else {
         Err(bad(problems))
     }
+}
+
+/// The first of these files that exists. One that cannot be looked at may hold what is needed, so it is not passed over.
+fn first_there(places: &[&Path]) -> Result<Option<PathBuf>, BadConfig> {
+    for place in places {
+        match place.try_exists() {
+            Ok(true) => return Ok(Some((*place).to_owned())),
+            Ok(false) => {}
+            Err(error) => {
+                let what = format!("cannot be looked at: {error}");
+                let problem =
+                    Problem::new("", what, "make it readable for this user, or name another with --config");
+                return Err(BadConfig { source: place.display().to_string(), problems: vec![problem] });
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn read_file(path: &Path) -> Result<String, Problem> {
@@ -198,8 +215,10 @@ fn section<T: DeserializeOwned + Default>(
     name: &'static str,
     problems: &mut Vec<Problem>,
 ) -> T {
-    let Some(value) = tables.remove(name) else { return T::default() };
-    if !matches!(value.kind, ValueKind::Table(_)) {
+    let Some(mut value) = tables.remove(name) else { return T::default() };
+    if let ValueKind::Table(table) = &mut value.kind {
+        types::take_mistyped::<T>(name, table, problems);
+    } else {
         problems.push(Problem::new(name, "is a section, not a value", format!("write [{name}] on a line")));
         return T::default();
     }
@@ -265,28 +284,6 @@ fn advice(path: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("write {choices}"))
-}
-
-/// No setting is a fraction; the reader would round one silently.
-fn refuse_fractions(path: &str, value: &Value, problems: &mut Vec<Problem>) {
-    match &value.kind {
-        ValueKind::Float(number) => problems.push(Problem::new(
-            path,
-            format!("{number} is a fraction"),
-            "write a whole number; the unit is at the end of the key's name",
-        )),
-        ValueKind::Table(table) => {
-            for (key, value) in table {
-                refuse_fractions(&format!("{path}.{key}"), value, problems);
-            }
-        }
-        ValueKind::Array(values) => {
-            for value in values {
-                refuse_fractions(path, value, problems);
-            }
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -202,6 +202,66 @@ fn sections_without_their_part_are_named_once() {
 }
 
 #[test]
+fn a_value_of_the_file_has_the_type_of_its_key() {
+    let number = "write a whole number, without quotes";
+    let switch = "write true or false, without quotes";
+    let text = "write it in quotes";
+    for (section, key, value, part) in [
+        ("ingest", "max_connections", "true", number),
+        ("ingest", "max_connections", "\"5\"", number),
+        ("ingest", "max_connections", "[5]", number),
+        ("ingest", "max_connections", "2026-11-22", number),
+        ("ingest", "max_connections", "5.0", number),
+        ("ingest", "max_connections", "inf", number),
+        ("operator", "inn", "nan", text),
+        ("store", "min_free_mib", "false", number),
+        ("store", "queue_max_documents", "\"8192\"", number),
+        ("fns", "batch_docs", "true", number),
+        ("registration", "grace_s", "\"1\"", number),
+        ("signs", "test", "\"yes\"", switch),
+        ("signs", "test", "\"true\"", switch),
+        ("signs", "test", "1", switch),
+        ("signs", "i_understand_unsigned", "1", switch),
+        ("ingest", "proxy_protocol", "0", switch),
+        ("operator", "inn", "7700000009", text),
+        ("operator", "name", "true", text),
+        ("operator", "name", "[\"a\"]", text),
+        ("operator", "name", "{ a = \"b\" }", text),
+        ("store", "url", "5", text),
+        ("signs", "keys_msg", "5", text),
+        ("mail", "password_file", "true", text),
+        ("log", "filter", "1", text),
+        ("signs", "mode", "1", "\"log-only\""),
+        ("signs", "mode", "{ required = 1 }", "\"log-only\""),
+        ("log", "format", "true", "\"json\""),
+        ("ingest", "listen", "7777", "ADDRESS:PORT"),
+        ("checks", "\"sums.total\"", "true", "\"soft\""),
+    ] {
+        let bad = parsed(&format!("[{section}]\n{key} = {value}\n"), &[]).expect_err(value);
+        let said: Vec<String> = bad.problems.iter().map(ToString::to_string).collect();
+        let path = format!("{section}.{}: ", key.replace('"', ""));
+        assert!(
+            matches!(&said[..], [one] if one.starts_with(&path) && one.contains(part)),
+            "{value}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_looked_at_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (none, there) = (folder.path().join("none.toml"), folder.path().join("there.toml"));
+    std::fs::write(&there, "").unwrap();
+    assert_eq!(first_there(&[&none]), Ok(None));
+    assert_eq!(first_there(&[&none, &there]), Ok(Some(there.clone())));
+    // A file in place of the folder fails like a folder that is closed to us, for root too.
+    let hidden = there.join("fiscald.toml");
+    let bad = first_there(&[&none, &hidden, &there]).unwrap_err();
+    assert_eq!(bad.source, hidden.display().to_string());
+    assert!(bad.to_string().contains("cannot be looked at: Not a directory"), "{bad}");
+}
+
+#[test]
 fn a_missing_file_says_so() {
     let bad = load(Some(Path::new("/nonexistent/fiscald.toml"))).unwrap_err();
     assert!(bad.to_string().contains("cannot be read"), "{bad}");

@@ -109,14 +109,24 @@ impl Device {
 
 impl KeyFiles {
     fn open(&self) -> Result<SoftPkz> {
-        let msg = keys_files::load(&self.msg, Purpose::Message, self.test)?;
-        let opr = keys_files::load(&self.opr, Purpose::Operator, self.test)?;
-        let now = Timestamp::now().as_second();
-        for (store, path) in [(&msg, &self.msg), (&opr, &self.opr)] {
-            anyhow::ensure!(has_current_key(store, now), "{}: no key is in its period now", path.display());
-        }
-        Ok(SoftPkz::new(msg, opr, now)?)
+        open_pair(&self.msg, &self.opr, self.test)
     }
+}
+
+/// A device over the keys of two files: the only judge of whether they go together, for `serve` and `keys check` alike.
+///
+/// # Errors
+/// A file that is not right in itself; a message key without the operator key of its generation.
+pub(crate) fn open_pair(msg: &Path, opr: &Path, test: TestKeys) -> Result<SoftPkz> {
+    let now = Timestamp::now().as_second();
+    let load = |path: &Path, purpose| {
+        let store = keys_files::load(path, purpose, test)?;
+        anyhow::ensure!(has_current_key(&store, now), "{}: no key is in its period now", path.display());
+        Ok(store)
+    };
+    let stores = (load(msg, Purpose::Message)?, load(opr, Purpose::Operator)?);
+    SoftPkz::new(stores.0, stores.1, now)
+        .with_context(|| format!("{} and {} do not go together", msg.display(), opr.display()))
 }
 
 fn has_current_key(store: &Keystore, now_unix: i64) -> bool {

@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use ofd_ingest::admin::{self, Health};
 use ofd_ingest::metrics::Metrics;
 use ofd_ingest::{Policy, Reception, ReceptionParts};
-use ofd_store::Store;
+use ofd_store::{JournalHandle, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -85,6 +85,11 @@ impl Daemon {
             prometheus,
             device,
         })
+    }
+
+    /// The journal, to be watched.
+    pub(crate) fn journal(&self) -> JournalHandle {
+        self.store.journal()
     }
 
     /// Serves until `stop` is cancelled, then ends in order. True when nothing had to be abandoned.

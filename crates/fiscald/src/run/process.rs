@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 /// Descriptors beside those of connections: store, admin port, log, timers.
 const SPARE_DESCRIPTORS: u64 = 128;
@@ -48,23 +48,70 @@ pub(crate) fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Feeds the watchdog of the service manager, if it is armed. A runtime that hangs stops feeding it.
-pub(crate) async fn feed_watchdog(stop: CancellationToken) {
+/// Feeds the watchdog of the service manager, if it is armed. A runtime that hangs stops feeding it, and so does a
+/// writer of the journal that hangs: nothing would be acknowledged any more, and only a restart helps.
+pub(crate) async fn feed_watchdog(is_progressing: impl Fn() -> bool, stop: CancellationToken) {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     debug!(?period, "the service manager's watchdog is fed");
-    let mut interval = tokio::time::interval((period / 2).max(Duration::from_millis(10)));
+    let pause = (period / 2).max(Duration::from_millis(10));
+    feed(pause, is_progressing, || tell(&[NotifyState::Watchdog]), stop).await;
+}
+
+/// Cancellation-safe: nothing is in flight between two ticks.
+async fn feed(pause: Duration, is_progressing: impl Fn() -> bool, bite: impl Fn(), stop: CancellationToken) {
+    let mut interval = tokio::time::interval(pause);
+    let mut hung = false;
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
-            _ = interval.tick() => tell(&[NotifyState::Watchdog]),
+            _ = interval.tick() => {}
+        }
+        let hangs = !is_progressing();
+        if hangs && !hung {
+            error!(
+                "the writer of the journal hangs: the service manager's watchdog is not fed until it goes on"
+            );
+        }
+        hung = hangs;
+        if !hangs {
+            bite();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
+    /// Each look at the writer, and whether a bite followed.
+    fn fed(looks: &[bool]) -> Vec<bool> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (stop, seen) = (CancellationToken::new(), RefCell::new(Vec::new()));
+        let is_progressing = || {
+            let look = looks[seen.borrow().len()];
+            seen.borrow_mut().push(false);
+            if seen.borrow().len() == looks.len() {
+                stop.cancel();
+            }
+            look
+        };
+        let bite = || *seen.borrow_mut().last_mut().unwrap() = true;
+        runtime.block_on(super::feed(Duration::from_millis(1), is_progressing, bite, stop.clone()));
+        seen.into_inner()
+    }
+
+    #[test]
+    fn the_watchdog_starves_while_the_writer_hangs() {
+        for looks in [vec![true], vec![false], vec![true, false, false, true, false]] {
+            assert_eq!(fed(&looks), looks);
+        }
+    }
 
     fn unit() -> String {
         let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/fiscald.service");

@@ -86,3 +86,34 @@ async fn readiness_names_everything_in_the_way() {
     admin.check("/readyz", "503 Service Unavailable", r#""the daemon is stopping""#).await;
     admin.stop().await;
 }
+
+#[test]
+fn trouble_of_the_store_in_words() {
+    let check = |state, reason: Option<&str>, expected: Option<&str>| {
+        let status = StoreStatus { state, reason: reason.map(str::to_owned) };
+        assert_eq!(store_trouble(status).as_deref(), expected);
+    };
+    check(StoreState::Serving, None, None);
+    check(StoreState::Stalled, Some("held"), Some("the store does not get on: held"));
+    check(StoreState::DiskLow, Some("7 MiB"), Some("the disk of the store is low: 7 MiB"));
+    check(StoreState::Failed, Some("sync"), Some("the store is failed: sync"));
+    check(StoreState::Closed, None, Some("the store is closed"));
+}
+
+#[tokio::test]
+async fn a_low_disk_turns_readiness_red() {
+    let daemon = Setup::new().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = ofd_store::Store::open(&ofd_store::StoreConfig {
+        url: format!("sqlite:{}", folder.path().join("full.db").display()),
+        min_free_mib: u64::MAX,
+        ..ofd_store::StoreConfig::default()
+    })
+    .unwrap();
+    let health = Health::new(store.journal(), Arc::clone(&daemon.running.state), SignMode::Required);
+    let readiness = health.readiness();
+    assert!(!readiness.ready);
+    assert!(readiness.reasons.concat().contains("store.min_free_mib is"), "{:?}", readiness.reasons);
+    within(store.close(Duration::from_secs(10))).await.unwrap();
+    daemon.stop().await;
+}

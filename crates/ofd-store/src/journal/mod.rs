@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use status::{StoreState, StoreStatus};
 
-use self::status::Shared;
+pub(crate) use self::status::Shared;
 use self::worker::Worker;
 use crate::engine::{Engine, EngineFactory, WriteItem, WriteOutcome};
 use crate::{
@@ -40,7 +40,12 @@ pub struct JournalSettings {
     pub reopen_pause_min: Duration,
     /// Longest pause between two attempts.
     pub reopen_pause_max: Duration,
+    /// A batch older than this makes the state [`StoreState::Stalled`].
+    pub stalled_after: Duration,
 }
+
+/// When a batch hangs. An ordinary one takes milliseconds, on a disk that is asleep a second or two.
+pub const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// The running journal. Dropping it lets the queue drain and ends the thread; [`Journal::close`] waits for that.
 #[derive(Debug)]
@@ -94,6 +99,7 @@ impl JournalSettings {
             busy_patience: Duration::from_secs(5),
             reopen_pause_min: Duration::from_millis(100),
             reopen_pause_max: Duration::from_secs(5),
+            stalled_after: STALLED_AFTER,
         }
     }
 }
@@ -110,7 +116,7 @@ impl Journal {
     ) -> Result<Self, StoreError> {
         let (queue, receiver) = mpsc::channel(settings.queue_max_documents);
         let (end, ended) = oneshot::channel();
-        let shared = Arc::new(Shared::serving());
+        let shared = Arc::new(Shared::serving(settings.stalled_after));
         let worker = Worker::new(settings, receiver, Arc::clone(&shared), factory);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -133,7 +139,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the queue was not written within `grace`, or was not written at all
-    /// because the engine had failed.
+    /// because the engine had failed; when the file was lost, whatever was written.
     pub async fn close(mut self, grace: Duration) -> Result<(), StoreError> {
         self.begin_close();
         if tokio::time::timeout(grace, &mut self.ended).await.is_err() {
@@ -142,9 +148,11 @@ impl Journal {
                 format!("the journal was not written within {} ms", grace.as_millis()),
             ));
         }
-        if self.handle.shared.ended_failed() {
+        let lost = self.handle.shared.is_lost();
+        if lost || self.handle.shared.ended_failed() {
+            let why = if lost { Unavailability::FileLost } else { Unavailability::WriteFailed };
             let reason = self.handle.status().reason.unwrap_or_default();
-            return Err(StoreError::unavailable(Unavailability::WriteFailed, reason));
+            return Err(StoreError::unavailable(why, reason));
         }
         Ok(())
     }
@@ -169,7 +177,8 @@ impl JournalHandle {
     /// Cancellation-safe: dropped while waiting for a place, nothing was queued.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] after a failed write or while closing; nothing was queued then.
+    /// [`StoreError::Unavailable`] after a failed write, while the disk is low or while closing; nothing was
+    /// queued then.
     pub async fn append(&self, document: NewDocument) -> Result<PendingAppend, StoreError> {
         Ok(PendingAppend(self.enqueue(WriteItem::Document(Box::new(document))).await?))
     }
@@ -188,6 +197,21 @@ impl JournalHandle {
         self.shared.status()
     }
 
+    /// Whether the writer's thread gets on: false while the batch in hand is older than [`STALLED_AFTER`]. For the
+    /// watchdog of the service: a hanging write may be helped by a restart.
+    ///
+    /// A database that another process holds is no reason: its batches are refused in time, the state says
+    /// [`StoreState::Stalled`], and a restart would find the same lock.
+    #[must_use]
+    pub fn is_progressing(&self) -> bool {
+        self.shared.is_progressing()
+    }
+
+    /// For the watcher, which sees the file and the disk.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Items waiting for the writer.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
@@ -195,7 +219,7 @@ impl JournalHandle {
     }
 
     async fn enqueue(&self, item: WriteItem) -> Result<Pending, StoreError> {
-        self.shared.refuse_unless_serving()?;
+        self.shared.refuse_unless_taking()?;
         let (reply, receiver) = oneshot::channel();
         let queued = Queued::Write { item, reply, queued_at: Instant::now() };
         self.queue.send(queued).await.map_err(|_| StoreError::closed())?;

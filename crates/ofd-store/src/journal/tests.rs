@@ -1,8 +1,10 @@
 //! The group commit against engines that do what the test wants.
 
+mod trouble;
+
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
@@ -21,6 +23,10 @@ enum Act {
     Fail,
     Panic,
     LoseAnOutcome,
+    Damage,
+    LoseTheFile,
+    /// The batch is written, what is to be done after it fails.
+    WriteAndFailAfter,
 }
 
 /// Tells of each commit it was asked for (the ФД numbers) and does what it is told; writes when nobody tells it
@@ -29,12 +35,18 @@ struct Puppet {
     asked: std_mpsc::Sender<Vec<u32>>,
     acts: Arc<Mutex<std_mpsc::Receiver<Act>>>,
     seq: Arc<AtomicI64>,
+    fail_after: bool,
+    held: Arc<AtomicBool>,
 }
 
 /// The strings of a [`Puppet`].
 struct Strings {
     asked: std_mpsc::Receiver<Vec<u32>>,
     acts: std_mpsc::Sender<Act>,
+    /// What an engine that nobody asks to write would find.
+    held: Arc<AtomicBool>,
+    /// How often the factory was asked.
+    opened: Arc<AtomicI64>,
 }
 
 impl Engine for Puppet {
@@ -59,6 +71,12 @@ impl Engine for Puppet {
             Act::Write => Ok(outcomes),
             Act::Busy => Err(EngineError::Busy("held".to_owned())),
             Act::Fail => Err(EngineError::Failed("sync failed".to_owned())),
+            Act::Damage => Err(EngineError::Corrupt("a page is malformed".to_owned())),
+            Act::LoseTheFile => Err(EngineError::Lost("the file was removed".to_owned())),
+            Act::WriteAndFailAfter => {
+                self.fail_after = true;
+                Ok(outcomes)
+            }
             Act::Panic => panic!("the test wanted it"),
             Act::LoseAnOutcome => {
                 outcomes.pop();
@@ -66,31 +84,56 @@ impl Engine for Puppet {
             }
         }
     }
+
+    fn tend(&mut self) -> Result<(), EngineError> {
+        if self.fail_after { Err(EngineError::Failed("copying failed".to_owned())) } else { Ok(()) }
+    }
+
+    fn probe(&mut self) -> Result<(), EngineError> {
+        if self.held.load(Ordering::SeqCst) { Err(EngineError::Busy("held".to_owned())) } else { Ok(()) }
+    }
 }
 
 /// A journal over a puppet, and over the same puppet after `refusals` failed attempts to reopen it.
 fn start(batch: usize, queue: usize, refusals: usize) -> (Journal, Strings) {
+    start_with(settings(batch, queue), refusals)
+}
+
+fn settings(batch: usize, queue: usize) -> JournalSettings {
+    JournalSettings {
+        batch_max_documents: batch,
+        queue_max_documents: queue,
+        busy_patience: Duration::from_millis(100),
+        reopen_pause_min: Duration::from_millis(1),
+        reopen_pause_max: Duration::from_millis(4),
+        stalled_after: Duration::from_secs(3600),
+    }
+}
+
+fn start_with(settings: JournalSettings, refusals: usize) -> (Journal, Strings) {
     let (asked_in, asked) = std_mpsc::channel();
     let (acts, acts_out) = std_mpsc::channel();
     let (acts_out, seq) = (Arc::new(Mutex::new(acts_out)), Arc::new(AtomicI64::new(0)));
-    let make = move || Puppet { asked: asked_in.clone(), acts: Arc::clone(&acts_out), seq: Arc::clone(&seq) };
+    let (held, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
+    let held_for = Arc::clone(&held);
+    let make = move || Puppet {
+        asked: asked_in.clone(),
+        acts: Arc::clone(&acts_out),
+        seq: Arc::clone(&seq),
+        fail_after: false,
+        held: Arc::clone(&held_for),
+    };
     let first = Box::new(make());
-    let mut refusals = refusals;
+    let (mut refusals, asked_for) = (refusals, Arc::clone(&opened));
     let factory: EngineFactory = Box::new(move || {
+        asked_for.fetch_add(1, Ordering::SeqCst);
         if refusals > 0 {
             refusals -= 1;
             return Err(StoreError::unavailable(Unavailability::CannotOpen, "still broken"));
         }
         Ok(Box::new(make()) as Box<dyn Engine>)
     });
-    let settings = JournalSettings {
-        batch_max_documents: batch,
-        queue_max_documents: queue,
-        busy_patience: Duration::from_millis(100),
-        reopen_pause_min: Duration::from_millis(1),
-        reopen_pause_max: Duration::from_millis(4),
-    };
-    (Journal::start(settings, first, factory).unwrap(), Strings { asked, acts })
+    (Journal::start(settings, first, factory).unwrap(), Strings { asked, acts, held, opened })
 }
 
 impl Strings {
@@ -231,7 +274,7 @@ async fn a_held_database_is_tried_again_and_is_no_failure() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     assert_eq!(why(&refused.unwrap_err()), Unavailability::Busy);
-    assert!(handle.status().is_serving());
+    assert_ne!(handle.status().state, StoreState::Failed);
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +20,8 @@ use crate::{StoreError, Unavailability};
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// How often a failed journal looks into its queue while it waits for the next attempt to reopen.
 const FAILED_LOOK: Duration = Duration::from_millis(20);
+/// How often an idle journal tries whether a database that was held is free again.
+const HELD_LOOK: Duration = Duration::from_millis(200);
 
 pub(super) struct Worker {
     settings: JournalSettings,
@@ -24,6 +29,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     factory: EngineFactory,
     metrics: JournalMetrics,
+    /// Before the next attempt to open the engine anew; grows until a batch was really written.
+    pause: Duration,
     gathered: Vec<Queued>,
     items: Vec<WriteItem>,
     replies: Vec<oneshot::Sender<Answer>>,
@@ -37,7 +44,6 @@ enum Stopped {
 
 /// Handles created once; names begin with `fiscald_`.
 struct JournalMetrics {
-    queue_depth: Gauge,
     batch_documents: Histogram,
     queue_seconds: Histogram,
     commit_seconds: Histogram,
@@ -59,6 +65,7 @@ impl Worker {
         let metrics = JournalMetrics::new();
         metrics.serving.set(1.0);
         Self {
+            pause: settings.reopen_pause_min,
             settings,
             queue,
             shared,
@@ -86,14 +93,17 @@ impl Worker {
     /// Commits batch after batch until the queue is closed and empty, or a write failed. Drops the engine.
     fn serve(&mut self, mut engine: Box<dyn Engine>) -> Stopped {
         loop {
+            if self.shared.is_held() && !self.wait_for_release(engine.as_mut()) {
+                return Stopped::Failed;
+            }
             let taken = self.queue.blocking_recv_many(&mut self.gathered, self.settings.batch_max_documents);
             if taken == 0 {
                 return Stopped::Closed;
             }
-            let waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-            self.metrics.queue_depth.set(waiting);
             self.unpack();
-            if !self.items.is_empty() && !self.commit(engine.as_mut()) {
+            let engine = engine.as_mut();
+            let goes_on = self.items.is_empty() || (self.commit(engine) && self.tend(engine));
+            if !goes_on {
                 return Stopped::Failed;
             }
             if self.shared.is_closing() {
@@ -101,6 +111,26 @@ impl Worker {
                 self.queue.close();
             }
         }
+    }
+
+    /// While nothing is queued: tries until nobody holds the database any more, so that the state does not depend
+    /// on the next document. False when the engine failed.
+    fn wait_for_release(&mut self, engine: &mut dyn Engine) -> bool {
+        while self.queue.is_empty() && !self.queue.is_closed() && !self.shared.is_closing() {
+            match engine.probe() {
+                Ok(()) => {
+                    tracing::info!("the store is free again");
+                    self.shared.set_held(None);
+                    return true;
+                }
+                Err(EngineError::Busy(_)) => std::thread::park_timeout(HELD_LOOK),
+                Err(error) => {
+                    self.stop_serving(&error);
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     fn unpack(&mut self) {
@@ -116,14 +146,23 @@ impl Worker {
 
     /// Writes one batch and answers it. False after a failed write.
     fn commit(&mut self, engine: &mut dyn Engine) -> bool {
+        if self.shared.is_lost() {
+            self.items.clear();
+            self.refuse_batch(&self.shared.refusal());
+            return false;
+        }
         let started = Instant::now();
+        self.shared.begin_batch();
         let result = self.commit_patiently(engine);
+        self.shared.end_batch();
         self.metrics.commit_seconds.record(started.elapsed().as_secs_f64());
         let documents = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         self.metrics.batch_documents.record(documents);
         self.items.clear();
         match result {
             Ok(outcomes) => {
+                self.pause = self.settings.reopen_pause_min;
+                self.shared.set_held(None);
                 for (reply, outcome) in self.replies.drain(..).zip(outcomes) {
                     // Nobody waits for it any more: the document is in all the same.
                     let _ = reply.send(Ok(outcome));
@@ -131,18 +170,54 @@ impl Worker {
                 true
             }
             Err(EngineError::Busy(detail)) => {
-                tracing::warn!(documents, %detail, "the store is held by another process: batch refused");
+                if !self.shared.is_held() {
+                    tracing::warn!(documents, %detail, "the store is held by another process: batches are refused");
+                }
+                self.shared.set_held(Some(detail.clone()));
                 self.refuse_batch(&StoreError::unavailable(Unavailability::Busy, detail));
                 true
             }
-            Err(EngineError::Failed(detail)) => {
-                tracing::error!(documents, %detail, "a write of the journal failed: reception refuses work");
+            Err(error) => {
                 self.metrics.commit_failures.increment(1);
-                self.metrics.serving.set(0.0);
                 // The state first: nobody may see an answer of the failed batch while the journal still takes work.
-                self.shared.fail(detail.clone());
-                self.refuse_batch(&StoreError::unavailable(Unavailability::WriteFailed, detail));
+                self.stop_serving(&error);
+                self.refuse_batch(&self.shared.refusal());
                 false
+            }
+        }
+    }
+
+    /// Lets the engine do its chores. Its answers have left: they are on disk. False when the engine failed.
+    fn tend(&mut self, engine: &mut dyn Engine) -> bool {
+        self.shared.begin_batch();
+        let result = engine.tend();
+        self.shared.end_batch();
+        match result {
+            Ok(()) | Err(EngineError::Busy(_)) => true,
+            Err(error) => {
+                self.stop_serving(&error);
+                false
+            }
+        }
+    }
+
+    /// Enters the failed state, from which only a new engine leads out (or nothing, when the file is lost).
+    fn stop_serving(&mut self, error: &EngineError) {
+        self.metrics.serving.set(0.0);
+        match error {
+            EngineError::Lost(detail) => {
+                if self.shared.lose(detail) {
+                    tracing::error!(%detail, "the store's file is lost: reception refuses work until a restart");
+                }
+            }
+            EngineError::Corrupt(detail) => {
+                tracing::error!(%detail, "the store is damaged: reception refuses work");
+                self.pause = self.settings.reopen_pause_max;
+                self.shared.fail(detail.clone());
+            }
+            EngineError::Busy(detail) | EngineError::Failed(detail) => {
+                tracing::error!(%detail, "a write of the journal failed: reception refuses work");
+                self.shared.fail(detail.clone());
             }
         }
     }
@@ -175,12 +250,18 @@ impl Worker {
 
     /// Tries to open the engine anew, with growing pauses; refuses what comes meanwhile. `None` when the
     /// journal is to end.
+    ///
+    /// An engine that opens may fail at its next batch all the same, so the pauses go on growing until a batch was
+    /// written.
     fn reopen(&mut self) -> Option<Box<dyn Engine>> {
-        let mut pause = self.settings.reopen_pause_min;
         loop {
-            if !self.wait_refusing(pause) {
+            if !self.wait_refusing(self.pause) {
                 self.shared.end_failed();
                 return None;
+            }
+            self.pause = self.pause.saturating_mul(2).min(self.settings.reopen_pause_max);
+            if self.shared.is_lost() {
+                continue;
             }
             match (self.factory)() {
                 Ok(engine) => {
@@ -189,12 +270,14 @@ impl Worker {
                     self.shared.recover();
                     return Some(engine);
                 }
+                Err(StoreError::Unavailable { why: Unavailability::FileLost, detail }) => {
+                    self.stop_serving(&EngineError::Lost(detail));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the store cannot be opened anew yet");
                     self.shared.fail(error.to_string());
                 }
             }
-            pause = pause.saturating_mul(2).min(self.settings.reopen_pause_max);
         }
     }
 
@@ -233,8 +316,8 @@ impl Worker {
 
 impl JournalMetrics {
     fn new() -> Self {
+        describe();
         Self {
-            queue_depth: gauge!("fiscald_store_queue_depth"),
             batch_documents: histogram!("fiscald_store_batch_documents"),
             queue_seconds: histogram!("fiscald_stage_seconds", "stage" => "queue"),
             commit_seconds: histogram!("fiscald_stage_seconds", "stage" => "commit"),
@@ -243,6 +326,23 @@ impl JournalMetrics {
             busy: counter!("fiscald_store_busy_total"),
         }
     }
+}
+
+/// Help texts of all metrics of the store, those of the watcher and the log among them.
+fn describe() {
+    describe_histogram!("fiscald_store_batch_documents", "Documents and copies written in one transaction");
+    describe_gauge!("fiscald_store_serving", "1 while the store takes documents, 0 after a failure");
+    describe_gauge!("fiscald_store_queue_depth", "Documents that wait for the writer");
+    describe_gauge!("fiscald_store_free_bytes", "Free space of the disk that holds the store");
+    describe_gauge!("fiscald_store_log_pages", "Pages of 4 KiB in the write-ahead log");
+    describe_counter!(
+        "fiscald_store_commit_failures_total",
+        "Transactions that failed: nothing of them was answered"
+    );
+    describe_counter!(
+        "fiscald_store_busy_total",
+        "Times the writer waited because another process held the store"
+    );
 }
 
 impl Drop for EndOfWriter {

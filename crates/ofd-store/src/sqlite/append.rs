@@ -8,7 +8,15 @@ use super::registers::{self, Source, Statement};
 use super::tasks;
 use crate::records::{AppendOutcome, Forward, MAX_STORED_FINDINGS, NewDocument, StoredFinding, TaskKind};
 
-const LOOK_UP: &str = "SELECT seq, chain, conflict_no, identity FROM journal INDEXED BY journal_identity WHERE fn = ?1 AND fd = ?2";
+/// What came first under (ФН, ФД): the one look-up of an ordinary document.
+pub(super) const FIRST: &str = "SELECT seq, identity FROM journal INDEXED BY journal_identity \
+     WHERE fn = ?1 AND fd = ?2 AND chain = 0 AND conflict_no = 0";
+/// Everything else under it, by what it is: the index has only these rows.
+pub(super) const OTHER: &str = "SELECT seq FROM journal INDEXED BY journal_others \
+     WHERE fn = ?1 AND fd = ?2 AND identity = ?3 AND (conflict_no > 0 OR chain > 0)";
+/// A step from the end of the index, however many conflicts there are.
+pub(super) const LAST_CONFLICT: &str = "SELECT max(conflict_no) FROM journal INDEXED BY journal_identity \
+     WHERE fn = ?1 AND fd = ?2 AND chain = ?3";
 const INSERT: &str = "INSERT INTO journal (fn, fd, chain, conflict_no, form, received_at, code, forward, marks, \
      verdict, sign_scheme, sign_generation, identity, peer, ffd_version, local_time, rnm, user_inn, kkt_serial, \
      shift, receipt_number, operation, total_kopecks, fiscal_sign, acknowledgement, container, opened) \
@@ -21,7 +29,7 @@ const CHAIN_OPENERS: [u16; 2] = [1, 11];
 /// Appends the documents of one batch. Borrows the open transaction.
 pub(super) struct BatchWriter<'c> {
     connection: &'c Connection,
-    look_up: CachedStatement<'c>,
+    first: CachedStatement<'c>,
     insert: CachedStatement<'c>,
     /// The version of the register facts in this transaction, raised at the first change.
     facts_version: Option<i64>,
@@ -41,10 +49,16 @@ impl<'c> BatchWriter<'c> {
     pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
-            look_up: connection.prepare_cached(LOOK_UP)?,
+            first: connection.prepare_cached(FIRST)?,
             insert: connection.prepare_cached(INSERT)?,
             facts_version: None,
         })
+    }
+
+    /// Whether the tables and indexes of the file are those that the statements of a batch need.
+    pub(super) fn fits(connection: &'c Connection) -> rusqlite::Result<()> {
+        Self::new(connection)?;
+        [OTHER, LAST_CONFLICT].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))
     }
 
     /// Writes one document with everything that belongs to it, or finds it known.
@@ -74,31 +88,55 @@ impl<'c> BatchWriter<'c> {
     /// A known identity is a repeat in whatever chain it lies. A debug ФН is registered again and again with the
     /// same number: each new report with ФД 1 opens a chain, and what follows belongs to the newest one.
     fn place(&mut self, document: &NewDocument) -> rusqlite::Result<Place> {
-        let key = document.fn_number.as_str();
-        let debug = document.fn_number.is_debug();
-        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
-        let mut last_conflict = None;
-        let mut rows = self.look_up.query(params![key, document.fd_number.get()])?;
-        while let Some(row) = rows.next()? {
-            let identity: [u8; 32] = row.get(3)?;
-            if identity == document.identity {
-                return Ok(Place::Repeat { seq: row.get(0)? });
-            }
-            if Some(row.get::<_, u32>(1)?) == newest {
-                last_conflict = last_conflict.max(Some(row.get::<_, u32>(2)?));
-            }
+        let (key, debug) = (document.fn_number.as_str(), document.fn_number.is_debug());
+        let first = self.first(document)?;
+        match first {
+            Some((seq, identity)) if identity == document.identity => return Ok(Place::Repeat { seq }),
+            None if !debug => return Ok(Place::New { chain: 0 }),
+            _ => {}
         }
-        drop(rows);
+        if let Some(seq) = self.among_others(document)? {
+            return Ok(Place::Repeat { seq });
+        }
+        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
         let opens_chain =
             debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
-        match (newest, last_conflict) {
-            (None, _) => Ok(Place::New { chain: open_chain(self.connection, key, 0)? }),
-            (Some(chain), _) if opens_chain => {
+        match newest {
+            None => Ok(Place::New { chain: open_chain(self.connection, key, 0)? }),
+            Some(chain) if opens_chain => {
                 Ok(Place::New { chain: open_chain(self.connection, key, chain.saturating_add(1))? })
             }
-            (Some(chain), Some(last)) => Ok(Place::Conflict { chain, conflict_no: last.saturating_add(1) }),
-            (Some(chain), None) => Ok(Place::New { chain }),
+            Some(chain) => Ok(match self.last_conflict(document, chain)? {
+                Some(last) => Place::Conflict { chain, conflict_no: last.saturating_add(1) },
+                None => Place::New { chain },
+            }),
         }
+    }
+
+    fn first(&mut self, document: &NewDocument) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+        self.first
+            .query_row(params![document.fn_number.as_str(), document.fd_number.get()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+    }
+
+    /// The same content among conflicts and in later chains.
+    fn among_others(&self, document: &NewDocument) -> rusqlite::Result<Option<i64>> {
+        let (key, fd) = (document.fn_number.as_str(), document.fd_number.get());
+        self.connection
+            .prepare_cached(OTHER)?
+            .query_row(params![key, fd, document.identity], |row| row.get(0))
+            .optional()
+    }
+
+    /// The highest number under (ФН, chain, ФД); none while nothing is there.
+    fn last_conflict(&self, document: &NewDocument, chain: u32) -> rusqlite::Result<Option<u32>> {
+        self.connection
+            .prepare_cached(LAST_CONFLICT)?
+            .query_row(params![document.fn_number.as_str(), document.fd_number.get(), chain], |row| {
+                row.get(0)
+            })
     }
 
     fn acknowledgement(&self, seq: i64) -> rusqlite::Result<Vec<u8>> {

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::disk::{self, FileId};
+use super::log;
 use super::schema::{self, Found};
 use super::store_error;
 use crate::{StoreError, Unavailability};
 
 /// How long opening a store and an operator's transaction wait for others.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1000 } else { 5000 });
 /// How long one attempt of a batch waits for the lock; the journal tries again within its own patience.
 const BATCH_LOCK_WAIT: Duration = Duration::from_millis(250);
 const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
-/// Pages of 4 KiB after which the writer copies the log into the file.
-const AUTOCHECKPOINT_PAGES: i64 = 4000;
 /// What is left of the log file after a time of long readers.
 const LOG_SIZE_LIMIT_BYTES: i64 = 64 << 20;
 const WRITER_CACHE_KIB: i64 = 256 << 10;
@@ -27,31 +27,38 @@ const CACHED_STATEMENTS: usize = 64;
 /// `PRAGMA synchronous` as SQLite answers it.
 const SYNCHRONOUS_FULL: i64 = 2;
 
-/// What opening for the journal does where there is no store.
+/// On what occasion the journal opens its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IfMissing {
-    /// At the start: makes one.
-    Create,
-    /// After a failure: refuses. A store that vanished while we were writing (a folder no longer mounted) must
-    /// not be replaced by an empty one, in which every repeat would look new.
-    Refuse,
+pub(crate) enum Opening {
+    /// At the start: makes a store where there is none.
+    Start,
+    /// After a failed write. A store that vanished while we were writing (a folder no longer mounted) must not be
+    /// replaced by an empty one, nor by another, in which every repeat would look new.
+    AfterFailure {
+        /// The file that was open until then.
+        same: Option<FileId>,
+    },
 }
 
 /// Opens the file for the journal: creates or upgrades it, and makes everything readable in it durable.
-pub(super) fn open_writer(path: &Path, if_missing: IfMissing) -> Result<Connection, StoreError> {
-    match if_missing {
-        IfMissing::Create => create_missing(path)?,
-        IfMissing::Refuse => require_file(path)?,
+pub(super) fn open_writer(path: &Path, opening: Opening) -> Result<Connection, StoreError> {
+    match opening {
+        Opening::Start => create_missing(path)?,
+        Opening::AfterFailure { same } => require_same(path, same)?,
     }
     let connection = patiently(|| {
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        if schema::examine(&connection, path)? == Found::Empty && if_missing == IfMissing::Refuse {
+        if schema::examine(&connection, path)? == Found::Empty && opening != Opening::Start {
             return Err(cannot_open(path, "was a store and is empty now"));
         }
         make_durable(&connection)?;
         set_cache(&connection, WRITER_CACHE_KIB)?;
+        match opening {
+            Opening::Start => settle_log(&connection, path)?,
+            Opening::AfterFailure { .. } => empty_log(&connection, path)?,
+        }
         schema::upgrade(&mut connection, path)?;
-        empty_log(&connection)?;
+        schema::try_reading(&connection)?;
         Ok(connection)
     })?;
     connection.busy_timeout(BATCH_LOCK_WAIT).map_err(store_error)?;
@@ -70,17 +77,13 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     })
 }
 
-/// Opens the file for an operator's command; creates it where there is none, upgrades nothing.
+/// Opens the file for an operator's command; creates and upgrades nothing.
 pub(crate) fn open_operator(path: &Path) -> Result<Connection, StoreError> {
-    create_missing(path)?;
+    require_file(path)?;
     patiently(|| {
-        let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let found = schema::examine(&connection, path)?;
-        make_durable(&connection)?;
-        if found == Found::Empty {
-            schema::upgrade(&mut connection, path)?;
-        }
+        let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::require_newest(&connection, path)?;
+        make_durable(&connection)?;
         Ok(connection)
     })
 }
@@ -128,21 +131,37 @@ fn make_durable(connection: &Connection) -> Result<(), StoreError> {
     }
     connection.pragma_update(None, "foreign_keys", true).map_err(store_error)?;
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT_BYTES).map_err(store_error)?;
-    connection
-        .pragma_update_and_check(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES, |_| Ok(()))
-        .map_err(store_error)
+    // The log is copied by us, see `log`.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(())).map_err(store_error)
 }
 
-/// Copies the whole log into the file and syncs it.
+/// Makes durable what a log left behind holds: the process before us may have ended between a commit and its sync.
 ///
-/// Without it a log whose last sync failed (or was never reached) would look committed, because its pages are
-/// still readable: repeats would be acknowledged from it and later commits would stand on it, and the power cut
-/// would take them all.
-fn empty_log(connection: &Connection) -> Result<(), StoreError> {
-    let busy: i64 =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(store_error)?;
-    if busy != 0 {
-        return Err(StoreError::unavailable(Unavailability::Busy, "another process keeps the log in use"));
+/// Syncing the log is enough for that, whoever is reading; copying it into the file is done as far as readers allow.
+/// The log file may be opened here: SQLite keeps its locks on the other two files.
+fn settle_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    match File::open(disk::beside(path, "-wal")).and_then(|log| log.sync_all()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            let detail = format!("the log cannot be synced: {error}");
+            return Err(StoreError::unavailable(Unavailability::WriteFailed, detail));
+        }
+    }
+    log::checkpoint(connection, "PASSIVE").map(|_| ()).map_err(store_error)
+}
+
+/// Copies the whole log into the file and syncs it; needed after a failed write or sync.
+///
+/// Without it a log whose last sync failed would look committed, because its pages are still readable: repeats would
+/// be acknowledged from it and later commits would stand on it, and the power cut would take them all. Syncing it
+/// once more would not help: the system reports a failed sync once and then takes the pages for written.
+fn empty_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    if log::checkpoint(connection, "TRUNCATE").map_err(store_error)?.busy {
+        let log = disk::beside(path, "-wal");
+        let detail =
+            format!("another process reads and so keeps {0} in use: look with `fuser {0}`", log.display());
+        return Err(StoreError::unavailable(Unavailability::Busy, detail));
     }
     Ok(())
 }
@@ -160,12 +179,30 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T, StoreError>) -> Result<T,
     }
 }
 
+/// For commands: only a start of the daemon makes a store.
 fn require_file(path: &Path) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(()),
         Ok(_) => Err(cannot_open(path, "is not a file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::unavailable(
+            Unavailability::CannotOpen,
+            format!("there is no store at {}: `fiscald serve` makes one", path.display()),
+        )),
         Err(error) => Err(cannot_open(path, &error.to_string())),
     }
+}
+
+/// The file that was open before. Missing, it may come back; another one in its place stays another one.
+fn require_same(path: &Path, same: Option<FileId>) -> Result<(), StoreError> {
+    let found = FileId::of(path).map_err(|error| cannot_open(path, &error.to_string()))?;
+    if same.is_some_and(|same| same != found) {
+        let detail = format!(
+            "{} was replaced by another file while it was in use; check the files, then restart",
+            path.display()
+        );
+        return Err(StoreError::unavailable(Unavailability::FileLost, detail));
+    }
+    Ok(())
 }
 
 /// Makes folder and file, readable by the owner only, and makes their names durable.
@@ -174,10 +211,11 @@ fn require_file(path: &Path) -> Result<(), StoreError> {
 /// hold on it.
 fn create_missing(path: &Path) -> Result<(), StoreError> {
     let failed = |error: io::Error| cannot_open(path, &error.to_string());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.exists() {
-        create_folder(folder).map_err(failed)?;
+    let folder = disk::folder_of(path);
+    for missing in missing_folders(folder).into_iter().rev() {
+        create_folder(missing).map_err(failed)?;
     }
+    refuse_orphaned_log(path)?;
     match create_file(path) {
         Ok(file) => {
             file.sync_all().map_err(failed)?;
@@ -188,8 +226,30 @@ fn create_missing(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// A log without its database holds acknowledged documents of a store that was taken away; SQLite would remove it
+/// when a new database is made beside it.
+fn refuse_orphaned_log(path: &Path) -> Result<(), StoreError> {
+    let log = disk::beside(path, "-wal");
+    if path.exists() || fs::metadata(&log).is_ok_and(|log| log.len() == 0) || !log.exists() {
+        return Ok(());
+    }
+    let detail = format!(
+        "is missing, but its log {} is there: put the store back or move the log away",
+        log.display()
+    );
+    Err(cannot_open(path, &detail))
+}
+
+/// The folder and those above it that do not exist, from the bottom up.
+fn missing_folders(folder: &Path) -> Vec<&Path> {
+    let named = folder.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    named.take_while(|folder| !folder.exists()).collect()
+}
+
+/// Makes one folder and makes its name durable in the folder above.
 fn create_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
+    // Recursive only so that it may be there already: somebody else may make it at the same time.
     builder.recursive(true);
     #[cfg(unix)]
     {
@@ -197,10 +257,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
         builder.mode(0o700);
     }
     builder.create(folder)?;
-    match folder.parent() {
-        Some(above) if !above.as_os_str().is_empty() => sync_folder(above),
-        _ => Ok(()),
-    }
+    sync_folder(disk::folder_of(folder))
 }
 
 fn create_file(path: &Path) -> io::Result<File> {

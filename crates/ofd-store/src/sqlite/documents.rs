@@ -7,11 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use super::columns::{FLK_MARK, FdColumn, FnColumn, Moment, SIGN_MARK, unreadable};
 use super::quarantine::count;
 use crate::records::{Derived, FindingSeverity, Forward, StoredFinding};
-use crate::rows::{DocumentFilter, DocumentRow};
+use crate::rows::{DocumentFilter, DocumentRow, DocumentSummary};
 
-const COLUMNS: &str = "seq, fn, fd, chain, conflict_no, form, received_at, peer, code, verdict, sign_scheme, \
+/// Those of a summary; the long ones follow. Written before them in a row too, so that a summary reads one page.
+const SHORT: &str = "seq, fn, fd, chain, conflict_no, form, received_at, peer, code, verdict, sign_scheme, \
      sign_generation, forward, marks, identity, ffd_version, local_time, rnm, user_inn, kkt_serial, shift, \
-     receipt_number, operation, total_kopecks, fiscal_sign, container, opened, acknowledgement";
+     receipt_number, operation, total_kopecks, fiscal_sign";
+const LONG: &str = "container, opened, acknowledgement";
 
 /// Positions looked at in one transaction: a search for something rare must not hold an old state of the file
 /// and so keep the log growing. Few in tests, so that they cross from piece to piece.
@@ -57,6 +59,27 @@ pub(crate) fn list(
     filter: &DocumentFilter,
     limit: usize,
 ) -> rusqlite::Result<Vec<DocumentRow>> {
+    walk(connection, filter, limit, whole)
+}
+
+/// The same without what is long.
+pub(crate) fn summaries(
+    connection: &Connection,
+    filter: &DocumentFilter,
+    limit: usize,
+) -> rusqlite::Result<Vec<DocumentSummary>> {
+    walk(connection, filter, limit, short)
+}
+
+/// How rows of one kind are read: conditions, order, at most so many.
+type Select<T> = fn(&Connection, &Conditions, &str, usize) -> rusqlite::Result<Vec<T>>;
+
+fn walk<T>(
+    connection: &Connection,
+    filter: &DocumentFilter,
+    limit: usize,
+    select: Select<T>,
+) -> rusqlite::Result<Vec<T>> {
     let mut found = Vec::new();
     let mut before = match filter.before_seq {
         Some(before) => before,
@@ -85,7 +108,7 @@ pub(crate) fn find(
     let mut conditions = Conditions::new();
     conditions.and("fn = ?", Some(fn_number.as_str().to_owned()));
     conditions.and("fd = ?", Some(fd_number.get()));
-    select(connection, &conditions, "ASC", usize::MAX)
+    whole(connection, &conditions, "ASC", usize::MAX)
 }
 
 /// Position of the newest document; 0 in an empty journal.
@@ -97,23 +120,45 @@ pub(super) fn newest_seq(connection: &Connection) -> rusqlite::Result<i64> {
     Ok(newest.unwrap_or(0))
 }
 
-fn select(
+fn whole(
     connection: &Connection,
     conditions: &Conditions,
     order: &str,
     limit: usize,
 ) -> rusqlite::Result<Vec<DocumentRow>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let sql =
-        format!("SELECT {COLUMNS} FROM journal WHERE {} ORDER BY seq {order} LIMIT {limit}", conditions.sql);
-    let mut documents: Vec<DocumentRow> = connection
-        .prepare(&sql)?
-        .query_map(params_from_iter(&conditions.values), document_row)?
-        .collect::<rusqlite::Result<_>>()?;
+    let columns = format!("{SHORT}, {LONG}");
+    let mut documents = select(connection, &columns, conditions, order, limit, document_row)?;
+    for document in &mut documents {
+        document.summary.findings = findings(connection, document.summary.seq)?;
+    }
+    Ok(documents)
+}
+
+fn short(
+    connection: &Connection,
+    conditions: &Conditions,
+    order: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<DocumentSummary>> {
+    let mut documents = select(connection, SHORT, conditions, order, limit, summary_row)?;
     for document in &mut documents {
         document.findings = findings(connection, document.seq)?;
     }
     Ok(documents)
+}
+
+fn select<T>(
+    connection: &Connection,
+    columns: &str,
+    conditions: &Conditions,
+    order: &str,
+    limit: usize,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sql =
+        format!("SELECT {columns} FROM journal WHERE {} ORDER BY seq {order} LIMIT {limit}", conditions.sql);
+    connection.prepare(&sql)?.query_map(params_from_iter(&conditions.values), read)?.collect()
 }
 
 fn findings(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<StoredFinding>> {
@@ -138,10 +183,19 @@ fn tags(path: &str) -> Option<Vec<u16>> {
 }
 
 fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+    Ok(DocumentRow {
+        summary: summary_row(row)?,
+        container: row.get(25)?,
+        opened: row.get(26)?,
+        acknowledgement: row.get(27)?,
+    })
+}
+
+fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
     let forward: i64 = row.get(12)?;
     let marks: i64 = row.get(13)?;
     let kopecks: Option<i64> = row.get(23)?;
-    Ok(DocumentRow {
+    Ok(DocumentSummary {
         seq: row.get(0)?,
         fn_number: row.get::<_, FnColumn>(1)?.0,
         fd_number: row.get::<_, FdColumn>(2)?.0,
@@ -170,9 +224,6 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
             total_kopecks: kopecks.map(|_| count(row, 23)).transpose()?,
             fiscal_sign: row.get(24)?,
         },
-        container: row.get(25)?,
-        opened: row.get(26)?,
-        acknowledgement: row.get(27)?,
         findings: Vec::new(),
     })
 }

@@ -15,6 +15,16 @@ use crate::rows::{Counts, ExportFilter, ExportRow, Gap};
 
 const COLUMNS: &str = "seq, fn, fd, chain, conflict_no, form, received_at, code, verdict, container, opened";
 
+/// What a page may weigh: containers and opened documents. The row that passes it is the last one, so that there is
+/// always one. Little in tests.
+const MAX_PAGE_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };
+
+#[derive(Default)]
+struct Page {
+    rows: Vec<ExportRow>,
+    bytes: usize,
+}
+
 /// The next documents after a position; empty at the end.
 pub(crate) fn page(
     connection: &Connection,
@@ -26,19 +36,18 @@ pub(crate) fn page(
         return page_of_fn(connection, after_seq, filter, limit);
     }
     let newest = newest_seq(connection)?;
-    let mut rows = Vec::new();
+    let mut page = Page::default();
     let mut after = after_seq.max(0);
-    while after < newest && rows.len() < limit {
+    while after < newest && !page.is_full(limit) {
         let until = after.saturating_add(SCAN_POSITIONS);
         let mut conditions = period(filter);
         conditions.and("seq > ?", Some(after));
         conditions.and("seq <= ?", Some(until));
-        let left = limit.saturating_sub(rows.len());
         let sql = format!("SELECT {COLUMNS} FROM journal WHERE {} ORDER BY seq LIMIT ?", conditions.sql);
-        rows.extend(select(connection, &sql, conditions.values, left)?);
+        page.fill(connection, &sql, conditions.values, limit)?;
         after = until;
     }
-    Ok(rows)
+    Ok(page.rows)
 }
 
 /// Of one ФН: the index gives its positions, the sort is over positions only.
@@ -56,7 +65,9 @@ fn page_of_fn(
          WHERE {} ORDER BY seq LIMIT ?) ORDER BY seq",
         conditions.sql
     );
-    select(connection, &sql, conditions.values, limit)
+    let mut page = Page::default();
+    page.fill(connection, &sql, conditions.values, limit)?;
+    Ok(page.rows)
 }
 
 fn period(filter: &ExportFilter) -> Conditions {
@@ -66,14 +77,31 @@ fn period(filter: &ExportFilter) -> Conditions {
     conditions
 }
 
-fn select(
-    connection: &Connection,
-    sql: &str,
-    mut values: Vec<Value>,
-    limit: usize,
-) -> rusqlite::Result<Vec<ExportRow>> {
-    values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
-    connection.prepare_cached(sql)?.query_map(params_from_iter(values), export_row)?.collect()
+impl Page {
+    fn is_full(&self, limit: usize) -> bool {
+        self.rows.len() >= limit || self.bytes >= MAX_PAGE_BYTES
+    }
+
+    /// Adds rows until the page is full; the last `?` of the statement is how many at most.
+    fn fill(
+        &mut self,
+        connection: &Connection,
+        sql: &str,
+        mut values: Vec<Value>,
+        limit: usize,
+    ) -> rusqlite::Result<()> {
+        values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while !self.is_full(limit) {
+            let Some(row) = rows.next()? else { break };
+            let row = export_row(row)?;
+            let opened = row.opened.as_ref().map_or(0, Vec::len);
+            self.bytes = self.bytes.saturating_add(row.container.len()).saturating_add(opened);
+            self.rows.push(row);
+        }
+        Ok(())
+    }
 }
 
 fn export_row(row: &Row<'_>) -> rusqlite::Result<ExportRow> {

@@ -6,8 +6,10 @@
 mod append;
 mod columns;
 mod connection;
+pub(crate) mod disk;
 pub(crate) mod documents;
 pub(crate) mod export;
+mod log;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
 mod schema;
@@ -15,11 +17,13 @@ pub(crate) mod tasks;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-pub(crate) use self::connection::{IfMissing, open_operator, open_reader, write_once};
+pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
+use self::disk::{FileId, OpenFiles};
+use self::log::Log;
 pub use self::quarantine::MAX_QUARANTINE_PER_FN;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
 use crate::{StoreError, Unavailability};
@@ -28,7 +32,10 @@ use crate::{StoreError, Unavailability};
 #[derive(Debug)]
 pub(crate) struct SqliteEngine {
     connection: Connection,
+    path: PathBuf,
     quarantine_max_bytes: u64,
+    log: Log,
+    files: OpenFiles,
 }
 
 /// Why one attempt of a batch came to nothing.
@@ -40,12 +47,27 @@ enum BatchFault {
 }
 
 impl SqliteEngine {
+    /// Opens the file; `files` tells the watcher what is open from now on.
     pub(crate) fn open(
         path: &Path,
         quarantine_max_bytes: u64,
-        if_missing: IfMissing,
+        opening: Opening,
+        files: OpenFiles,
     ) -> Result<Self, StoreError> {
-        Ok(Self { connection: connection::open_writer(path, if_missing)?, quarantine_max_bytes })
+        let connection =
+            connection::open_writer(path, opening).map_err(|error| place_failure(path, error))?;
+        let cannot_look = |error: std::io::Error| {
+            let detail = format!("{}: {error}", path.display());
+            StoreError::unavailable(Unavailability::CannotOpen, detail)
+        };
+        files.set(&[path.to_path_buf(), disk::beside(path, "-wal")]).map_err(cannot_look)?;
+        let (path, log) = (path.to_path_buf(), Log::default());
+        Ok(Self { connection, path, quarantine_max_bytes, log, files })
+    }
+
+    /// Which file it is, to be the same after a failure.
+    pub(crate) fn file_id(path: &Path) -> Option<FileId> {
+        FileId::of(path).ok()
     }
 
     /// One transaction over the batch without the items that were refused before.
@@ -84,17 +106,53 @@ impl Engine for SqliteEngine {
         let mut refused = BTreeMap::new();
         loop {
             match self.attempt(batch, &refused) {
-                Ok(outcomes) => return Ok(outcomes),
+                // Before anybody is answered: a commit to a file that nobody will ever open again is worth nothing.
+                Ok(outcomes) => {
+                    return self.files.lost().map_or(Ok(outcomes), |what| Err(EngineError::Lost(what)));
+                }
                 Err(BatchFault::Item { index, reason }) => {
                     tracing::error!(%reason, "an item breaks a constraint of the store and is refused");
                     refused.insert(index, reason);
                 }
-                Err(BatchFault::Engine(error)) if is_busy(&error) => {
-                    return Err(EngineError::Busy(in_words(&error)));
-                }
-                Err(BatchFault::Engine(error)) => return Err(EngineError::Failed(in_words(&error))),
+                Err(BatchFault::Engine(error)) => return Err(self.engine_error(&error)),
             }
         }
+    }
+
+    fn tend(&mut self) -> Result<(), EngineError> {
+        self.log.keep_short(&self.connection, &self.path).map_err(|error| self.engine_error(&error))
+    }
+
+    fn probe(&mut self) -> Result<(), EngineError> {
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate);
+        match transaction.and_then(Transaction::rollback) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.engine_error(&error)),
+        }
+    }
+}
+
+impl SqliteEngine {
+    fn engine_error(&self, error: &rusqlite::Error) -> EngineError {
+        match error.sqlite_error_code() {
+            _ if is_busy(error) => EngineError::Busy(in_words(error)),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Corrupt(format!(
+                "{} is damaged: {}; stop the daemon and restore the store from a copy",
+                self.path.display(),
+                in_words(error)
+            )),
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+                EngineError::Failed(with_place(&self.path, &in_words(error)))
+            }
+            _ => EngineError::Failed(in_words(error)),
+        }
+    }
+}
+
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        // Before the connection: the last one to close removes the log, and that is no loss.
+        self.files.clear();
     }
 }
 
@@ -121,6 +179,27 @@ fn in_words(error: &rusqlite::Error) -> String {
     match error.sqlite_error() {
         Some(code) => format!("{error} (SQLite code {})", code.extended_code),
         None => error.to_string(),
+    }
+}
+
+/// With the file and the space around it: a full disk is the usual reason.
+fn with_place(path: &Path, words: &str) -> String {
+    match disk::free_bytes(path) {
+        Ok(free) => format!("{words}; {} with {} MiB free", path.display(), free >> 20),
+        Err(_) => format!("{words}; {}", path.display()),
+    }
+}
+
+fn place_failure(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { why: why @ Unavailability::WriteFailed, detail } => {
+            StoreError::unavailable(why, with_place(path, &detail))
+        }
+        StoreError::Unavailable { why: why @ Unavailability::Busy, detail } => {
+            let detail = format!("{}: {detail}", path.display());
+            StoreError::unavailable(why, detail)
+        }
+        other => other,
     }
 }
 

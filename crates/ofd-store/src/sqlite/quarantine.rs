@@ -67,11 +67,12 @@ pub(super) fn keep(
     Ok(QuarantineOutcome::Kept)
 }
 
-/// Whether anything of the ФН was ever quarantined, kept or counted.
-pub(super) fn was_held(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<bool> {
+/// Whether anything of the ФН was ever quarantined, kept or counted. Once ФН are counted together, it can be said
+/// of each that it may be among them.
+pub(super) fn may_be_held(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine_counts WHERE fn = ?1)")?
-        .query_row([fn_number.as_str()], |row| row.get(0))
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine_counts WHERE fn IN (?1, ?2))")?
+        .query_row([fn_number.as_str(), ALL_OTHERS], |row| row.get(0))
 }
 
 /// Marks the copies of a ФН that are not marked yet.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{FnColumn, Moment};
 use super::quarantine;
-use crate::records::{RegisterAdd, RegisterChange};
+use crate::records::{QuarantineRelease, RegisterAdd, RegisterChange};
 use crate::rows::RegisterRow;
 
 const COLUMNS: &str = "fn, kkt_serial, rnm, inn, source, report_seq, created_at, updated_at";
@@ -79,8 +79,7 @@ pub(super) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusql
     let by_operator = statement.source == Source::Operator && serial.is_some();
     let (row, by_operator) = match (by_fn, by_serial) {
         (Some(row), Some(spare)) => {
-            // Both rows mean one register from now on; what the operator stated moves over.
-            connection.prepare_cached("DELETE FROM registers WHERE id = ?1")?.execute([spare])?;
+            join(connection, row, spare)?;
             (row, true)
         }
         (Some(row), None) | (None, Some(row)) => (row, by_operator),
@@ -110,6 +109,22 @@ pub(super) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusql
     Ok(RegisterChange::Updated)
 }
 
+/// Two rows mean one register from now on: what was stated about the row without a ФН fills the places that are
+/// empty in the other one, and the register is known since the earlier of the two. The serial number moves over
+/// with the statement that joins them.
+fn join(connection: &Connection, row: i64, spare: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE registers SET rnm = coalesce(registers.rnm, spare.rnm), \
+             inn = coalesce(registers.inn, spare.inn), \
+             created_at = min(registers.created_at, spare.created_at) \
+             FROM registers AS spare WHERE registers.id = ?1 AND spare.id = ?2",
+        )?
+        .execute([row, spare])?;
+    connection.prepare_cached("DELETE FROM registers WHERE id = ?1")?.execute([spare])?;
+    Ok(())
+}
+
 /// An operator's statement.
 pub(crate) fn add(
     connection: &Connection,
@@ -132,12 +147,19 @@ pub(crate) fn add(
     )
 }
 
-/// Lifts the hold of a ФН. How many quarantined copies were marked; 0 and no change when there never was one.
-pub(crate) fn release(connection: &Connection, fn_number: &FnNumber, at: Timestamp) -> rusqlite::Result<u64> {
-    if !quarantine::was_held(connection, fn_number)? {
-        return Ok(0);
+/// Lifts the hold of a ФН, if there is one to lift.
+pub(crate) fn release(
+    connection: &Connection,
+    fn_number: &FnNumber,
+    at: Timestamp,
+) -> rusqlite::Result<QuarantineRelease> {
+    let copies = quarantine::mark_released(connection, fn_number, at)?;
+    if copies == 0 && row_of_fn(connection, fn_number)?.is_some() {
+        return Ok(QuarantineRelease::AlreadyKnown);
     }
-    let marked = quarantine::mark_released(connection, fn_number, at)?;
+    if copies == 0 && !quarantine::may_be_held(connection, fn_number)? {
+        return Ok(QuarantineRelease::NeverHeld);
+    }
     let version = raise_version(connection)?;
     learn(
         connection,
@@ -152,7 +174,7 @@ pub(crate) fn release(connection: &Connection, fn_number: &FnNumber, at: Timesta
             version,
         },
     )?;
-    Ok(marked)
+    Ok(QuarantineRelease::Released { copies })
 }
 
 /// All rows, those with a ФН first.

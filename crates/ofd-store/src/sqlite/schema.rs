@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
+use super::append::BatchWriter;
 use super::store_error;
 use crate::{StoreError, Unavailability};
 
@@ -82,8 +83,8 @@ pub(super) fn require_newest(connection: &Connection, path: &Path) -> Result<(),
     match examine(connection, path)? {
         Found::Ours(version) if version == newest() => Ok(()),
         Found::Ours(version) => Err(StoreError::refused(format!(
-            "the store has schema version {version}, this program works on {}: upgrade it first \
-             (fiscald migrate, or a start of the daemon)",
+            "the store has schema version {version}, this program works on {}: start `fiscald serve` once with \
+             this version, it upgrades the store",
             newest()
         ))),
         Found::Empty => Err(StoreError::unavailable(
@@ -91,6 +92,25 @@ pub(super) fn require_newest(connection: &Connection, path: &Path) -> Result<(),
             format!("{} holds no store yet", path.display()),
         )),
     }
+}
+
+/// Reads a little of everything a batch will touch: the schema and the newest row, which is the page to write next.
+/// A store that is damaged there must not look as if it were in service again.
+pub(super) fn try_reading(connection: &Connection) -> Result<(), StoreError> {
+    let look = || -> rusqlite::Result<()> {
+        for table in
+            ["journal ORDER BY seq DESC", "registers", "facts_version", "debug_chains", "quarantine_usage"]
+        {
+            let mut statement = connection.prepare(&format!("SELECT * FROM {table} LIMIT 1"))?;
+            let columns = statement.column_count();
+            let mut rows = statement.query([])?;
+            if let Some(row) = rows.next()? {
+                (0..columns).try_for_each(|column| row.get_ref(column).map(|_| ()))?;
+            }
+        }
+        Ok(())
+    };
+    look().and_then(|()| BatchWriter::fits(connection)).map_err(store_error)
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {

@@ -1,33 +1,18 @@
-//! The watcher of register facts: notices what other connections committed and adds it to the memory.
+//! Register facts as other connections committed them, added to the memory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use super::registers::facts_after;
 use super::{open_reader, store_error};
+use crate::StoreError;
 use crate::facts::Facts;
-use crate::{StoreError, Unavailability};
 
-/// How often the file is looked at; the promise is one second.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a stop waits for a look that is under way.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A thread with a reading connection of its own. Dropping it ends the thread.
+/// A look at the register facts from time to time, with a reading connection of its own.
 #[derive(Debug)]
-pub(crate) struct FactsWatcher {
-    stopping: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-    ended: oneshot::Receiver<()>,
-}
-
-struct Watch {
+pub(crate) struct Watch {
     path: PathBuf,
     facts: Arc<Facts>,
     /// None after an error: opened anew at the next look.
@@ -38,60 +23,32 @@ struct Watch {
     failing: bool,
 }
 
-impl FactsWatcher {
-    /// Reads all facts, then starts the thread.
-    pub(crate) fn start(path: PathBuf, facts: Arc<Facts>) -> Result<Self, StoreError> {
-        let mut watch =
-            Watch { path, facts, connection: None, data_version: None, version: -1, failing: false };
-        watch.look()?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (end, ended) = oneshot::channel();
-        let stop = Arc::clone(&stopping);
-        let thread = std::thread::Builder::new()
-            .name("facts".to_owned())
-            .spawn(move || {
-                watch.run(&stop);
-                // The connection is closed before the end is told.
-                drop(watch);
-                let _ = end.send(());
-            })
-            .map_err(|error| StoreError::unavailable(Unavailability::CannotOpen, error.to_string()))?;
-        Ok(Self { stopping, thread, ended })
-    }
-
-    /// Ends the thread and waits until it has closed the file, at most a second.
-    pub(crate) async fn stop(mut self) {
-        self.begin_stop();
-        // Past the patience it ends by itself a little later.
-        let _ = tokio::time::timeout(STOP_PATIENCE, &mut self.ended).await;
-    }
-
-    fn begin_stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        self.thread.thread().unpark();
-    }
-}
-
-impl Drop for FactsWatcher {
-    fn drop(&mut self) {
-        self.begin_stop();
-    }
-}
-
 impl Watch {
-    fn run(&mut self, stopping: &AtomicBool) {
-        while !stopping.load(Ordering::SeqCst) {
-            std::thread::park_timeout(LOOK_INTERVAL);
-            match self.look() {
-                Ok(()) => self.failing = false,
-                Err(error) => {
-                    if !self.failing {
-                        tracing::warn!(%error, "register facts cannot be read; those known stay in force");
-                    }
-                    self.failing = true;
-                    self.connection = None;
-                    self.data_version = None;
+    /// Reads all facts.
+    pub(crate) fn begin(path: &Path, facts: Arc<Facts>) -> Result<Self, StoreError> {
+        let path = path.to_path_buf();
+        let mut watch =
+            Self { path, facts, connection: None, data_version: None, version: -1, failing: false };
+        watch.look()?;
+        Ok(watch)
+    }
+
+    /// The file that is looked at.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds what is new; an error is told once, until it works again.
+    pub(crate) fn renew(&mut self) {
+        match self.look() {
+            Ok(()) => self.failing = false,
+            Err(error) => {
+                if !self.failing {
+                    tracing::warn!(%error, "register facts cannot be read; those known stay in force");
                 }
+                self.failing = true;
+                self.connection = None;
+                self.data_version = None;
             }
         }
     }

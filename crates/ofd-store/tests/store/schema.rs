@@ -124,7 +124,8 @@ async fn an_older_file_is_upgraded_only_by_the_daemon() {
     open_and_close(folder.path()).await;
     raw(folder.path()).pragma_update(None, "user_version", 0).unwrap();
     for error in [Reader::open(&url(folder.path())).err(), Operator::open(&url(folder.path())).err()] {
-        assert!(matches!(error, Some(StoreError::Refused { reason }) if reason.contains("version 0")));
+        let Some(StoreError::Refused { reason }) = error else { panic!("{error:?}") };
+        assert!(reason.contains("version 0") && reason.contains("start `fiscald serve` once"), "{reason}");
     }
 }
 
@@ -161,7 +162,10 @@ async fn folder_and_file_are_made_for_the_owner_only() {
     let (deep, url) =
         (folder.path().join("a/b"), format!("sqlite:{}", folder.path().join("a/b/s.db").display()));
     assert!(Reader::open(&url).unwrap_err().is_unavailable());
-    assert!(!deep.exists(), "a reader makes nothing");
+    let error = Operator::open(&url).unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("`fiscald serve` makes one"), "{error}");
+    assert!(!folder.path().join("a").exists(), "neither a reader nor an operator makes anything");
+    let store = Store::open(&StoreConfig { url: url.clone(), ..StoreConfig::default() }).unwrap();
     let mut operator = Operator::open(&url).unwrap();
     let by_serial = RegisterAdd { kkt_serial: Some("0042".to_owned()), ..RegisterAdd::default() };
     operator.register_add(&by_serial).unwrap();
@@ -179,4 +183,5 @@ async fn folder_and_file_are_made_for_the_owner_only() {
             assert_eq!(mode(&deep.join(name)), 0o600, "{name}");
         }
     }
+    store.close(GRACE).await.unwrap();
 }

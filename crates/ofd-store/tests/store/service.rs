@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ofd_store::{
-    AppendOutcome, ExportFilter, Operator, QuarantineOutcome, Reader, RegisterAdd, Standing, Store,
-    StoreConfig, StoreError, StoreState,
+    AppendOutcome, ExportFilter, Operator, QuarantineOutcome, QuarantineRelease, Reader, RegisterAdd,
+    Standing, Store, StoreConfig, StoreError, StoreState, Unavailability,
 };
 use rusqlite::Connection;
 
@@ -151,7 +151,7 @@ async fn commands_beside_a_running_store_are_noticed() {
     let copy = store.journal().quarantine(quarantined(PLAIN_FN, 1, "x")).await.unwrap();
     assert_eq!(copy.await, Ok(QuarantineOutcome::Kept));
     assert_eq!(facts.standing(&held), Standing::Unknown);
-    assert_eq!(operator.quarantine_release(&held), Ok(1));
+    assert_eq!(operator.quarantine_release(&held), Ok(QuarantineRelease::Released { copies: 1 }));
     wait_until("the release", || facts.standing(&held) == Standing::Known).await;
 
     // A report that another store on the same file let in.
@@ -194,4 +194,32 @@ fn bad_settings_are_refused_before_anything_is_made() {
     let config = StoreConfig { url: "postgres://db/x".to_owned(), ..StoreConfig::default() };
     assert!(matches!(Store::open(&config), Err(StoreError::NotBuilt { .. })));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_limit_past_any_disk_refuses_documents_and_not_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig { url: url(folder.path()), min_free_mib: u64::MAX, ..StoreConfig::default() };
+    let store = Store::open(&config).unwrap();
+    assert_eq!(store.status().state, StoreState::DiskLow);
+    let refused = store.journal().append(document(PLAIN_FN, 1, 3, "x")).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { why: Unavailability::DiskLow, .. })));
+    store.close(GRACE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_taken_away_under_an_idle_store_is_noticed_and_final() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let journal = store.journal();
+    let (path, aside) = (folder.path().join("store.db"), folder.path().join("aside.db"));
+    journal.append(document(PLAIN_FN, 1, 3, "x")).await.unwrap().await.unwrap();
+    std::fs::rename(&path, &aside).unwrap();
+    wait_until("the loss", || store.status().state == StoreState::Failed).await;
+    assert!(store.status().reason.unwrap().contains("restart"));
+    std::fs::rename(&aside, &path).unwrap();
+    let refused = journal.append(document(PLAIN_FN, 2, 3, "x")).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { why: Unavailability::FileLost, .. })));
+    let closed = store.close(GRACE).await;
+    assert!(matches!(closed, Err(StoreError::Unavailable { why: Unavailability::FileLost, .. })));
 }

@@ -90,7 +90,7 @@ fn forwarded<'d, 'a>(decoded: &'d Decoded<'a>) -> Vec<FnsJson<'d, 'a>> {
 fn refused_forms(decoded: &Decoded<'_>) -> Vec<FormCode> {
     let documents = decoded.parts.iter().filter_map(|part| match &part.content {
         Content::Document(document) => Some(document.form()),
-        Content::Fields(_) => None,
+        Content::Fields(_) | Content::Cut(_) => None,
     });
     documents.filter(|form| !form.is_kkt_document()).collect()
 }

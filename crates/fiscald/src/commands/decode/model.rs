@@ -37,6 +37,17 @@ pub(super) enum PartKind {
 pub(super) enum Content<'a> {
     Fields(Vec<Field<'a>>),
     Document(Box<Document<'a>>),
+    Cut(CutDocument<'a>),
+}
+
+/// A document that lacks its end: the records that are here whole are explained as far as they go.
+pub(super) struct CutDocument<'a> {
+    /// Form code and length, as they stand in the input.
+    pub(super) head: Vec<Field<'a>>,
+    /// The whole records as a document of their own: only its length differs from what stands in the input.
+    pub(super) whole: Vec<u8>,
+    /// The beginning of the record that is cut.
+    pub(super) end: Option<Field<'a>>,
 }
 
 /// Bytes with one meaning.

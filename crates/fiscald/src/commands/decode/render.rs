@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Write};
 
-use serde::ser::SerializeMap;
+use ffd::document::Document;
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 
-use super::model::{Content, Decoded, Field, Part, Remark, Weight};
+use super::model::{Content, CutDocument, Decoded, Field, Part, Remark, Weight};
 use super::words::byte_count;
 
 /// Bytes in one row, as in the tree of a document.
@@ -20,6 +21,7 @@ pub(super) fn tree(decoded: &Decoded<'_>, length: usize) -> Result<String, fmt::
         match &part.content {
             Content::Fields(fields) => fields.iter().try_for_each(|field| rows(&mut out, field))?,
             Content::Document(document) => ffd::text::write_tree(document, &mut out, part.offset)?,
+            Content::Cut(cut) => cut_tree(&mut out, cut, part.offset)?,
         }
         part.remarks.iter().try_for_each(|remark| writeln!(out, "   {}", remark_line(remark)))?;
     }
@@ -27,6 +29,16 @@ pub(super) fn tree(decoded: &Decoded<'_>, length: usize) -> Result<String, fmt::
         writeln!(out, "\nЗамечаний нет.")?;
     }
     Ok(out)
+}
+
+fn cut_tree(out: &mut String, cut: &CutDocument<'_>, offset: usize) -> fmt::Result {
+    cut.head.iter().try_for_each(|field| rows(out, field))?;
+    let mut records = String::new();
+    let document = Document::decode(&cut.whole).map_err(|_| fmt::Error)?;
+    ffd::text::write_tree(&document, &mut records, offset)?;
+    // The first row is the head, which was shown as it stands in the input.
+    out.push_str(records.split_once('\n').map_or("", |(_, records)| records));
+    cut.end.iter().try_for_each(|field| rows(out, field))
 }
 
 fn rows(out: &mut String, field: &Field<'_>) -> fmt::Result {
@@ -76,6 +88,11 @@ impl Serialize for Part<'_> {
             Content::Fields(fields) => map.serialize_entry("fields", fields)?,
             Content::Document(document) => {
                 map.serialize_entry("document", &ffd::text::json_tree(document))?
+            }
+            Content::Cut(cut) => {
+                map.serialize_entry("fields", &cut.head.iter().chain(&cut.end).collect::<Vec<_>>())?;
+                let document = Document::decode(&cut.whole).map_err(S::Error::custom)?;
+                map.serialize_entry("document", &ffd::text::json_tree(&document))?;
             }
         }
         if !self.remarks.is_empty() {

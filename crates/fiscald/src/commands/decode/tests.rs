@@ -24,6 +24,15 @@ fn assert_complete(bytes: &[u8], decoded: &Decoded<'_>) {
                     at += field.bytes.len();
                 }
             }
+            Content::Cut(cut) => {
+                assert_eq!(cut.head.iter().map(|field| field.bytes.len()).sum::<usize>(), 4);
+                assert_eq!(&cut.whole[4..], &bytes[at + 4..at + cut.whole.len()]);
+                at += cut.whole.len();
+                if let Some(field) = &cut.end {
+                    assert_eq!((field.offset, field.bytes), (at, &bytes[at..at + field.bytes.len()]));
+                    at += field.bytes.len();
+                }
+            }
             Content::Document(document) => {
                 assert_eq!(document.bytes(), &bytes[at..at + document.bytes().len()]);
                 at += document.bytes().len();
@@ -248,6 +257,31 @@ fn a_cut_message_on_paper() {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("cut_msg_reg11_ffd12", tree(&message[..100]).unwrap());
     });
+}
+
+#[test]
+fn what_is_whole_in_a_cut_document_is_explained() {
+    // Head of 4 bytes, then records of 5, 5, 20 and 24 bytes.
+    let document = &capture("msg_reg11_ffd12_9999078902013267_fd1")[62..315];
+    let check = |length: usize, records: usize, end: Option<usize>| {
+        let decoded = layers::explain(&document[..length]);
+        assert_complete(&document[..length], &decoded);
+        let json = serde_json::to_value(&decoded).unwrap();
+        let part = &json["parts"][0];
+        assert_eq!(part["document"]["records"].as_array().unwrap().len(), records, "{length}");
+        let ends =
+            part["fields"].as_array().unwrap().get(2).map(|field| field["hex"].as_str().unwrap().len() / 2);
+        assert_eq!(ends, end, "{length}");
+        let text = render::tree(&decoded, length).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("0000"));
+        let hex: String = rows.flat_map(|row| row.chars().skip(8).take(48)).filter(|c| *c != ' ').collect();
+        assert_eq!(hex, hex::encode(&document[..length]));
+    };
+    check(4, 0, None);
+    check(6, 0, Some(2));
+    check(14, 2, None);
+    check(15, 2, Some(1));
+    check(38, 3, Some(4));
 }
 
 #[test]

@@ -7,13 +7,14 @@ mod tally;
 mod view;
 
 use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use ffd::value::Kopecks;
 use jiff::Timestamp;
 use ofd_ingest::UnknownFn;
@@ -31,6 +32,10 @@ use crate::telemetry;
 use tally::Tally;
 use view::View;
 
+/// What the demonstration makes in its folder.
+const STORE: &str = "fiscald.db";
+const CONFIGURATION: &str = "fiscald.toml";
+const LOG: &str = "fiscald.log";
 /// How long the simulated day should take, so that a person can watch it.
 const DAY_LASTS: Duration = Duration::from_secs(4);
 /// Pause between two documents of a register on a day of few receipts.
@@ -43,9 +48,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(150);
 pub(crate) fn run(args: DemoArgs, out: &mut Output) -> Result<ExitCode> {
     let folder = make_folder(args.data)?;
     let settings = settings(&folder);
-    std::fs::write(folder.join("fiscald.toml"), configuration(&settings))
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
-    let log = File::create(folder.join("fiscald.log")).context("cannot make the log file")?;
+    let mut file = new_file(&folder, CONFIGURATION)?;
+    file.write_all(configuration(&settings).as_bytes())
+        .with_context(|| format!("cannot write {CONFIGURATION} in {}", folder.display()))?;
+    let log = new_file(&folder, LOG)?;
     telemetry::start_in_file(log, "info")?;
     pkz::self_test().context("the self-test of the crypto device failed")?;
     // Both ends of every connection are in this process.
@@ -124,12 +130,34 @@ fn make_folder(given: Option<PathBuf>) -> Result<PathBuf> {
         let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
         PathBuf::from("data").join(format!("demo-{time}"))
     });
-    if folder.join("fiscald.db").exists() {
-        bail!("{} holds a store already; name another folder with --data", folder.display());
+    // All of them before anything is made: a refused folder stays as it was.
+    for name in [STORE, CONFIGURATION, LOG] {
+        match std::fs::symlink_metadata(folder.join(name)) {
+            Ok(_) => return Err(taken(&folder, name)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot look into {}", folder.display()));
+            }
+        }
     }
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     std::path::absolute(&folder).with_context(|| format!("cannot find the folder {}", folder.display()))
+}
+
+/// A file that was not there before: the demonstration overwrites nothing, however the folder changes meanwhile.
+fn new_file(folder: &Path, name: &str) -> Result<File> {
+    File::create_new(folder.join(name)).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => taken(folder, name),
+        _ => anyhow!(error).context(format!("cannot make {name} in {}", folder.display())),
+    })
+}
+
+fn taken(folder: &Path, name: &str) -> anyhow::Error {
+    anyhow!(
+        "{} holds {name} already, and the demonstration never overwrites anything; name another folder with --data",
+        folder.display()
+    )
 }
 
 /// Ports chosen by the system, the published test keys, every register welcome.
@@ -139,7 +167,9 @@ fn settings(folder: &Path) -> Settings {
     settings.operator.inn = Some(ofd_sim::kkt::OperatorCard::default().inn.as_str().to_owned());
     settings.ingest.listen = any_port;
     settings.admin.listen = any_port;
-    settings.store.url = format!("sqlite:{}", folder.join("fiscald.db").display());
+    settings.store.url = format!("sqlite:{}", folder.join(STORE).display());
+    // A day of the demonstration is small, and shall be seen on a small machine too.
+    settings.store.min_free_mib = 16;
     settings.signs.test = true;
     settings.registration.unknown_fn = UnknownFn::Accept;
     settings
@@ -173,10 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_a_store_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(make_folder(Some(folder.path().to_owned())).is_ok());
-        std::fs::write(folder.path().join("fiscald.db"), "").unwrap();
-        assert!(make_folder(Some(folder.path().to_owned())).is_err());
+    fn a_folder_in_use_is_refused_and_left_alone() {
+        for name in [STORE, CONFIGURATION, LOG] {
+            let folder = tempfile::tempdir().unwrap();
+            assert!(make_folder(Some(folder.path().to_owned())).is_ok());
+            std::fs::write(folder.path().join(name), "precious").unwrap();
+            let said = |error: anyhow::Error| {
+                let text = format!("{error:#}");
+                assert!(text.contains(&format!("holds {name} already")) && text.contains("--data"), "{text}");
+            };
+            said(make_folder(Some(folder.path().to_owned())).unwrap_err());
+            // It came between the look and the making.
+            said(new_file(folder.path(), name).unwrap_err());
+            assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), "precious");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
     }
 }

@@ -33,8 +33,10 @@ CREATE TABLE journal (
     opened BLOB                         -- beside an encrypted container
 ) STRICT;
 
--- The only index: it decides repeats and conflicts. Every further one costs the writer a random page a row.
+-- Decides repeats and conflicts. Every further index over all rows costs the writer a random page a row.
 CREATE UNIQUE INDEX journal_identity ON journal (fn, fd, chain, conflict_no);
+-- Repeats of conflicts, and of what a debug ФН sent in its later chains: no ordinary document is in it.
+CREATE INDEX journal_others ON journal (fn, fd, identity) WHERE (conflict_no > 0 OR chain > 0);
 
 CREATE TABLE findings (
     seq INTEGER NOT NULL REFERENCES journal (seq),

@@ -33,7 +33,9 @@ fn a_lock_of_somebody_else_is_busy_and_nothing_is_written() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let item = WriteItem::Document(Box::new(document(PLAIN_FN, 1, 3, "x")));
     assert!(matches!(bench.engine.commit(std::slice::from_ref(&item)), Err(EngineError::Busy(_))));
+    assert!(matches!(bench.engine.probe(), Err(EngineError::Busy(_))));
     other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(bench.engine.probe(), Ok(()));
     assert_eq!(bench.write(vec![item]), [WriteOutcome::Append(appended(1))]);
 }
 
@@ -45,7 +47,7 @@ fn several_writers_on_one_file_agree() {
         let path = path.clone();
         let (out, outcomes) = mpsc::channel();
         std::thread::spawn(move || {
-            let mut engine = SqliteEngine::open(&path, ROOM, IfMissing::Refuse).unwrap();
+            let mut engine = SqliteEngine::open(&path, ROOM, Opening::Start, OpenFiles::default()).unwrap();
             for fd in 1..=40 {
                 let item = WriteItem::Document(Box::new(document(PLAIN_FN, fd, 3, content)));
                 let outcome = loop {
@@ -94,11 +96,11 @@ fn commits_are_synced_and_the_log_is_emptied_at_opening() {
     assert_eq!(pragma("journal_mode"), "wal");
     assert_eq!(pragma("synchronous"), "2");
     assert_eq!(pragma("foreign_keys"), "1");
-    assert_eq!(pragma("wal_autocheckpoint"), "4000");
+    assert_eq!(pragma("wal_autocheckpoint"), "0", "the log is copied by us");
     bench.append(&[document(PLAIN_FN, 1, 3, "x")]);
     let log = bench.path().with_extension("db-wal");
     assert!(std::fs::metadata(&log).unwrap().len() > 0);
-    let again = SqliteEngine::open(&bench.path(), ROOM, IfMissing::Refuse).unwrap();
+    let again = SqliteEngine::open(&bench.path(), ROOM, AGAIN, OpenFiles::default()).unwrap();
     assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
     drop(again);
 }
@@ -107,9 +109,9 @@ fn commits_are_synced_and_the_log_is_emptied_at_opening() {
 fn a_store_that_vanished_is_not_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    assert!(SqliteEngine::open(&path, ROOM, IfMissing::Refuse).unwrap_err().is_unavailable());
+    assert!(SqliteEngine::open(&path, ROOM, AGAIN, OpenFiles::default()).unwrap_err().is_unavailable());
     assert!(!path.exists());
     std::fs::File::create(&path).unwrap();
-    assert!(SqliteEngine::open(&path, ROOM, IfMissing::Refuse).unwrap_err().is_unavailable());
-    assert!(SqliteEngine::open(&path, ROOM, IfMissing::Create).is_ok());
+    assert!(SqliteEngine::open(&path, ROOM, AGAIN, OpenFiles::default()).unwrap_err().is_unavailable());
+    assert!(SqliteEngine::open(&path, ROOM, Opening::Start, OpenFiles::default()).is_ok());
 }

@@ -5,6 +5,7 @@ mod identity;
 mod quarantine;
 mod reading;
 mod registers;
+mod trouble;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcom
 use crate::support::{fd_number, fn_number};
 
 const ROOM: u64 = 64 << 20;
+const AGAIN: Opening = Opening::AfterFailure { same: None };
 
 struct Bench {
     engine: SqliteEngine,
@@ -29,8 +31,12 @@ impl Bench {
 
     fn with_room(quarantine_max_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let engine =
-            SqliteEngine::open(&folder.path().join("store.db"), quarantine_max_bytes, IfMissing::Create);
+        let engine = SqliteEngine::open(
+            &folder.path().join("store.db"),
+            quarantine_max_bytes,
+            Opening::Start,
+            OpenFiles::default(),
+        );
         Self { engine: engine.unwrap(), folder }
     }
 

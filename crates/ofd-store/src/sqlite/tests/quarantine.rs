@@ -1,6 +1,7 @@
 //! Quarantine: its bounds, copies seen again, release.
 
 use super::*;
+use crate::records::QuarantineRelease::{AlreadyKnown, NeverHeld, Released};
 use crate::records::{NewQuarantine, QuarantineOutcome};
 use crate::rows::QuarantineFilter;
 use crate::support::{PLAIN_FN, fn_number, moment, quarantined};
@@ -82,7 +83,7 @@ fn quarantine_knows_a_copy_again() {
 fn release_lifts_the_hold_and_keeps_the_copies() {
     let mut bench = Bench::new();
     let number = fn_number(PLAIN_FN);
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(0)).unwrap(), 0);
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(0)).unwrap(), NeverHeld);
     assert_eq!(
         registers_sql::find(bench.sql(), &number).unwrap(),
         None,
@@ -91,11 +92,33 @@ fn release_lifts_the_hold_and_keeps_the_copies() {
     bench.keep(vec![quarantined(PLAIN_FN, 1, "a"), quarantined(PLAIN_FN, 2, "b")]);
     let held = QuarantineFilter { fn_number: Some(number), held_only: true, reason: None };
     assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 2);
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(5)).unwrap(), 2);
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(5)).unwrap(), Released { copies: 2 });
     assert_eq!(registers_sql::find(bench.sql(), &number).unwrap().unwrap().source, "released");
     assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 0);
     let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 10).unwrap();
     assert!(rows.iter().all(|row| row.released_at == Some(moment(5))));
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(6)).unwrap(), 0);
-    assert_eq!(registers_sql::facts_after(bench.sql(), 0).unwrap().fn_numbers, [number]);
+    let version = registers_sql::facts_after(bench.sql(), 0).unwrap().version;
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(6)).unwrap(), AlreadyKnown);
+    let facts = registers_sql::facts_after(bench.sql(), 0).unwrap();
+    assert_eq!((facts.fn_numbers, facts.version), (vec![number], version));
+    // Known by then, but with a copy that is held: it is marked.
+    bench.keep(vec![quarantined(PLAIN_FN, 3, "c")]);
+    assert_eq!(registers_sql::release(bench.sql(), &number, moment(7)).unwrap(), Released { copies: 1 });
+}
+
+#[test]
+fn what_was_only_counted_is_released_too() {
+    let mut bench = Bench::with_room(0);
+    let alone = fn_number(PLAIN_FN);
+    assert_eq!(bench.keep(vec![quarantined(PLAIN_FN, 1, "a")]), [QuarantineOutcome::NotKept]);
+    let release = |bench: &Bench, number| registers_sql::release(bench.sql(), number, moment(5)).unwrap();
+    assert_eq!(release(&bench, &alone), Released { copies: 0 });
+    assert_eq!(registers_sql::find(bench.sql(), &alone).unwrap().unwrap().source, "released");
+    assert_eq!(release(&bench, &alone), AlreadyKnown);
+    // Past the number of those counted one by one nobody can be told apart.
+    let other = fn_number("8710000100000002");
+    assert_eq!(release(&bench, &other), NeverHeld);
+    bench.sql().execute("UPDATE quarantine_usage SET counters = 10000", []).unwrap();
+    bench.keep(vec![quarantined("8710000100000002", 1, "a")]);
+    assert_eq!(release(&bench, &other), Released { copies: 0 });
 }

@@ -39,14 +39,17 @@ fn what_is_stored_comes_back() {
     let [second, first] = <[_; 2]>::try_from(rows).unwrap();
     assert_eq!((first.seq, first.chain, first.conflict_no, first.form), (1, 0, 0, 3));
     assert_eq!((first.fn_number, first.fd_number), (full.fn_number, full.fd_number));
-    assert_eq!((first.received_at, first.peer), (full.received_at, full.peer));
+    assert_eq!((first.received_at, first.peer.clone()), (full.received_at, full.peer));
     assert_eq!((first.code, first.verdict.as_str()), (14, "valid"));
     assert_eq!((first.sign_scheme.as_deref(), first.sign_generation), (Some("soft-gost-1"), Some(1)));
     assert_eq!((first.forward, first.flk_mark, first.sign_mark), (Forward::WhenKnown, true, false));
-    assert_eq!((first.identity, first.derived), (full.identity, full.derived));
-    assert_eq!((first.container, first.opened), (full.container, full.opened));
-    assert_eq!((first.acknowledgement, first.findings), (full.acknowledgement, full.findings));
-    assert_eq!((second.flk_mark, second.sign_mark, second.peer), (false, true, None));
+    assert_eq!((first.identity, first.derived.clone()), (full.identity, full.derived));
+    assert_eq!((first.container.clone(), first.opened.clone()), (full.container, full.opened));
+    assert_eq!(
+        (first.acknowledgement.clone(), first.findings.clone()),
+        (full.acknowledgement, full.findings)
+    );
+    assert_eq!((second.flk_mark, second.sign_mark, second.peer.clone()), (false, true, None));
     assert_eq!(second.derived.total_kopecks, None, "past what a column can hold");
     assert_eq!(second.findings, plain.findings);
     let tasks = tasks::list(bench.sql(), 10).unwrap();
@@ -147,4 +150,46 @@ fn gaps_and_counts() {
     let counts = export::counts(bench.sql()).unwrap();
     assert_eq!((counts.documents, counts.conflicts, counts.quarantine, counts.registers), (10, 1, 0, 0));
     assert_eq!(counts.by_code, BTreeMap::from([(0, 9), (14, 1)]));
+}
+
+#[test]
+fn a_page_of_export_is_bounded_by_bytes_too() {
+    let mut bench = Bench::new();
+    // The bound is 4096 bytes in tests: containers and opened documents count.
+    let sized = |fd, container: usize, opened: usize| NewDocument {
+        container: vec![1; container],
+        opened: Some(vec![2; opened]),
+        ..document(PLAIN_FN, fd, 3, "x")
+    };
+    bench.append(&[sized(1, 4000, 95), sized(2, 1, 0), sized(3, 9000, 0), sized(4, 1, 1), sized(5, 1, 1)]);
+    for fn_number in [None, Some(fn_number(PLAIN_FN))] {
+        let filter = ExportFilter { fn_number, ..ExportFilter::default() };
+        let page = |after| {
+            let rows = export::page(bench.sql(), after, &filter, 100).unwrap();
+            rows.iter().map(|row| row.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(page(0), [1, 2]);
+        assert_eq!(page(2), [3], "always one");
+        assert_eq!(page(3), [4, 5]);
+        assert_eq!(page(5), [] as [i64; 0]);
+    }
+}
+
+#[test]
+fn summaries_are_the_documents_without_what_is_long() {
+    let mut bench = Bench::new();
+    bench.append(&(1..=9).map(|fd| document(PLAIN_FN, fd, 3, "x")).collect::<Vec<_>>());
+    for filter in [
+        DocumentFilter::default(),
+        DocumentFilter {
+            fn_number: Some(fn_number(PLAIN_FN)),
+            before_seq: Some(5),
+            ..DocumentFilter::default()
+        },
+    ] {
+        let whole = documents::list(bench.sql(), &filter, 7).unwrap();
+        let short = documents::summaries(bench.sql(), &filter, 7).unwrap();
+        assert_eq!(short, whole.into_iter().map(|row| row.summary).collect::<Vec<_>>());
+        assert!(short.len() >= 4);
+    }
 }

@@ -63,3 +63,28 @@ fn a_disputed_report_makes_only_the_number_known() {
     let row = registers_sql::find(bench.sql(), &fn_number(PLAIN_FN)).unwrap().unwrap();
     assert_eq!((row.kkt_serial, row.rnm, row.inn), (None, None, None));
 }
+
+#[test]
+fn joining_two_rows_keeps_what_was_stated() {
+    let mut bench = Bench::new();
+    // The operator announces a register by its serial number; its ФН becomes known by a release, later by hand.
+    let announced = RegisterAdd {
+        kkt_serial: Some("0077".to_owned()),
+        rnm: Some("0000000001024546".to_owned()),
+        inn: Some("7704358518".to_owned()),
+        fn_number: None,
+    };
+    registers_sql::add(bench.sql(), &announced, moment(1)).unwrap();
+    bench.keep(vec![crate::support::quarantined(PLAIN_FN, 1, "x")]);
+    registers_sql::release(bench.sql(), &fn_number(PLAIN_FN), moment(2)).unwrap();
+    let both = RegisterAdd {
+        fn_number: Some(fn_number(PLAIN_FN)),
+        kkt_serial: announced.kkt_serial.clone(),
+        ..RegisterAdd::default()
+    };
+    registers_sql::add(bench.sql(), &both, moment(3)).unwrap();
+    let row = registers_sql::find(bench.sql(), &fn_number(PLAIN_FN)).unwrap().unwrap();
+    assert_eq!((row.kkt_serial, row.rnm, row.inn), (announced.kkt_serial, announced.rnm, announced.inn));
+    assert_eq!((row.created_at, row.updated_at), (moment(1), moment(3)));
+    assert_eq!(registers_sql::list(bench.sql()).unwrap().len(), 1);
+}

@@ -115,6 +115,7 @@ CREATE TABLE tasks (
 ) STRICT;
 INSERT INTO "tasks" VALUES(1,'conflict',3,1795262402000000,NULL);
 CREATE UNIQUE INDEX journal_identity ON journal (fn, fd, chain, conflict_no);
+CREATE INDEX journal_others ON journal (fn, fd, identity) WHERE (conflict_no > 0 OR chain > 0);
 CREATE UNIQUE INDEX registers_serial_only ON registers (kkt_serial) WHERE fn IS NULL;
 CREATE INDEX registers_version ON registers (version);
 CREATE UNIQUE INDEX quarantine_identity ON quarantine (fn, fd, key);

@@ -1,0 +1,75 @@
+//! Keeping the write-ahead log short.
+//!
+//! SQLite would copy the log into the file by itself after a commit, but passes over the errors it meets there: on a
+//! disk that takes the log and refuses the file, everything would look well while the log grows without end.
+
+use std::path::Path;
+
+use metrics::{Gauge, gauge};
+use rusqlite::Connection;
+
+/// Pages in the log from which on it is copied into the file after a commit.
+const COPY_FROM_PAGES: i64 = 4000;
+/// Pages past which a log that cannot be copied is worth a word: 64 MiB.
+const WARN_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
+/// Pages of our files. SQLite's default, and nobody sets another.
+const PAGE_BYTES: i64 = 4096;
+
+/// Watches over the log of one writing connection.
+pub(super) struct Log {
+    pages: Gauge,
+    warned: bool,
+}
+
+/// What `PRAGMA wal_checkpoint` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogState {
+    /// Somebody else is copying, or (of the stricter modes) reading.
+    pub(super) busy: bool,
+    /// Pages in the log.
+    pub(super) pages: i64,
+    /// Pages of them that are in the file already.
+    pub(super) copied: i64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { pages: gauge!("fiscald_store_log_pages"), warned: false }
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("warned", &self.warned).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Copies a long log into the file, as far as readers allow. Never waits for anybody.
+    pub(super) fn keep_short(&mut self, connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+        let mut state = checkpoint(connection, "NOOP")?;
+        if state.pages >= COPY_FROM_PAGES {
+            state = checkpoint(connection, "PASSIVE")?;
+        }
+        self.pages.set(u32::try_from(state.pages).unwrap_or(0));
+        let held = state.pages >= WARN_FROM_PAGES && state.copied < state.pages;
+        if held && !self.warned {
+            tracing::warn!(
+                pages = state.pages,
+                copied = state.copied,
+                "a reader keeps the log of the store from being emptied: look with `fuser {}`",
+                super::disk::beside(path, "-wal").display()
+            );
+        }
+        self.warned = held;
+        Ok(())
+    }
+}
+
+/// One run of `PRAGMA wal_checkpoint(MODE)`; NOOP only looks.
+pub(super) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<LogState> {
+    connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?.query_row([], |row| {
+        let busy: i64 = row.get(0)?;
+        Ok(LogState { busy: busy != 0, pages: row.get(1)?, copied: row.get(2)? })
+    })
+}

@@ -1,0 +1,221 @@
+//! What is looked at twice a second beside the work: register facts, the file, the disk, and whether the writer gets
+//! on.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use metrics::{Gauge, gauge};
+use tokio::sync::oneshot;
+
+use crate::journal::{JournalHandle, StoreState};
+use crate::sqlite::disk::{self, OpenFiles};
+use crate::sqlite::watch::Watch;
+use crate::{StoreError, Unavailability};
+
+/// How often everything is looked at; the promise about register facts is one second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a stop waits for a look that is under way.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Free bytes where a file lies.
+type FreeBytes = Box<dyn Fn(&Path) -> std::io::Result<u64> + Send>;
+
+/// The watcher's thread. Dropping it ends the thread.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What the watcher tells the journal, and the gauges only it can keep true.
+pub(crate) struct Guard {
+    journal: JournalHandle,
+    files: OpenFiles,
+    min_free_bytes: u64,
+    free_bytes: FreeBytes,
+    last: StoreState,
+    probe_fails: bool,
+    queue_depth: Gauge,
+    serving: Gauge,
+    free: Gauge,
+}
+
+impl Guard {
+    pub(crate) fn new(journal: JournalHandle, files: OpenFiles, min_free_bytes: u64) -> Self {
+        Self {
+            journal,
+            files,
+            min_free_bytes,
+            free_bytes: Box::new(disk::free_bytes),
+            last: StoreState::Serving,
+            probe_fails: false,
+            queue_depth: gauge!("fiscald_store_queue_depth"),
+            serving: gauge!("fiscald_store_serving"),
+            free: gauge!("fiscald_store_free_bytes"),
+        }
+    }
+
+    fn look(&mut self, path: &Path) {
+        self.look_at_file();
+        self.look_at_disk(path);
+        self.queue_depth.set(u32::try_from(self.journal.queue_depth()).unwrap_or(u32::MAX));
+        self.tell_changes();
+    }
+
+    fn look_at_file(&self) {
+        if let Some(what) = self.files.lost()
+            && self.journal.shared().lose(&what)
+        {
+            tracing::error!(%what, "the store's file is lost: reception refuses work until a restart");
+        }
+    }
+
+    /// When the disk cannot be asked, the last answer stays in force.
+    fn look_at_disk(&mut self, path: &Path) {
+        match (self.free_bytes)(path) {
+            Ok(free) => {
+                self.probe_fails = false;
+                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are exact")]
+                self.free.set(free as f64);
+                let low = free < self.min_free_bytes;
+                self.journal.shared().set_disk_low(low.then(|| self.in_words(path, free)));
+            }
+            Err(error) => {
+                if !self.probe_fails {
+                    tracing::warn!(%error, path = %path.display(), "the free space cannot be read");
+                }
+                self.probe_fails = true;
+            }
+        }
+    }
+
+    fn in_words(&self, path: &Path, free: u64) -> String {
+        let (free, least) = (free >> 20, self.min_free_bytes >> 20);
+        format!("{free} MiB are free at {}, store.min_free_mib is {least}", path.display())
+    }
+
+    /// One line when it begins and one when it is over. The other states are told by those who caused them.
+    fn tell_changes(&mut self) {
+        let status = self.journal.status();
+        self.serving.set(if status.is_serving() { 1.0 } else { 0.0 });
+        let is_ours = |state| matches!(state, StoreState::Stalled | StoreState::DiskLow);
+        if status.state != self.last {
+            if is_ours(status.state) {
+                let reason = status.reason.unwrap_or_default();
+                tracing::warn!(state = status.state.name(), %reason, "the store does not get on");
+            } else if is_ours(self.last) && status.state == StoreState::Serving {
+                tracing::info!(was = self.last.name(), "the store serves again");
+            }
+        }
+        self.last = status.state;
+    }
+}
+
+impl Watcher {
+    /// Looks at file and disk, then starts the thread.
+    pub(crate) fn start(mut watch: Watch, mut guard: Guard) -> Result<Self, StoreError> {
+        guard.look(watch.path());
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (end, ended) = oneshot::channel();
+        let stop = Arc::clone(&stopping);
+        let thread = std::thread::Builder::new()
+            .name("watcher".to_owned())
+            .spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    std::thread::park_timeout(LOOK_INTERVAL);
+                    guard.look(watch.path());
+                    // A file that was put in the place of ours tells nothing about our registers.
+                    if !guard.journal.shared().is_lost() {
+                        watch.renew();
+                    }
+                }
+                // The connection is closed before the end is told.
+                drop(watch);
+                let _ = end.send(());
+            })
+            .map_err(|error| StoreError::unavailable(Unavailability::CannotOpen, error.to_string()))?;
+        Ok(Self { stopping, thread, ended })
+    }
+
+    /// Ends the thread and waits until it has closed the file, at most a second.
+    pub(crate) async fn stop(mut self) {
+        self.begin_stop();
+        // Past the patience it ends by itself a little later.
+        let _ = tokio::time::timeout(STOP_PATIENCE, &mut self.ended).await;
+    }
+
+    fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.thread.thread().unpark();
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.begin_stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
+    use crate::journal::{Journal, JournalSettings};
+    use crate::support::{PLAIN_FN, document, quarantined};
+    use crate::{StoreConfig, StoreState};
+
+    struct Idle;
+
+    impl Engine for Idle {
+        fn commit(&mut self, _: &[WriteItem]) -> Result<Vec<WriteOutcome>, EngineError> {
+            Err(EngineError::Failed("nobody asks".to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_low_disk_refuses_at_the_door_until_there_is_space() {
+        let settings = JournalSettings::from_config(&StoreConfig::default());
+        let factory = Box::new(|| Err(StoreError::closed()));
+        let journal = Journal::start(settings, Box::new(Idle), factory).unwrap();
+        let handle = journal.handle();
+        let free = Arc::new(AtomicU64::new(0));
+        let mut guard = Guard::new(handle.clone(), OpenFiles::default(), 100 << 20);
+        let asked = Arc::clone(&free);
+        guard.free_bytes = Box::new(move |_| match asked.load(Ordering::SeqCst) {
+            u64::MAX => Err(std::io::ErrorKind::PermissionDenied.into()),
+            free => Ok(free),
+        });
+        let mut check = async |bytes: u64, low: bool| {
+            free.store(bytes, Ordering::SeqCst);
+            guard.look(Path::new("data/store.db"));
+            let status = handle.status();
+            assert_eq!(status.state, if low { StoreState::DiskLow } else { StoreState::Serving }, "{bytes}");
+            if low {
+                let words = status.reason.unwrap();
+                assert!(words.contains("min_free_mib is 100") && words.contains("data/store.db"), "{words}");
+                let refused = [
+                    handle.append(document(PLAIN_FN, 1, 3, "x")).await.err(),
+                    handle.quarantine(quarantined(PLAIN_FN, 1, "x")).await.err(),
+                ];
+                for error in refused {
+                    let why = Unavailability::DiskLow;
+                    assert!(
+                        matches!(error, Some(StoreError::Unavailable { why: found, .. }) if found == why)
+                    );
+                }
+            }
+        };
+        check(100 << 20, false).await;
+        check((100 << 20) - 1, true).await;
+        check(u64::MAX, true).await;
+        check(200 << 20, false).await;
+        check(u64::MAX, false).await;
+        assert_eq!(handle.queue_depth(), 0);
+    }
+}
