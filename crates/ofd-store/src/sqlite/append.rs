@@ -89,18 +89,18 @@ impl<'c> BatchWriter<'c> {
     /// same number: each new report with ФД 1 opens a chain, and what follows belongs to the newest one.
     fn place(&mut self, document: &NewDocument) -> rusqlite::Result<Place> {
         let (key, debug) = (document.fn_number.as_str(), document.fn_number.is_debug());
-        let first = self.first(document)?;
-        match first {
-            Some((seq, identity)) if identity == document.identity => return Ok(Place::Repeat { seq }),
-            None if !debug => return Ok(Place::New { chain: 0 }),
+        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
+        let opens_chain =
+            debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
+        match (self.first(document)?, newest) {
+            (Some((seq, identity)), _) if identity == document.identity => return Ok(Place::Repeat { seq }),
+            // Without a first there is no conflict, and there are no later chains to look into.
+            (None, Some(0)) if !opens_chain => return Ok(Place::New { chain: 0 }),
             _ => {}
         }
         if let Some(seq) = self.among_others(document)? {
             return Ok(Place::Repeat { seq });
         }
-        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
-        let opens_chain =
-            debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
         match newest {
             None => Ok(Place::New { chain: open_chain(self.connection, key, 0)? }),
             Some(chain) if opens_chain => {
