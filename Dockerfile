@@ -6,7 +6,7 @@ COPY . .
 RUN cargo build --release --locked --package fiscald --package ofd-sim
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 7777 --home-dir /var/lib/fiscald --create-home --shell /usr/sbin/nologin fiscald \
+RUN useradd --uid 7777 --user-group --home-dir /var/lib/fiscald --create-home --shell /usr/sbin/nologin fiscald \
     && install -d -o fiscald -g fiscald -m 0700 /var/lib/fiscald/data \
     && install -d -m 0755 /etc/fiscald
 COPY --from=build /src/target/release/fiscald /src/target/release/kkt-sim /usr/local/bin/
