@@ -11,7 +11,7 @@ RUN useradd --uid 7777 --user-group --home-dir /var/lib/fiscald --create-home --
     && install -d -m 0755 /etc/fiscald
 COPY --from=build /src/target/release/fiscald /src/target/release/kkt-sim /usr/local/bin/
 COPY --from=build /src/config/fiscald.toml /etc/fiscald/fiscald.toml
-USER fiscald
+USER 7777:7777
 WORKDIR /var/lib/fiscald
 # Registers reach 7777; 9464 is for the operator's own network. The journal lies in the volume, never in the layer of
 # the container. Keys are mounted under /etc/fiscald/keys (mode 0600, owner 7777), never part of the image; the INN
