@@ -90,10 +90,11 @@ impl View {
 
     fn line(&self, counts: &LiveCounts, journal: u64, seconds: u64) -> String {
         format!(
-            "{seconds:>3} s  registers {}/{}  documents {}  acknowledged {}  refused {}  in the journal {journal}  \
+            "{seconds:>3} s  registered {}/{}  finished {}  documents {}  acknowledged {}  refused {}  in the journal {journal}  \
              lost connections {}  repeats {}",
-            counts.registers_finished,
+            registered(counts),
             self.registers,
+            counts.registers_finished,
             counts.documents,
             counts.acknowledged(),
             counts.refused(),
@@ -103,13 +104,18 @@ impl View {
     }
 }
 
+/// Registers whose registration report was acknowledged.
+fn registered(counts: &LiveCounts) -> u64 {
+    counts.by_form.get(&FormCode::REGISTRATION.0).copied().unwrap_or_default()
+}
+
 /// What happened, number, explanation.
 fn rows(registers: u32, counts: &LiveCounts, journal: u64) -> Vec<Vec<String>> {
     let row = |name: &str, number: String, text: String| vec![name.to_owned(), number, text];
     vec![
         row(
             "registers",
-            counts.registers_started.to_string(),
+            registered(counts).to_string(),
             format!("of {registers} registered, {} finished their day", counts.registers_finished),
         ),
         row(
