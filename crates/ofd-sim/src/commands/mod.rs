@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -67,18 +68,27 @@ fn keys(args: &KeyArgs) -> anyhow::Result<Arc<SimKeys>> {
     Ok(Arc::new(keys))
 }
 
-/// A token that Ctrl-C cancels; a second Ctrl-C ends the program as usual.
+/// A token that SIGINT (Ctrl-C) or SIGTERM cancels; a second one ends the program at once.
 fn interruptible() -> CancellationToken {
     let token = CancellationToken::new();
     let cancel = token.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if asked_to_end().await.is_ok() {
             eprintln!("kkt-sim: interrupted, finishing");
             cancel.cancel();
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if asked_to_end().await.is_ok() {
                 std::process::exit(1);
             }
         }
     });
     token
+}
+
+/// Waits for one of the two signals. Cancellation-safe.
+async fn asked_to_end() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
 }
