@@ -34,6 +34,8 @@ impl Store {
     pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         config.validate()?;
         let path = sqlite_path(&config.url)?;
+        // SQLite puts the log beside the file that a link leads to; so must we. A file not made yet is no link.
+        let path = path.canonicalize().unwrap_or(path);
         let (room, files) = (config.quarantine_max_bytes(), OpenFiles::default());
         let engine = SqliteEngine::open(&path, room, Opening::Start, files.clone())?;
         let facts = Arc::new(Facts::default());

@@ -83,6 +83,10 @@ impl Guard {
                 self.free.set(free as f64);
                 let low = free < self.min_free_bytes;
                 self.journal.shared().set_disk_low(low.then(|| self.in_words(path, free)));
+                if low {
+                    // No batch comes now, and it may be the log that takes the room: let the writer cut it.
+                    self.journal.wake();
+                }
             }
             Err(error) => {
                 if !self.probe_fails {

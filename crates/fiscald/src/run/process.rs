@@ -53,7 +53,8 @@ pub(crate) fn tell(states: &[NotifyState<'_>]) {
 pub(crate) async fn feed_watchdog(is_progressing: impl Fn() -> bool, stop: CancellationToken) {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     debug!(?period, "the service manager's watchdog is fed");
-    let pause = (period / 2).max(Duration::from_millis(10));
+    // Often enough that one bite left out for a passing hang does not bring the next one to the deadline.
+    let pause = (period / 6).max(Duration::from_millis(10));
     feed(pause, is_progressing, || tell(&[NotifyState::Watchdog]), stop).await;
 }
 

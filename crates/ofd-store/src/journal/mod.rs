@@ -160,7 +160,7 @@ impl Journal {
     fn begin_close(&self) {
         self.handle.shared.begin_close();
         // A full queue needs no waking: the writer is at work and looks at the flag after its batch.
-        let _ = self.handle.queue.try_send(Queued::Wake);
+        self.handle.wake();
         self.thread.thread().unpark();
     }
 }
@@ -197,14 +197,20 @@ impl JournalHandle {
         self.shared.status()
     }
 
-    /// Whether the writer's thread gets on: false while the batch in hand is older than [`STALLED_AFTER`]. For the
-    /// watchdog of the service: a hanging write may be helped by a restart.
+    /// Whether the writer's thread gets on: false while the batch in hand is older than four times
+    /// [`STALLED_AFTER`]. For the watchdog of the service: a hanging write may be helped by a restart, one that is
+    /// only slow may not.
     ///
     /// A database that another process holds is no reason: its batches are refused in time, the state says
     /// [`StoreState::Stalled`], and a restart would find the same lock.
     #[must_use]
     pub fn is_progressing(&self) -> bool {
         self.shared.is_progressing()
+    }
+
+    /// Lets the writer look after its engine although nothing was queued. A full queue wakes it anyway.
+    pub(crate) fn wake(&self) {
+        let _ = self.queue.try_send(Queued::Wake);
     }
 
     /// For the watcher, which sees the file and the disk.

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::{StoreError, Unavailability};
 
+/// How many times the age of a stalled batch makes a hung one. A stall colours the readiness; a hang ends the process,
+/// which must not happen to a disk that recovers by itself, nor to a batch that waits for a lock until it is refused.
+const HUNG_FACTOR: u32 = 4;
+
 /// State of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreState {
@@ -143,7 +147,7 @@ impl Shared {
 
     /// Whether the batch in hand, if there is one, is younger than the limit.
     pub(super) fn is_progressing(&self) -> bool {
-        self.lock().hangs(self.stalled_after).is_none()
+        self.lock().hangs(self.stalled_after * HUNG_FACTOR).is_none()
     }
 
     pub(super) fn refuse_unless_taking(&self) -> Result<(), StoreError> {

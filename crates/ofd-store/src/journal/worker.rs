@@ -102,7 +102,7 @@ impl Worker {
             }
             self.unpack();
             let engine = engine.as_mut();
-            let goes_on = self.items.is_empty() || (self.commit(engine) && self.tend(engine));
+            let goes_on = (self.items.is_empty() || self.commit(engine)) && self.tend(engine);
             if !goes_on {
                 return Stopped::Failed;
             }

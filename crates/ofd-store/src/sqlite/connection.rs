@@ -148,7 +148,7 @@ fn settle_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
             return Err(StoreError::unavailable(Unavailability::WriteFailed, detail));
         }
     }
-    log::checkpoint(connection, "PASSIVE").map(|_| ()).map_err(store_error)
+    log::copy_and_cut(connection).map(|_| ()).map_err(store_error)
 }
 
 /// Copies the whole log into the file and syncs it; needed after a failed write or sync.

@@ -4,12 +4,16 @@
 //! disk that takes the log and refuses the file, everything would look well while the log grows without end.
 
 use std::path::Path;
+use std::time::Duration;
 
 use metrics::{Gauge, gauge};
 use rusqlite::Connection;
 
 /// Pages in the log from which on it is copied into the file after a commit.
 const COPY_FROM_PAGES: i64 = 4000;
+/// Pages from which on the log file is cut once it is copied. It grows past the above only while somebody reads, and
+/// then keeps its size: on a short disk that is the room that is missing.
+const CUT_FROM_PAGES: i64 = 2 * COPY_FROM_PAGES;
 /// Pages past which a log that cannot be copied is worth a word: 64 MiB.
 const WARN_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
 /// Pages of our files. SQLite's default, and nobody sets another.
@@ -49,7 +53,7 @@ impl Log {
     pub(super) fn keep_short(&mut self, connection: &Connection, path: &Path) -> rusqlite::Result<()> {
         let mut state = checkpoint(connection, "NOOP")?;
         if state.pages >= COPY_FROM_PAGES {
-            state = checkpoint(connection, "PASSIVE")?;
+            state = copy_and_cut(connection)?;
         }
         self.pages.set(u32::try_from(state.pages).unwrap_or(0));
         let held = state.pages >= WARN_FROM_PAGES && state.copied < state.pages;
@@ -64,6 +68,21 @@ impl Log {
         self.warned = held;
         Ok(())
     }
+}
+
+/// Copies the log as far as readers allow; if that was all of a log grown large, cuts its file, unless somebody reads:
+/// nobody is waited for.
+pub(super) fn copy_and_cut(connection: &Connection) -> rusqlite::Result<LogState> {
+    let state = checkpoint(connection, "PASSIVE")?;
+    if state.pages < CUT_FROM_PAGES || state.copied < state.pages {
+        return Ok(state);
+    }
+    let patience_ms: u32 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+    connection.busy_timeout(Duration::ZERO)?;
+    let cut = checkpoint(connection, "TRUNCATE");
+    connection.busy_timeout(Duration::from_millis(patience_ms.into()))?;
+    let cut = cut?;
+    Ok(if cut.busy { state } else { cut })
 }
 
 /// One run of `PRAGMA wal_checkpoint(MODE)`; NOOP only looks.

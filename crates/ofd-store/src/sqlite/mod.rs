@@ -120,7 +120,18 @@ impl Engine for SqliteEngine {
     }
 
     fn tend(&mut self) -> Result<(), EngineError> {
-        self.log.keep_short(&self.connection, &self.path).map_err(|error| self.engine_error(&error))
+        self.log.keep_short(&self.connection, &self.path).map_err(|error| match error.sqlite_error_code() {
+            // Pages of the file that were copied earlier may be gone with the failed sync, and this process would not
+            // copy them again: the log counts them as copied. A new process reads the whole log anew.
+            Some(ErrorCode::SystemIoFailure) => EngineError::Lost(with_place(
+                &self.path,
+                &format!(
+                    "copying the log failed, {}: restart the daemon when the disk is sound",
+                    in_words(&error)
+                ),
+            )),
+            _ => self.engine_error(&error),
+        })
     }
 
     fn probe(&mut self) -> Result<(), EngineError> {

@@ -56,6 +56,17 @@ fn a_long_log_is_copied_between_batches_as_far_as_readers_allow() {
     reader.execute_batch("COMMIT").unwrap();
     bench.engine.tend().unwrap();
     assert_eq!(bench.log().copied, bench.log().pages);
+
+    let log_bytes = |bench: &Bench| fs::metadata(disk::beside(&bench.path(), "-wal")).unwrap().len();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM journal").unwrap();
+    fill(&mut bench, 8001);
+    reader.execute_batch("COMMIT; BEGIN; SELECT count(*) FROM journal").unwrap();
+    bench.engine.tend().unwrap();
+    assert!(log_bytes(&bench) > 8000 * 4096, "a reader at the end of the log is not waited for");
+    reader.execute_batch("COMMIT").unwrap();
+    bench.engine.tend().unwrap();
+    assert_eq!(log_bytes(&bench), 0, "a log that a reader has made large gives its room back");
+    bench.commit(90_002).unwrap();
 }
 
 #[test]
