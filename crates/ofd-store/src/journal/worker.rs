@@ -207,7 +207,7 @@ impl Worker {
         match error {
             EngineError::Lost(detail) => {
                 if self.shared.lose(detail) {
-                    tracing::error!(%detail, "the store's file is lost: reception refuses work until a restart");
+                    tracing::error!(%detail, "the store cannot be used by this process any more: reception refuses work until a restart");
                 }
             }
             EngineError::Corrupt(detail) => {
