@@ -137,6 +137,11 @@ impl Dictionary {
         }
     }
 
+    /// All meanings of all tags, sorted by tag.
+    pub(crate) fn tags(&self) -> &[TagDef] {
+        &self.tags
+    }
+
     /// All meanings of a tag number, in the order of the table; empty for an unknown one.
     pub fn meanings(&self, tag: u16) -> &[TagDef] {
         if tag < DENSE_TAGS {

@@ -4,6 +4,8 @@
 //! All findings are hard in every ФФД version. The registration number (1037) only has to stand there: a genuine
 //! report of ФФД 1.0 carries one of 12 digits.
 
+use std::fmt;
+
 use crate::check::{Finding, Severity};
 use crate::dict::{FfdVersion, FormCode, Requirement, dictionary};
 use crate::document::{Content, Document, Node};
@@ -38,10 +40,8 @@ pub fn identity(doc: &Document<'_>, claimed: &Claimed) -> Vec<Finding> {
             format!("форма документа {} не совпадает с формой в контейнере {}", form.0, claimed.form.0);
         findings.push(finding(Vec::new(), "identity.form", text));
     }
-    let expected_fn = claimed.fn_number;
-    compare(doc, &FN_RULE, expected_fn.as_str(), fn_number, &mut findings);
-    let expected_fd = claimed.fd_number.get().to_string();
-    compare(doc, &FD_RULE, &expected_fd, fd_number, &mut findings);
+    compare(doc, &FN_RULE, claimed.fn_number, fn_number, &mut findings);
+    compare(doc, &FD_RULE, claimed.fd_number.get(), fd_number, &mut findings);
     present(doc, &TIME_RULE, |node| matches!(node.content, Content::Value(Value::Time(_))), &mut findings);
     present(doc, &SIGN_RULE, |node| node.raw.len() == FISCAL_SIGN_LEN, &mut findings);
     present(doc, &RNM_RULE, is_filled_text, &mut findings);
@@ -96,11 +96,11 @@ impl Rule {
 }
 
 /// A number that the container repeats: present if demanded, and every occurrence equal to the container's.
-fn compare(
+fn compare<Number: PartialEq + fmt::Display>(
     doc: &Document<'_>,
     rule: &Rule,
-    expected: &str,
-    read: fn(&Node<'_>) -> Option<String>,
+    expected: Number,
+    read: fn(&Node<'_>) -> Option<Number>,
     findings: &mut Vec<Finding>,
 ) {
     let before = findings.len();
@@ -136,13 +136,13 @@ fn present(doc: &Document<'_>, rule: &Rule, is_readable: fn(&Node<'_>) -> bool, 
 }
 
 /// The storage's number without padding: a number of 15 digits is padded with a space on the wire.
-fn fn_number(node: &Node<'_>) -> Option<String> {
-    FnNumber::from_padded(node.raw).ok().map(|number| number.as_str().to_owned())
+fn fn_number(node: &Node<'_>) -> Option<FnNumber> {
+    FnNumber::from_padded(node.raw).ok()
 }
 
-fn fd_number(node: &Node<'_>) -> Option<String> {
+fn fd_number(node: &Node<'_>) -> Option<u32> {
     match node.content {
-        Content::Value(Value::U32(number)) => Some(number.to_string()),
+        Content::Value(Value::U32(number)) => Some(number),
         _ => None,
     }
 }

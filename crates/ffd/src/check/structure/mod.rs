@@ -1,0 +1,173 @@
+//! Structure: what the tables of the dictionary say about a form, held against the tree (checks 1 and 2 of the
+//! operator).
+//!
+//! The walk looks at every record once. What a form declares was laid out beforehand ([`plan`]); a group the form does
+//! not declare is one finding and is not entered. A record that does not read gives one finding and nothing follows
+//! from it.
+
+mod conditional;
+mod plan;
+mod value;
+
+use super::report::{Path, Place, Report};
+use crate::check::case::Case;
+use crate::dict::FfdVersion;
+use crate::document::{Content, Node};
+use crate::tags;
+use plan::{FormPlan, ParentPlan};
+
+/// Tags that the tables make mandatory and genuine documents lack: never demanded (measured on genuine receipts).
+pub(super) const NEVER_DEMANDED: [u16; 9] = [1021, 1060, 1125, 1163, 1223, 1224, 1234, 2106, 2115];
+
+/// Tags that changed with the version of the format, whose place is a rule of its own (`version.tags`): the tag and
+/// whether it belongs to 1.0 and 1.05 (else to 1.1 and later).
+pub(super) const OF_VERSIONS: [(u16, bool); 4] = [
+    (tags::REASON_CODE, true),
+    (tags::MESSAGE_FOR_FN, true),
+    (tags::REASON_MASK, false),
+    (tags::OPERATOR_MESSAGE, false),
+];
+
+/// Checks the whole document.
+pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
+    if let Some(node) = case.node(tags::FFD_VERSION).filter(|_| !case.doc.version_known()) {
+        unknown_version(node, report);
+        return;
+    }
+    let Some(plan) = FormPlan::of(case.doc.form(), case.version) else {
+        report.add("structure.undeclared", Place::DOCUMENT, || {
+            format!("форма документа {} неизвестна: её реквизиты не проверены", case.doc.form())
+        });
+        return;
+    };
+    size(case, plan, report);
+    if let Some(top) = plan.parent(plan.form.0) {
+        let mut walk = Walk { case, plan, report };
+        walk.group(case.doc.nodes(), top, Place::DOCUMENT);
+    }
+}
+
+/// Nothing can be demanded of a version that is not known; what is read of it is read as the newest.
+fn unknown_version(node: &Node<'_>, report: &mut Report<'_>) {
+    let place = Place { offset: node.offset, path: Path::top(node.tag) };
+    if let Content::Broken(error) = &node.content {
+        report.add("structure.type", place, || value::unreadable(node, error));
+    } else {
+        report.add("structure.version", place, || {
+            format!(
+                "версия ФФД (тег 1209) {} неизвестна: состав реквизитов не проверен",
+                node.unsigned().unwrap_or_default()
+            )
+        });
+    }
+    report.only_warn();
+}
+
+/// The longest value of the document as a whole.
+fn size(case: &Case<'_, '_>, plan: &FormPlan, report: &mut Report<'_>) {
+    let len = case.doc.bytes().len().saturating_sub(crate::tlv::HEADER_LEN);
+    if let Some(limit) = plan.max_len.filter(|&limit| len > limit) {
+        report.add("structure.size", Place::DOCUMENT, || {
+            format!("размер документа {len} байт больше допустимого для формы: {limit} байт")
+        });
+    }
+}
+
+struct Walk<'w, 'c, 'd, 's> {
+    case: &'w Case<'c, 'd>,
+    plan: &'static FormPlan,
+    report: &'w mut Report<'s>,
+}
+
+impl Walk<'_, '_, '_, '_> {
+    /// The records of one group, or of the top level.
+    fn group(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, place: Place) {
+        let mut seen = 0_u128;
+        for node in nodes {
+            // A path is only laid out when there is something to say about it.
+            let here = || Place { offset: node.offset, path: place.path.with(node.tag) };
+            let Some((bit, field)) = parent.field(node.tag) else {
+                self.undeclared(node, parent, here());
+                continue;
+            };
+            if seen & bit != 0 && !field.repeatable {
+                self.report.add("structure.repeat", here(), || {
+                    format!("{} встречается в {} повторно", value::requisite(node), parent.name_ru())
+                });
+            }
+            seen |= bit;
+            if place.path == Path::DOCUMENT && self.report.is_judged(node.tag) {
+                continue;
+            }
+            let is_free = field.is_free_in_1_0 && self.case.version == FfdVersion::V1_0;
+            if !is_free && let Some(fault) = value::fault(node, field) {
+                self.report.add(fault.rule(), here(), || fault.text_ru(node));
+            }
+            if field.is_of_versions {
+                self.version(node, here());
+            }
+            if let (Content::Group(children), false) = (&node.content, is_free)
+                && let Some(inner) = self.plan.parent(node.tag)
+            {
+                self.group(children, inner, here());
+            }
+        }
+        self.missing(nodes, parent, seen, place);
+    }
+
+    fn undeclared(&mut self, node: &Node<'_>, parent: &ParentPlan, here: Place) {
+        if OF_VERSIONS.iter().any(|&(tag, _)| tag == node.tag) {
+            return self.version(node, here);
+        }
+        self.report.add("structure.undeclared", here, || match node.def {
+            Some(_) => format!(
+                "{} не предусмотрен в {} (ФФД {})",
+                value::requisite(node),
+                parent.name_ru(),
+                self.case.version
+            ),
+            None => format!("тег {} неизвестен", node.tag),
+        });
+    }
+
+    /// Check 21d: tags that came or went with ФФД 1.1.
+    fn version(&mut self, node: &Node<'_>, here: Place) {
+        let Some(&(_, is_old)) = OF_VERSIONS.iter().find(|&&(tag, _)| tag == node.tag) else { return };
+        if is_old != (self.case.version <= FfdVersion::V1_05) {
+            self.report.add("version.tags", here, || {
+                format!("{} не применяется в ФФД {}", value::requisite(node), self.case.version)
+            });
+        }
+    }
+
+    /// Fields that are not there, and must be.
+    fn missing(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, seen: u128, place: Place) {
+        let mut missing = parent.mandatory & !seen;
+        while missing != 0 {
+            let number = missing.trailing_zeros();
+            missing &= missing - 1;
+            let Some(field) = parent.at(number) else { continue };
+            if place.path == Path::DOCUMENT && self.report.is_judged(field.tag) {
+                continue;
+            }
+            let here = Place { offset: place.offset, path: place.path.with(field.tag) };
+            self.report.add("structure.mandatory", here, || {
+                format!("нет обязательного реквизита {} в {}", field.name_ru(), parent.name_ru())
+            });
+        }
+        for &(bit, condition) in &parent.conditions {
+            if seen & bit == 0 && condition.holds(self.case, nodes) {
+                let here = Place { offset: place.offset, path: place.path.with(condition.demanded) };
+                self.report.add("structure.conditional", here, || {
+                    let name = parent.field(condition.demanded).map(|(_, field)| field.name_ru());
+                    format!(
+                        "нет реквизита {} в {}: он обязателен, {}",
+                        name.unwrap_or_default(),
+                        parent.name_ru(),
+                        condition.because_ru
+                    )
+                });
+            }
+        }
+    }
+}

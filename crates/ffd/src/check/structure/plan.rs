@@ -1,0 +1,299 @@
+//! What a form declares, laid out for the walk: per group a sorted list of fields, and as bit masks which of them are
+//! mandatory.
+//!
+//! A field is declared when the table of forms names it for this form, version and group, or when the table of tags
+//! puts the tag into this group in this version: the tables come from different sources, and each knows tags that the
+//! other lacks.
+
+use std::sync::LazyLock;
+
+use super::conditional::{CONDITIONS, Condition};
+use super::value::{Limit, Values};
+use super::{NEVER_DEMANDED, OF_VERSIONS};
+use crate::dict::{FfdVersion, FormCode, FormDef, Medium, Requirement, TagDef, ValueKind, dictionary};
+
+/// Groups of counters: their official limits are smaller than their members (FFD order, section on counters).
+const COUNTER_GROUPS: [u16; 12] = [1129, 1130, 1131, 1132, 1133, 1145, 1146, 1157, 1158, 1194, 1232, 1233];
+
+/// Requisites that ФФД 1.0 lets have any format.
+const FREE_IN_1_0: [u16; 10] = [1045, 1067, 1069, 1071, 1080, 1082, 1083, 1084, 1112, 1119];
+
+/// Tags from here on, [`DENSE`] of them, are found by index: nearly all that a receipt holds.
+const FIRST_DENSE: u16 = 1000;
+const DENSE: u16 = 300;
+const NO_FIELD: u8 = u8::MAX;
+
+/// One form in one version.
+pub(super) struct FormPlan {
+    pub(super) form: FormCode,
+    /// The longest value of the document, bytes.
+    pub(super) max_len: Option<usize>,
+    version: FfdVersion,
+    /// Sorted by tag.
+    parents: Vec<ParentPlan>,
+}
+
+/// The top level of a form, or one of its groups.
+pub(super) struct ParentPlan {
+    /// The form code or the tag of the group.
+    tag: u16,
+    is_form: bool,
+    /// Sorted.
+    tags: Vec<u16>,
+    /// Place in `tags` of each tag from [`FIRST_DENSE`] on; [`NO_FIELD`] for one that is not there.
+    dense: Vec<u8>,
+    fields: Vec<FieldPlan>,
+    /// Bit of each field that must be there.
+    pub(super) mandatory: u128,
+    /// Conditions of this place, with the bit of the field they demand.
+    pub(super) conditions: Vec<(u128, &'static Condition)>,
+}
+
+/// A field of a group.
+pub(super) struct FieldPlan {
+    pub(super) tag: u16,
+    pub(super) repeatable: bool,
+    /// Whether ФФД 1.0 lets it have any format.
+    pub(super) is_free_in_1_0: bool,
+    /// Whether its place depends on the version, see [`OF_VERSIONS`].
+    pub(super) is_of_versions: bool,
+    pub(super) limit: Limit,
+    pub(super) values: Option<Values>,
+    def: Option<&'static TagDef>,
+}
+
+impl FormPlan {
+    /// The plan of a form in a version; `None` when the tables do not have it.
+    pub(super) fn of(form: FormCode, version: FfdVersion) -> Option<&'static Self> {
+        static PLANS: LazyLock<Vec<FormPlan>> = LazyLock::new(all);
+        let place = PLANS.binary_search_by_key(&(form, version), |plan| (plan.form, plan.version)).ok()?;
+        PLANS.get(place)
+    }
+
+    /// What stands in this form code or group; `None` for a group the form does not look into.
+    pub(super) fn parent(&self, tag: u16) -> Option<&ParentPlan> {
+        self.parents.iter().find(|parent| parent.tag == tag)
+    }
+}
+
+impl ParentPlan {
+    /// The field of this tag and its bit.
+    pub(super) fn field(&self, tag: u16) -> Option<(u128, &FieldPlan)> {
+        let number = match tag.checked_sub(FIRST_DENSE).and_then(|slot| self.dense.get(usize::from(slot))) {
+            Some(&NO_FIELD) => return None,
+            Some(&number) => usize::from(number),
+            None => self.tags.binary_search(&tag).ok()?,
+        };
+        Some((bit(number), self.fields.get(number)?))
+    }
+
+    /// The field of this number.
+    pub(super) fn at(&self, number: u32) -> Option<&FieldPlan> {
+        self.fields.get(usize::try_from(number).ok()?)
+    }
+
+    /// The place, as a text says where something is (in the prepositional case).
+    pub(super) fn name_ru(&self) -> String {
+        if self.is_form {
+            return "документе".to_owned();
+        }
+        let name = dictionary().meanings(self.tag).iter().find(|def| def.kind == ValueKind::Group);
+        name.map_or_else(
+            || format!("группе {}", self.tag),
+            |def| format!("реквизите «{}» (тег {})", def.name_ru, def.tag),
+        )
+    }
+}
+
+impl FieldPlan {
+    /// Name and number of the requisite.
+    pub(super) fn name_ru(&self) -> String {
+        match self.def {
+            Some(def) => format!("«{}» (тег {})", def.name_ru, def.tag),
+            None => format!("(тег {})", self.tag),
+        }
+    }
+}
+
+/// Bit of a field; of those past the mask (no form has them) none.
+fn bit(number: usize) -> u128 {
+    u32::try_from(number).ok().and_then(|number| 1_u128.checked_shl(number)).unwrap_or_default()
+}
+
+/// All plans, sorted by form and version.
+fn all() -> Vec<FormPlan> {
+    let forms = FormCode::OF_KKT.into_iter().chain([7, 81, 82, 83, 84].map(FormCode));
+    let pairs = forms.flat_map(|form| FfdVersion::ALL.map(|version| (form, version)));
+    let mut plans: Vec<FormPlan> =
+        pairs.filter_map(|(form, version)| dictionary().form(form, version).map(plan)).collect();
+    plans.sort_by_key(|plan| (plan.form, plan.version));
+    plans
+}
+
+fn plan(form: &'static FormDef) -> FormPlan {
+    let mut parents: Vec<u16> = form.fields.iter().map(|field| field.parent).collect();
+    parents.dedup();
+    let document = dictionary().tag(form.form.0, 0, form.version);
+    FormPlan {
+        form: form.form,
+        version: form.version,
+        max_len: document.and_then(|def| def.max_len).and_then(|len| usize::try_from(len).ok()),
+        parents: parents.into_iter().map(|parent| parent_plan(form, parent)).collect(),
+    }
+}
+
+fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
+    let is_declared = |def: &TagDef| def.parents.contains(&parent) && def.versions.contains(form.version);
+    let of_tags = dictionary().tags().iter().filter(|&def| is_declared(def)).map(|def| def.tag);
+    let mut tags: Vec<u16> = form.children(parent).iter().map(|field| field.tag).chain(of_tags).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    let fields: Vec<FieldPlan> = tags.iter().map(|&tag| field_plan(form, parent, tag)).collect();
+    let mandatory = |tag: u16| {
+        form.field(parent, tag).is_some_and(|field| {
+            field.requirement == Requirement::Mandatory
+                && field.medium != Medium::Printed
+                && !NEVER_DEMANDED.contains(&tag)
+        })
+    };
+    let numbered = || tags.iter().copied().enumerate();
+    let conditions = numbered().flat_map(|(number, tag)| {
+        CONDITIONS
+            .iter()
+            .filter(move |condition| condition.is_about(form.form.0, form.version, parent, tag))
+            .map(move |condition| (bit(number), condition))
+    });
+    ParentPlan {
+        tag: parent,
+        is_form: parent == form.form.0,
+        mandatory: numbered().filter(|&(_, tag)| mandatory(tag)).map(|(number, _)| bit(number)).sum(),
+        conditions: conditions.collect(),
+        dense: (FIRST_DENSE..FIRST_DENSE + DENSE)
+            .map(|tag| tags.binary_search(&tag).ok().and_then(|number| u8::try_from(number).ok()))
+            .map(|number| number.unwrap_or(NO_FIELD))
+            .collect(),
+        fields,
+        tags,
+    }
+}
+
+fn field_plan(form: &'static FormDef, parent: u16, tag: u16) -> FieldPlan {
+    let def = dictionary().tag(tag, parent, form.version);
+    let field = form.field(parent, tag);
+    FieldPlan {
+        tag,
+        repeatable: field.is_some_and(|field| field.repeatable) || def.is_some_and(|def| def.repeatable),
+        is_of_versions: OF_VERSIONS.iter().any(|&(other, _)| other == tag),
+        is_free_in_1_0: FREE_IN_1_0.contains(&tag),
+        limit: def
+            .map_or(Limit::None, |def| if is_limited(form, def) { Limit::of(def) } else { Limit::None }),
+        values: def.and_then(Values::of),
+        def,
+    }
+}
+
+/// Whether the table's limit can be held: that of a group only when all its members fit into it.
+fn is_limited(form: &FormDef, def: &TagDef) -> bool {
+    if def.kind != ValueKind::Group {
+        return true;
+    }
+    !COUNTER_GROUPS.contains(&def.tag) && def.max_len.is_some_and(|limit| needed(form, def.tag, 0) <= limit)
+}
+
+/// Bytes that a group with each of its members once at full length takes.
+fn needed(form: &FormDef, group: u16, depth: usize) -> u32 {
+    const HEADER: u32 = 4;
+    if depth > crate::tlv::MAX_DEPTH {
+        return u32::MAX;
+    }
+    let members = form.children(group).iter().map(|field| {
+        let def = dictionary().tag(field.tag, group, form.version);
+        let len = match def {
+            Some(def) if def.kind == ValueKind::Group => needed(form, def.tag, depth + 1),
+            def => def.and_then(|def| def.max_len).unwrap_or_default(),
+        };
+        len.saturating_add(HEADER)
+    });
+    members.fold(0, u32::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tags;
+
+    #[test]
+    fn every_form_of_the_tables_has_its_plan() {
+        for form in FormCode::OF_KKT.into_iter().chain([7, 81, 82, 83, 84].map(FormCode)) {
+            for version in FfdVersion::ALL {
+                let Some(def) = dictionary().form(form, version) else {
+                    assert!(FormPlan::of(form, version).is_none());
+                    continue;
+                };
+                let plan = FormPlan::of(form, version).unwrap();
+                assert!(plan.max_len.is_some(), "form {form}");
+                for parent in &plan.parents {
+                    assert!(
+                        parent.fields.len() <= 128,
+                        "form {form}: a bit for each field of {}",
+                        parent.tag
+                    );
+                }
+                for field in &def.fields {
+                    let parent = plan.parent(field.parent).unwrap();
+                    assert!(
+                        parent.field(field.tag).is_some(),
+                        "form {form}: {} in {}",
+                        field.tag,
+                        field.parent
+                    );
+                }
+            }
+        }
+        assert!(FormPlan::of(FormCode(85), FfdVersion::V1_2).is_none());
+        assert!(FormPlan::of(FormCode(81), FfdVersion::V1_05).is_none());
+    }
+
+    #[test]
+    fn mandatory_is_what_the_electronic_document_must_carry() {
+        let check = |form, version, parent, tag, expected| {
+            let plan = FormPlan::of(FormCode(form), version).unwrap().parent(parent).unwrap();
+            let (bit, _) = plan.field(tag).unwrap();
+            assert_eq!(plan.mandatory & bit != 0, expected, "{tag} in {parent} of {form}, {version}");
+        };
+        check(3, FfdVersion::V1_2, 3, tags::TOTAL_SUM, true);
+        check(3, FfdVersion::V1_2, tags::ITEM, tags::ITEM_COST, true);
+        check(3, FfdVersion::V1_2, 3, tags::TITLE, false);
+        check(3, FfdVersion::V1_2, 3, 1021, false);
+        check(1, FfdVersion::V1_2, 1, 1021, false);
+        check(5, FfdVersion::V1_2, 5, tags::SHIFT_TOTALS, true);
+        check(82, FfdVersion::V1_2, tags::MARKED_GOODS, 2115, false);
+    }
+
+    #[test]
+    fn a_group_whose_members_do_not_fit_has_no_limit() {
+        let check = |parent, tag, expected| {
+            let plan = FormPlan::of(FormCode::RECEIPT, FfdVersion::V1_2).unwrap();
+            let (_, field) = plan.parent(parent).unwrap().field(tag).unwrap();
+            assert_eq!(field.limit != Limit::None, expected, "{tag}");
+        };
+        check(3, tags::ITEM, false);
+        check(tags::ITEM, tags::AGENT_DATA, true);
+        check(tags::ITEM, tags::PRODUCT_CODE_GROUP, false);
+        check(3, tags::BUYER, true);
+    }
+
+    #[test]
+    fn every_condition_has_a_field_to_demand() {
+        for condition in &CONDITIONS {
+            for &form in condition.forms {
+                for &version in condition.versions {
+                    let plan = FormPlan::of(FormCode(form), version).unwrap();
+                    let parent = if condition.parent == 0 { form } else { condition.parent };
+                    let field = plan.parent(parent).and_then(|parent| parent.field(condition.demanded));
+                    assert!(field.is_some(), "{} in {parent} of {form}, {version}", condition.demanded);
+                }
+            }
+        }
+    }
+}
