@@ -13,7 +13,7 @@ use ffd::ids::FnNumber;
 
 use crate::error::{Flaw, Malformed, TooLong};
 use crate::frame::FrameReader;
-use crate::header::{AT_FN_NUMBER, CrcMode, Header, PVersion, Signature};
+use crate::header::{AT_FN_NUMBER, CrcMode, Header, PVersion, Service, Signature};
 
 /// Patience and limits of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub struct Reply {
 /// The dialogue of one connection.
 #[derive(Debug)]
 pub struct ClientDialogue {
+    service: Service,
     fn_number: FnNumber,
     limits: ClientLimits,
     reader: FrameReader,
@@ -57,10 +58,17 @@ impl ClientDialogue {
     /// A connection of the register whose fiscal storage has this number.
     #[must_use]
     pub fn new(fn_number: FnNumber, limits: ClientLimits) -> Self {
+        Self::of(Service::Documents, fn_number, limits)
+    }
+
+    /// The same towards another service.
+    #[must_use]
+    pub fn of(service: Service, fn_number: FnNumber, limits: ClientLimits) -> Self {
         Self {
+            service,
             fn_number,
             limits,
-            reader: FrameReader::new(limits.max_body_bytes),
+            reader: FrameReader::new(service, limits.max_body_bytes),
             waiting: VecDeque::new(),
             replies: VecDeque::new(),
             failed: false,
@@ -79,6 +87,12 @@ impl ClientDialogue {
         let header = Header::for_message(self.fn_number, p_version, mode, container)?;
         self.waiting.push_back(now);
         Ok([header.encode().as_slice(), container].concat())
+    }
+
+    /// The bytes of a message of this service that somebody else composed, to be written at `now` as they came.
+    pub fn relay(&mut self, header: &Header, body: &[u8], now: Instant) -> Vec<u8> {
+        self.waiting.push_back(now);
+        [header.encode().as_slice(), body].concat()
     }
 
     /// The bytes of a probe, to be written at `now`.
@@ -140,7 +154,11 @@ impl ClientDialogue {
     fn next_reply(&mut self, rest: &mut &[u8]) -> Result<Option<Reply>, Malformed> {
         let Some(frame) = self.reader.push(rest)? else { return Ok(None) };
         let header = frame.header;
-        if header.signature != Signature::OFD {
+        let asked = match self.service {
+            Service::Documents => Signature::OFD,
+            Service::Marking => Signature::OISM,
+        };
+        if header.signature != asked {
             return Err(Malformed::bytes(Flaw::Signature, 0, &header.signature.0));
         }
         if header.fn_number != self.fn_number {

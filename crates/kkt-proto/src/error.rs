@@ -50,8 +50,10 @@ pub enum Flaw {
     EmptyContainer,
     /// Session header: a body that is no container.
     BodyWithoutContainer,
-    /// Session header: a document for the marking service, which is not served here.
+    /// Session header: data for the marking service at the port for documents.
     MarkingService,
+    /// Session header: data under the S-version that only tests the operator's own part of the marking service.
+    MarkingTest,
     /// Session message: check code of mode 01 differs.
     HeaderCrc,
     /// Session message: check code of mode 10 differs.
@@ -132,6 +134,7 @@ impl Flaw {
             Self::EmptyContainer => ("empty_container", "container announced, but the body is empty"),
             Self::BodyWithoutContainer => ("body_without_container", "body that is no container"),
             Self::MarkingService => ("marking_service", "document for the marking service"),
+            Self::MarkingTest => ("marking_test", "data under the test version of the marking service"),
             Self::HeaderCrc => ("header_crc", "wrong check code over the header"),
             Self::MessageCrc => ("message_crc", "wrong check code over the message"),
             Self::ForeignReply => ("foreign_reply", "reply for another ФН"),

@@ -4,7 +4,7 @@
 use ffd::ids::FnNumber;
 
 use crate::error::{Flaw, Malformed};
-use crate::header::{AT_BODY_LEN, CrcMode, HEADER_LEN, Header};
+use crate::header::{AT_BODY_LEN, CrcMode, HEADER_LEN, Header, Service};
 
 /// Room made for a body before its bytes are there: most documents fit, and an idle peer that only sent
 /// a header costs no more than this.
@@ -13,6 +13,7 @@ const FIRST_ALLOCATION_BYTES: usize = 2048;
 /// Reassembles messages from pieces of any size.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
+    service: Service,
     max_body_bytes: usize,
     stage: Stage,
     /// ФН of the last header that could be read.
@@ -33,8 +34,8 @@ pub(crate) struct Frame {
 }
 
 impl FrameReader {
-    pub(crate) fn new(max_body_bytes: usize) -> Self {
-        Self { max_body_bytes, stage: Stage::start(), fn_number: None }
+    pub(crate) fn new(service: Service, max_body_bytes: usize) -> Self {
+        Self { service, max_body_bytes, stage: Stage::start(), fn_number: None }
     }
 
     /// Takes bytes off the front of `input` until a message is complete (`Some`) or `input` is empty
@@ -43,10 +44,10 @@ impl FrameReader {
         if let Stage::Header { bytes, filled } = &mut self.stage {
             *filled += take_into(bytes.get_mut(*filled..).unwrap_or_default(), input);
             if *filled < HEADER_LEN {
-                Header::check_beginning(bytes.get(..*filled).unwrap_or_default())?;
+                Header::check_beginning(self.service, bytes.get(..*filled).unwrap_or_default())?;
                 return Ok(None);
             }
-            let header = Header::decode(bytes)?;
+            let header = Header::decode_for(self.service, bytes)?;
             self.fn_number = Some(header.fn_number);
             if header.flags.crc_mode() == CrcMode::Header {
                 // This code is known now: nobody waits for the body of a damaged header.
@@ -123,7 +124,7 @@ mod tests {
 
     use super::{Frame, FrameReader};
     use crate::error::Flaw;
-    use crate::header::{CrcMode, HEADER_LEN, Header, PVersion};
+    use crate::header::{CrcMode, HEADER_LEN, Header, PVersion, Service};
     use crate::testing::{any_fn_number, fn_number, message};
 
     const MAX_BODY_BYTES: usize = 33 * 1024;
@@ -141,7 +142,7 @@ mod tests {
     fn size_is_refused_before_the_body_arrives() {
         let body = vec![7; MAX_BODY_BYTES + 1];
         let just_right = message(fn_number(), CrcMode::HeaderAndBody, &body[1..]);
-        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
         assert_eq!(frames(&mut reader, &just_right).len(), 1);
         assert!(!reader.is_mid_message());
 
@@ -154,7 +155,7 @@ mod tests {
     fn a_damaged_header_is_refused_before_its_body() {
         let mut damaged = message(fn_number(), CrcMode::Header, &[7; 100]);
         damaged[24] ^= 1;
-        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
         assert!(frames(&mut reader, &damaged[..HEADER_LEN - 1]).is_empty());
         let refused = reader.push(&mut &damaged[HEADER_LEN - 1..HEADER_LEN]).unwrap_err();
         assert_eq!(refused.flaw, Flaw::HeaderCrc);
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn another_protocol_is_refused_at_its_fourth_byte() {
-        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
         assert!(frames(&mut reader, b"GET").is_empty());
         assert_eq!(reader.push(&mut &b" "[..]).unwrap_err().flaw, Flaw::Signature);
     }
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn a_header_alone_reserves_little() {
         let big = message(fn_number(), CrcMode::None, &[1; 30_000]);
-        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
         let mut room = Vec::new();
         for piece in big.chunks(1000) {
             if reader.push(&mut &*piece).unwrap().is_none() {
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn an_unfinished_message_can_be_forgotten() {
         let whole = message(fn_number(), CrcMode::None, &[1; 50]);
-        let mut reader = FrameReader::new(MAX_BODY_BYTES);
+        let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
         for cut in 1..whole.len() {
             assert!(frames(&mut reader, &whole[..cut]).is_empty());
             assert!(reader.is_mid_message());
@@ -224,7 +225,7 @@ mod tests {
                 stream.extend_from_slice(&body);
                 sent.push(Frame { header, body });
             }
-            let mut reader = FrameReader::new(MAX_BODY_BYTES);
+            let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
             let mut received = Vec::new();
             let mut rest = stream.as_slice();
             for size in pieces.iter().cycle() {
@@ -241,7 +242,7 @@ mod tests {
 
         #[test]
         fn garbage_never_panics(input in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut reader = FrameReader::new(MAX_BODY_BYTES);
+            let mut reader = FrameReader::new(Service::Documents, MAX_BODY_BYTES);
             let outcome = reader.push(&mut input.as_slice());
             prop_assert!(outcome.is_err() || input.len() < HEADER_LEN);
         }

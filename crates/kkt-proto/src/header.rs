@@ -24,7 +24,7 @@ use nom::{IResult, Parser};
 use crate::crc;
 use crate::error::{Flaw, Malformed, TooLong};
 pub use flags::{CrcMode, Flags};
-pub use versions::{PVersion, SVersion, Signature};
+pub use versions::{PVersion, SVersion, Service, Signature};
 
 /// Length of the session header in bytes.
 pub const HEADER_LEN: usize = 30;
@@ -92,27 +92,33 @@ fn raw_header(input: &[u8]) -> IResult<&[u8], RawHeader> {
 
 impl Header {
     /// Refuses the beginning of a header that cannot become one, so that a stranger who speaks another
-    /// protocol is not waited for. Errors: four bytes that are no known signature.
-    pub(crate) fn check_beginning(bytes: &[u8]) -> Result<(), Malformed> {
+    /// protocol is not waited for. Errors: four bytes that are no signature this service reads.
+    pub(crate) fn check_beginning(service: Service, bytes: &[u8]) -> Result<(), Malformed> {
         match bytes.first_chunk::<4>() {
-            Some(signature) if !Signature(*signature).is_known() => {
+            Some(signature) if !service.reads(Signature(*signature)) => {
                 Err(Malformed::bytes(Flaw::Signature, AT_SIGNATURE, signature))
             }
             _ => Ok(()),
         }
     }
 
-    /// Reads a header.
+    /// Reads a header as the port for documents does: [`Self::decode_for`] with [`Service::Documents`].
+    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, Malformed> {
+        Self::decode_for(Service::Documents, bytes)
+    }
+
+    /// Reads a header at the port of a service.
     ///
     /// Errors, in this order: signature, S-version, P-version, ФН number, forbidden flags, container
-    /// without a body, body without a container, a document for the marking service. The check code is
-    /// not looked at, the size only against zero.
-    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, Malformed> {
+    /// without a body, body without a container, data where the service takes none (a marking message at
+    /// the port for documents, data under the test version 82 FB). The check code is not looked at, the
+    /// size only against zero.
+    pub fn decode_for(service: Service, bytes: &[u8; HEADER_LEN]) -> Result<Self, Malformed> {
         let Ok((_, raw)) = raw_header(bytes) else {
             return Err(Malformed::bytes(Flaw::Signature, AT_SIGNATURE, bytes)); // 30 bytes always suffice
         };
         let signature = Signature(raw.signature);
-        if !signature.is_known() {
+        if !service.reads(signature) {
             return Err(Malformed::bytes(Flaw::Signature, AT_SIGNATURE, &raw.signature));
         }
         let s_version = SVersion(raw.s_version);
@@ -131,10 +137,12 @@ impl Header {
             (false, 1..) => {
                 return Err(Malformed::number(Flaw::BodyWithoutContainer, AT_BODY_LEN, raw.body_len));
             }
-            (true, 1..) if signature == Signature::OISM => {
-                return Err(Malformed::number(Flaw::MarkingService, AT_BODY_LEN, raw.body_len));
+            (true, 1..) => {
+                if let Some(flaw) = service.refuses_data(signature, s_version) {
+                    return Err(Malformed::number(flaw, AT_BODY_LEN, raw.body_len));
+                }
             }
-            _ => {}
+            (false, 0) => {}
         }
         Ok(Self { signature, s_version, p_version, fn_number, body_len: raw.body_len, flags, crc: raw.crc })
     }

@@ -25,6 +25,8 @@ mod frame;
 #[cfg(test)]
 mod dialogue_tests;
 #[cfg(test)]
+mod marking_tests;
+#[cfg(test)]
 mod testing;
 
 pub use error::{Malformed, TooLong};

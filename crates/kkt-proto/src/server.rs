@@ -21,7 +21,7 @@ use ffd::ids::FnNumber;
 
 use crate::error::Malformed;
 use crate::frame::{Frame, FrameReader};
-use crate::header::Header;
+use crate::header::{Header, Service};
 
 /// What one connection may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,9 @@ pub enum Answer {
     /// This container (the acknowledgement) goes back under a header made from the request's. Dropped
     /// silently when the client said it expects no answer.
     Reply(Vec<u8>),
+    /// This whole message, header and body as another service gave them, goes back unchanged. Dropped silently
+    /// when the client said it expects no answer.
+    Relayed(Vec<u8>),
     /// Nothing goes back; the connection and later answers go on.
     Nothing,
     /// Nothing goes back; earlier answers still leave, later ones never, then the connection is over.
@@ -127,18 +130,25 @@ enum Slot {
         header: Header,
         container: Vec<u8>,
     },
+    Relayed(Vec<u8>),
     Silent,
     /// Always the last one: everything after it is dropped.
     Close,
 }
 
 impl ServerDialogue {
-    /// A connection accepted at `now`.
+    /// A connection accepted at `now` at the port for documents.
     #[must_use]
     pub fn new(limits: ServerLimits, now: Instant) -> Self {
+        Self::of(Service::Documents, limits, now)
+    }
+
+    /// The same at the port of another service.
+    #[must_use]
+    pub fn of(service: Service, limits: ServerLimits, now: Instant) -> Self {
         Self {
             limits,
-            reader: FrameReader::new(limits.max_body_bytes),
+            reader: FrameReader::new(service, limits.max_body_bytes),
             events: VecDeque::new(),
             in_flight: VecDeque::new(),
             first_id: 0,
@@ -171,6 +181,19 @@ impl ServerDialogue {
         Ok(())
     }
 
+    /// [`Self::receive`] for a connection that is to end: the message that has begun is still taken, and nothing after
+    /// it. Byte by byte, since only the reader knows where a message ends; it happens once in the life of a connection.
+    pub fn receive_last(&mut self, bytes: &[u8], now: Instant) -> Result<(), Malformed> {
+        for byte in bytes {
+            self.receive(std::slice::from_ref(byte), now)?;
+            if !self.is_mid_message() {
+                self.peer_closed();
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// What the register sent next.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -190,7 +213,8 @@ impl ServerDialogue {
         let Some(slot) = self.in_flight.get_mut(position) else { return };
         let Slot::Waiting { header: request } = slot else { return };
         *slot = match answer {
-            Answer::Reply(_) if !request.flags.expects_answer() => Slot::Silent,
+            Answer::Reply(_) | Answer::Relayed(_) if !request.flags.expects_answer() => Slot::Silent,
+            Answer::Relayed(message) => Slot::Relayed(message),
             Answer::Reply(container) => match request.reply_header(&container) {
                 Ok(header) => Slot::Ready { header, container },
                 Err(_) => Slot::Close, // cannot be said in this protocol: leave it to a repeat
@@ -218,6 +242,10 @@ impl ServerDialogue {
                 Slot::Ready { header, container } => {
                     out.extend_from_slice(&header.encode());
                     out.extend_from_slice(container);
+                    replies += 1;
+                }
+                Slot::Relayed(message) => {
+                    out.extend_from_slice(message);
                     replies += 1;
                 }
                 Slot::Silent | Slot::Close => {}

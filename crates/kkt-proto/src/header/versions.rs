@@ -3,6 +3,8 @@
 
 use ffd::dict::FfdVersion;
 
+use crate::error::Flaw;
+
 /// Which service the sender speaks to: first four bytes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signature(pub [u8; 4]);
@@ -10,13 +12,42 @@ pub struct Signature(pub [u8; 4]);
 impl Signature {
     /// Reception of fiscal documents.
     pub const OFD: Self = Self([0x2A, 0x08, 0x41, 0x0A]);
-    /// Marking codes (ОИСМ): only its probes are answered.
+    /// Marking codes (ОИСМ), a service of its own port; see [`Service`].
     pub const OISM: Self = Self([0xDD, 0x80, 0xCA, 0xA1]);
 
     /// Whether the signature is one of the two services.
     #[must_use]
     pub fn is_known(self) -> bool {
         self == Self::OFD || self == Self::OISM
+    }
+}
+
+/// What a port serves: which signatures it reads, and from whom it takes data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Reception of fiscal documents. Probes of the marking service are answered here too, its data is not taken.
+    #[default]
+    Documents,
+    /// The operator's marking point: probes of both its versions, data of [`SVersion::OISM`] to be relayed.
+    Marking,
+}
+
+impl Service {
+    /// Whether messages with this signature are read at all.
+    #[must_use]
+    pub fn reads(self, signature: Signature) -> bool {
+        match self {
+            Self::Documents => signature.is_known(),
+            Self::Marking => signature == Signature::OISM,
+        }
+    }
+
+    /// Why a message with a body is not taken, if it is not. Signature and version are ones this service reads.
+    pub(super) fn refuses_data(self, signature: Signature, version: SVersion) -> Option<Flaw> {
+        match self {
+            Self::Documents => (signature == Signature::OISM).then_some(Flaw::MarkingService),
+            Self::Marking => (version == SVersion::OISM_TEST).then_some(Flaw::MarkingTest),
+        }
     }
 }
 
