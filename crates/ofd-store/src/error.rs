@@ -37,8 +37,11 @@ pub enum StoreError {
         /// Newest version of this program.
         known: i32,
     },
-    /// What is stored contradicts itself.
-    #[error("the store is damaged: {detail}")]
+    /// What is stored contradicts itself. The sentence tells the operator what to do.
+    #[error(
+        "the store is damaged: {detail}. Stop the daemon, keep the files as they are, see with `fiscald verify` what is \
+         lost, and restore the store from a backup"
+    )]
     Corrupt {
         /// Where and what.
         detail: String,

@@ -18,10 +18,13 @@ extern crate self as ofd_store;
 #[path = "../tests/store/support.rs"]
 mod support;
 
+mod care;
+mod clock;
 mod config;
 pub mod engine;
 mod error;
 mod facts;
+mod history;
 pub mod journal;
 mod operator;
 mod reader;
@@ -31,9 +34,15 @@ mod sqlite;
 mod store;
 mod watcher;
 
+pub use care::{
+    BackupError, BackupProgress, BackupReport, IntegrityDepth, MAX_REINDEX_ROWS, OpenedRow, RebuiltTables,
+    ReindexPage, VerifyPage, VerifyRow,
+};
+pub use clock::ClockConfirmation;
 pub use config::StoreConfig;
 pub use error::{StoreError, Unavailability};
 pub use facts::{Facts, Standing};
+pub use history::{HistoryReader, MAX_HISTORY_DOCUMENTS, RegisterHistory};
 pub use journal::{JournalHandle, PendingAppend, PendingQuarantine, StoreState, StoreStatus};
 pub use operator::Operator;
 pub use reader::Reader;
@@ -43,8 +52,9 @@ pub use records::{
     StoredFinding, TaskKind,
 };
 pub use rows::{
-    Counts, DocumentFilter, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap, MAX_PAGE_ROWS,
-    QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
+    Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow,
+    FindingFilter, Gap, MAX_PAGE_ROWS, QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
+    TaskRow,
 };
-pub use sqlite::MAX_QUARANTINE_PER_FN;
+pub use sqlite::{MAX_CONFLICTS, MAX_QUARANTINE_PER_FN};
 pub use store::Store;

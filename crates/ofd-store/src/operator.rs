@@ -4,10 +4,12 @@ use ffd::ids::FnNumber;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use crate::StoreError;
+use crate::care::{MAX_REINDEX_ROWS, OpenedRow, RebuiltTables, ReindexPage};
+use crate::clock::ClockConfirmation;
 use crate::config::sqlite_path;
 use crate::records::{QuarantineRelease, RegisterAdd, RegisterChange};
-use crate::sqlite::{open_operator, registers, write_once};
+use crate::sqlite::{clock, open_operator, registers, reindex, write_once};
+use crate::{Derived, StoreError};
 
 /// A connection for short writing commands: one transaction each, waiting up to 5 s for the daemon's writer.
 #[derive(Debug)]
@@ -50,5 +52,45 @@ impl Operator {
     pub fn quarantine_release(&mut self, fn_number: &FnNumber) -> Result<QuarantineRelease, StoreError> {
         let now = Timestamp::now();
         write_once(&mut self.connection, |connection| registers::release(connection, fn_number, now))
+    }
+
+    /// Confirms that the machine's clock is right: documents received before this moment, by whatever clock, say nothing
+    /// about the time any more. A running daemon knows it within a second.
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub fn clock_confirm(&mut self, now: Timestamp) -> Result<ClockConfirmation, StoreError> {
+        write_once(&mut self.connection, |connection| clock::confirm(connection, now))
+    }
+
+    /// Takes the columns of the next documents after `after_seq` (0 at the beginning) anew out of them, at most `limit`
+    /// (and [`MAX_REINDEX_ROWS`]) and some 16 MiB. `recompute` is asked for each row outside of any transaction; `None`
+    /// leaves its columns as they are. Rows with other columns than before are written in one transaction.
+    ///
+    /// Between two pages the daemon's writer gets its turn: after a page that changed something this waits as long as the
+    /// page held the lock, at most 100 ms.
+    ///
+    /// # Errors
+    /// As [`Operator::open`]. After [`crate::Unavailability::Busy`] the same page may be tried again.
+    pub fn reindex_page(
+        &mut self,
+        after_seq: i64,
+        limit: usize,
+        recompute: &mut dyn FnMut(&OpenedRow<'_>) -> Option<Derived>,
+    ) -> Result<ReindexPage, StoreError> {
+        reindex::page(&mut self.connection, after_seq, limit.clamp(1, MAX_REINDEX_ROWS), recompute)
+    }
+
+    /// Rebuilds from the journal what else follows from it, to be called after the last page of
+    /// [`Operator::reindex_page`]: РНМ, ИНН and serial number of registers that nobody restated since their newest report,
+    /// and the newest chain of each debug ФН.
+    ///
+    /// Not rebuilt: findings and tasks (they say what was judged at reception, and the code given for it stands), facts
+    /// that an operator stated, the quarantine and its counters (it is no part of the journal).
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub fn rebuild_tables(&mut self) -> Result<RebuiltTables, StoreError> {
+        reindex::tables(&mut self.connection)
     }
 }

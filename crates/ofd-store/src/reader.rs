@@ -3,21 +3,32 @@
 //! A connection of its own, read-only in two ways (open mode and `query_only`), so that it can never hold the
 //! write lock. Every call is one short transaction or several of them: a long one would keep the log growing.
 
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
 use ffd::ids::{FdNumber, FnNumber};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
+use crate::care::{BackupError, BackupProgress, BackupReport, IntegrityDepth, VerifyPage};
+use crate::clock::ClockConfirmation;
 use crate::config::sqlite_path;
+use crate::history::RegisterHistory;
 use crate::rows::{
-    Counts, DocumentFilter, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap, QuarantineCount,
-    QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
+    Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap,
+    QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
 };
-use crate::sqlite::{documents, export, open_reader, quarantine, registers, store_error, tasks};
+use crate::sqlite::{
+    backup, clock, documents, export, history, open_reader, quarantine, registers, search, store_error,
+    tasks, verify,
+};
 use crate::{MAX_PAGE_ROWS, StoreError};
 
 /// Read-only view of a store.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    path: PathBuf,
 }
 
 impl Reader {
@@ -26,7 +37,8 @@ impl Reader {
     /// # Errors
     /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_reader(&sqlite_path(url)?)? })
+        let path = sqlite_path(url)?;
+        Ok(Self { connection: open_reader(&path)?, path })
     }
 
     /// Documents that pass the filter, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]), as lists show them.
@@ -38,7 +50,18 @@ impl Reader {
         filter: &DocumentFilter,
         limit: usize,
     ) -> Result<Vec<DocumentSummary>, StoreError> {
-        documents::summaries(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        search::summaries(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// One piece of [`Reader::summaries`]: looks at some 20,000 positions at most (fewer where an index leads to the
+    /// rows), so that a long search shows that it gets on and can be ended. `limit` as there, at least 1.
+    ///
+    /// A search from a moment on ends where a whole piece came more than a day before it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn summaries_page(&self, filter: &DocumentFilter, limit: usize) -> Result<DocumentPage, StoreError> {
+        search::page(&self.connection, filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// The same with containers and acknowledgements, a few KiB and up to 100 KiB each: for few rows, lists take
@@ -47,7 +70,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn documents(&self, filter: &DocumentFilter, limit: usize) -> Result<Vec<DocumentRow>, StoreError> {
-        documents::list(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        search::list(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Everything under one (ФН, ФД): all chains and conflicts, in order of arrival.
@@ -135,5 +158,80 @@ impl Reader {
     /// [`StoreError`] when the file cannot be read.
     pub fn counts(&self) -> Result<Counts, StoreError> {
         export::counts(&self.connection).map_err(store_error)
+    }
+
+    /// What is stored of a ФН for the checks that look beyond one document: the newest report of registration and the
+    /// newest shift, at most `most` documents and some 16 MiB; `None` when nothing of it is stored.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn register_history(
+        &self,
+        fn_number: &FnNumber,
+        most: usize,
+    ) -> Result<Option<RegisterHistory>, StoreError> {
+        history::load(&self.connection, fn_number, most).map_err(store_error)
+    }
+
+    /// As [`Store::newest_acknowledged`](crate::Store::newest_acknowledged).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
+        clock::newest_acknowledged(&self.connection).map_err(store_error)
+    }
+
+    /// The newest confirmation of the clock by an operator.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn clock_confirmation(&self) -> Result<Option<ClockConfirmation>, StoreError> {
+        clock::newest_confirmation(&self.connection).map_err(store_error)
+    }
+
+    /// The next positions after `after_seq` (0 at the beginning), everything that is stored there, at most `limit`
+    /// (and [`MAX_PAGE_ROWS`]) and some 16 MiB. A row that cannot be read is told in its place and does not end the walk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when not even the positions can be read.
+    pub fn verify_page(&self, after_seq: i64, limit: usize) -> Result<VerifyPage, StoreError> {
+        verify::page(&self.connection, after_seq, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// Whether the file is sound as a database: pages, trees, columns, references between tables. Gives what is wrong,
+    /// at most some hundred sentences; empty when all is well. `step` is told what is looked at next.
+    ///
+    /// Takes as long as reading the whole file. May be ended at any time by ending the process.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read at all; damage that is found is no error but an answer.
+    pub fn integrity_check(
+        &self,
+        depth: IntegrityDepth,
+        step: &mut dyn FnMut(&str),
+    ) -> Result<Vec<String>, StoreError> {
+        verify::integrity(&self.connection, depth, step).map_err(store_error)
+    }
+
+    /// Copies the store to a new file while the daemon serves: one state of it, with everything that was acknowledged
+    /// before the call. The copy is readable by its owner only, appears under its name when it is on disk, and opens as a
+    /// store like any other.
+    ///
+    /// Stops before the disk of the copy has less than `keep_free_bytes` free (on the store's own disk reception would
+    /// fall silent below `store.min_free_mib`). While it runs the daemon's log grows; it is cut afterwards. `progress` is
+    /// called for every few MiB and may ask for an end.
+    ///
+    /// A copy of a damaged store is a damaged copy: check it with `verify`.
+    ///
+    /// # Errors
+    /// [`BackupError`]: the target exists or cannot be written, too little room, the store cannot be read, stopped.
+    /// Nothing is left behind then; only a process that is killed leaves the unfinished `.NAME.part`.
+    pub fn backup(
+        &self,
+        to: &Path,
+        keep_free_bytes: u64,
+        progress: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport, BackupError> {
+        backup::copy(&self.path, to, keep_free_bytes, progress)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 
-use crate::{Derived, Forward, StoredFinding, TaskKind};
+use crate::{Derived, FindingSeverity, Forward, StoredFinding, TaskKind};
 
 /// Most rows given out by one call; a larger limit is cut down to it.
 pub const MAX_PAGE_ROWS: usize = 10_000;
@@ -72,7 +72,15 @@ impl std::ops::Deref for DocumentRow {
     }
 }
 
-/// Which documents to list; an empty filter takes all.
+impl DocumentRow {
+    /// The opened document: form, length, TLV.
+    #[must_use]
+    pub fn opened_document(&self) -> &[u8] {
+        opened_document(&self.container, self.opened.as_deref())
+    }
+}
+
+/// Which documents to list; an empty filter takes all, several conditions must hold together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DocumentFilter {
     /// Of this ФН.
@@ -91,8 +99,33 @@ pub struct DocumentFilter {
     pub to: Option<Timestamp>,
     /// Only conflicts.
     pub conflicts_only: bool,
+    /// With this decision about forwarding.
+    pub forward: Option<Forward>,
+    /// With such findings.
+    pub findings: Option<FindingFilter>,
     /// Only rows before this position: the next page of a newest-first list.
     pub before_seq: Option<i64>,
+}
+
+/// Findings by which to choose documents. Looks at those stored, so at the first
+/// [`MAX_STORED_FINDINGS`](crate::MAX_STORED_FINDINGS) of each document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindingFilter {
+    /// At least one of any kind.
+    Any,
+    /// At least one of this rule, such as `sum.items`.
+    Rule(String),
+    /// At least one of this weight.
+    Severity(FindingSeverity),
+}
+
+/// A piece of a newest-first list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentPage {
+    /// Documents that pass the filter; none is possible although there is a next page.
+    pub rows: Vec<DocumentSummary>,
+    /// What [`DocumentFilter::before_seq`] has to be for the next page; none at the end.
+    pub next_before_seq: Option<i64>,
 }
 
 /// Which documents to export; an empty filter takes all.
@@ -131,6 +164,14 @@ pub struct ExportRow {
     pub container: Vec<u8>,
     /// The opened document beside an encrypted container.
     pub opened: Option<Vec<u8>>,
+}
+
+impl ExportRow {
+    /// The opened document: form, length, TLV.
+    #[must_use]
+    pub fn opened_document(&self) -> &[u8] {
+        opened_document(&self.container, self.opened.as_deref())
+    }
 }
 
 /// A run of ФД numbers that are missing between two that are there.
@@ -176,6 +217,8 @@ pub struct QuarantineFilter {
     pub reason: Option<String>,
     /// Only those whose ФН was not released since.
     pub held_only: bool,
+    /// Only rows with a smaller number: the next page of a newest-first list.
+    pub before_id: Option<i64>,
 }
 
 /// One quarantined copy.
@@ -250,4 +293,37 @@ pub struct Counts {
     pub quarantine: u64,
     /// Known registers and serial numbers.
     pub registers: u64,
+}
+
+/// Length of the header of a container in bytes.
+const CONTAINER_HEADER_LEN: usize = 32;
+/// Length of what follows the data of a container in bytes.
+const CONTAINER_TRAILER_LEN: usize = 10;
+
+/// The opened document: beside an encrypted container it is stored, in an open one it lies between header and trailer.
+/// Empty for a container too short to hold any.
+pub(crate) fn opened_document<'r>(container: &'r [u8], opened: Option<&'r [u8]>) -> &'r [u8] {
+    opened.unwrap_or_else(|| {
+        let end = container.len().saturating_sub(CONTAINER_TRAILER_LEN);
+        container.get(CONTAINER_HEADER_LEN..end).unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_document_lies() {
+        let check = |container: usize, opened: Option<&[u8]>, expected: &[u8]| {
+            let container: Vec<u8> = (0_u8..=255).cycle().take(container).collect();
+            assert_eq!(opened_document(&container, opened), expected);
+        };
+        check(45, None, &[32, 33, 34]);
+        check(45, Some(b"opened"), b"opened");
+        check(42, None, b"");
+        check(41, None, b"");
+        check(0, None, b"");
+        check(45, Some(b""), b"");
+    }
 }

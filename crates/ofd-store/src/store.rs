@@ -4,13 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::clock::ClockConfirmation;
 use crate::config::sqlite_path;
 use crate::engine::{Engine, EngineFactory};
 use crate::facts::Facts;
+use crate::history::HistoryReader;
 use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
 use crate::sqlite::disk::OpenFiles;
 use crate::sqlite::watch::Watch;
-use crate::sqlite::{Opening, SqliteEngine};
+use crate::sqlite::{Opening, SqliteEngine, clock, open_reader, store_error};
 use crate::watcher::{Guard, Watcher};
 use crate::{StoreConfig, StoreError};
 
@@ -20,6 +25,9 @@ pub struct Store {
     journal: Journal,
     facts: Arc<Facts>,
     watcher: Watcher,
+    history: Arc<HistoryReader>,
+    confirmations: watch::Receiver<Option<ClockConfirmation>>,
+    path: PathBuf,
 }
 
 impl Store {
@@ -40,14 +48,16 @@ impl Store {
         let engine = SqliteEngine::open(&path, room, Opening::Start, files.clone())?;
         let facts = Arc::new(Facts::default());
         let watch = Watch::begin(&path, Arc::clone(&facts))?;
+        let confirmations = watch.confirmations();
         let journal = Journal::start(
             JournalSettings::from_config(config),
             Box::new(engine),
-            reopen(path, room, files.clone()),
+            reopen(path.clone(), room, files.clone()),
         )?;
         let guard = Guard::new(journal.handle(), files, config.min_free_bytes());
         let watcher = Watcher::start(watch, guard)?;
-        Ok(Self { journal, facts, watcher })
+        let history = Arc::new(HistoryReader::new(&path));
+        Ok(Self { journal, facts, watcher, history, confirmations, path })
     }
 
     /// The way to the journal.
@@ -62,6 +72,33 @@ impl Store {
         Arc::clone(&self.facts)
     }
 
+    /// What is stored of each ФН, for the checks that look beyond one document.
+    #[must_use]
+    pub fn history(&self) -> Arc<HistoryReader> {
+        Arc::clone(&self.history)
+    }
+
+    /// The newest moment, by our own clock, at which something was stored that came after the newest confirmation of the
+    /// clock; `None` when nothing came since. A clock that is behind it is wrong.
+    ///
+    /// Looks at the last 10,000 documents, which are nearly in the order of their moments: what it gives may be older
+    /// than the newest by the seconds that a document waited for its commit.
+    ///
+    /// Blocks; meant for the start of the program.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
+        clock::newest_acknowledged(&open_reader(&self.path)?).map_err(store_error)
+    }
+
+    /// The newest confirmation of the clock by an operator, fresh within a second. What it holds at the start is already
+    /// considered in [`Store::newest_acknowledged`].
+    #[must_use]
+    pub fn clock_confirmations(&self) -> watch::Receiver<Option<ClockConfirmation>> {
+        self.confirmations.clone()
+    }
+
     /// State of the journal.
     #[must_use]
     pub fn status(&self) -> StoreStatus {
@@ -73,8 +110,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when that was not done within `grace` or could not be done.
     pub async fn close(self, grace: Duration) -> Result<(), StoreError> {
-        let Self { journal, watcher, .. } = self;
-        // First the watcher, so that the writer is the last to close the file and leaves no log behind.
+        let Self { journal, watcher, history, .. } = self;
+        // First the readers, so that the writer is the last to close the file and leaves no log behind.
+        history.close();
         watcher.stop().await;
         journal.close(grace).await
     }

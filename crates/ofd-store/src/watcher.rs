@@ -42,6 +42,8 @@ pub(crate) struct Guard {
     queue_depth: Gauge,
     serving: Gauge,
     free: Gauge,
+    bytes: Gauge,
+    log_bytes: Gauge,
 }
 
 impl Guard {
@@ -56,12 +58,16 @@ impl Guard {
             queue_depth: gauge!("fiscald_store_queue_depth"),
             serving: gauge!("fiscald_store_serving"),
             free: gauge!("fiscald_store_free_bytes"),
+            bytes: gauge!("fiscald_store_bytes"),
+            log_bytes: gauge!("fiscald_store_log_bytes"),
         }
     }
 
     fn look(&mut self, path: &Path) {
         self.look_at_file();
         self.look_at_disk(path);
+        set_bytes(&self.bytes, disk::file_bytes(path));
+        set_bytes(&self.log_bytes, disk::file_bytes(&disk::beside(path, "-wal")));
         self.queue_depth.set(u32::try_from(self.journal.queue_depth()).unwrap_or(u32::MAX));
         self.tell_changes();
     }
@@ -79,8 +85,7 @@ impl Guard {
         match (self.free_bytes)(path) {
             Ok(free) => {
                 self.probe_fails = false;
-                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are exact")]
-                self.free.set(free as f64);
+                set_bytes(&self.free, free);
                 let low = free < self.min_free_bytes;
                 self.journal.shared().set_disk_low(low.then(|| self.in_words(path, free)));
                 if low {
@@ -117,6 +122,11 @@ impl Guard {
         }
         self.last = status.state;
     }
+}
+
+fn set_bytes(gauge: &Gauge, bytes: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 bytes are exact")]
+    gauge.set(bytes as f64);
 }
 
 impl Watcher {

@@ -49,6 +49,7 @@ struct JournalMetrics {
     commit_seconds: Histogram,
     serving: Gauge,
     commit_failures: Counter,
+    refused: Counter,
     busy: Counter,
 }
 
@@ -164,6 +165,9 @@ impl Worker {
                 self.pause = self.settings.reopen_pause_min;
                 self.shared.set_held(None);
                 for (reply, outcome) in self.replies.drain(..).zip(outcomes) {
+                    if matches!(outcome, WriteOutcome::Refused { .. }) {
+                        self.metrics.refused.increment(1);
+                    }
                     // Nobody waits for it any more: the document is in all the same.
                     let _ = reply.send(Ok(outcome));
                 }
@@ -323,6 +327,7 @@ impl JournalMetrics {
             commit_seconds: histogram!("fiscald_stage_seconds", "stage" => "commit"),
             serving: gauge!("fiscald_store_serving"),
             commit_failures: counter!("fiscald_store_commit_failures_total"),
+            refused: counter!("fiscald_store_refused_total"),
             busy: counter!("fiscald_store_busy_total"),
         }
     }
@@ -338,6 +343,13 @@ fn describe() {
     describe_counter!(
         "fiscald_store_commit_failures_total",
         "Transactions that failed: nothing of them was answered"
+    );
+    describe_gauge!("fiscald_store_log_bytes", "Size of the file of the write-ahead log");
+    describe_gauge!("fiscald_store_bytes", "Size of the file of the store, without its log");
+    describe_counter!(
+        "fiscald_store_refused_total",
+        "Documents and copies that the store would not take and did not answer: too many conflicts under one number, \
+         a broken constraint"
     );
     describe_counter!(
         "fiscald_store_busy_total",

@@ -3,9 +3,10 @@
 use ffd::ids::FdNumber;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::columns::{FLK_MARK, SIGN_MARK};
+use super::columns::{FLK_MARK, SIGN_MARK, kopecks_column};
 use super::registers::{self, Source, Statement};
 use super::tasks;
+use crate::engine::WriteOutcome;
 use crate::records::{AppendOutcome, Forward, MAX_STORED_FINDINGS, NewDocument, StoredFinding, TaskKind};
 
 /// What came first under (ФН, ФД): the one look-up of an ordinary document.
@@ -22,6 +23,13 @@ const INSERT: &str = "INSERT INTO journal (fn, fd, chain, conflict_no, form, rec
      shift, receipt_number, operation, total_kopecks, fiscal_sign, acknowledgement, container, opened) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
      ?22, ?23, ?24, ?25, ?26, ?27)";
+
+/// Most conflicts kept under one (ФН, chain, ФД).
+///
+/// An ФН gives each number once, so a second content is a fault of hers or a forgery, and a hundred are evidence enough.
+/// What comes past it is refused: nothing is kept, nothing is answered, and the register keeps its document. Contents
+/// that were kept go on getting the acknowledgement they once got.
+pub const MAX_CONFLICTS: u32 = 100;
 
 /// Forms that begin the life of a ФН with ФД 1: report of registration and of its change.
 const CHAIN_OPENERS: [u16; 2] = [1, 11];
@@ -41,6 +49,8 @@ enum Place {
     Repeat { seq: i64 },
     /// New content under a known (ФН, ФД).
     Conflict { chain: u32, conflict_no: u32 },
+    /// The same, but there are [`MAX_CONFLICTS`] already.
+    Full,
     /// New.
     New { chain: u32 },
 }
@@ -61,26 +71,40 @@ impl<'c> BatchWriter<'c> {
         [OTHER, LAST_CONFLICT].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))
     }
 
-    /// Writes one document with everything that belongs to it, or finds it known.
-    pub(super) fn append(&mut self, document: &NewDocument) -> rusqlite::Result<AppendOutcome> {
-        match self.place(document)? {
+    /// Writes one document with everything that belongs to it, or finds it known, or refuses it.
+    pub(super) fn append(&mut self, document: &NewDocument) -> rusqlite::Result<WriteOutcome> {
+        let place = self.place(document)?;
+        self.put(document, place).map(|outcome| match outcome {
+            Some(outcome) => WriteOutcome::Append(outcome),
+            None => WriteOutcome::Refused { reason: too_many_conflicts(document) },
+        })
+    }
+
+    /// None for a document that is refused.
+    fn put(&mut self, document: &NewDocument, place: Place) -> rusqlite::Result<Option<AppendOutcome>> {
+        let outcome = match place {
+            Place::Full => return Ok(None),
             Place::Repeat { seq } => {
-                Ok(AppendOutcome::Repeat { seq, acknowledgement: self.acknowledgement(seq)? })
+                AppendOutcome::Repeat { seq, acknowledgement: self.acknowledgement(seq)? }
             }
             Place::New { chain } => {
                 let seq = self.write(document, chain, 0, document.forward)?;
                 self.write_task(document, seq, document.task)?;
                 self.write_register(document, seq, Source::Report)?;
-                Ok(AppendOutcome::Appended { seq })
+                AppendOutcome::Appended { seq }
             }
             Place::Conflict { chain, conflict_no } => {
                 let seq = self.write(document, chain, conflict_no, Forward::No)?;
                 self.write_task(document, seq, document.task)?;
                 self.write_task(document, seq, Some(TaskKind::Conflict))?;
                 self.write_register(document, seq, Source::DisputedReport)?;
-                Ok(AppendOutcome::Conflict { seq })
+                if conflict_no == MAX_CONFLICTS {
+                    tracing::warn!(reason = too_many_conflicts(document), "the last conflict that is kept");
+                }
+                AppendOutcome::Conflict { seq }
             }
-        }
+        };
+        Ok(Some(outcome))
     }
 
     /// Decides where the document belongs. The one place that looks up (ФН, ФД).
@@ -107,6 +131,7 @@ impl<'c> BatchWriter<'c> {
                 Ok(Place::New { chain: open_chain(self.connection, key, chain.saturating_add(1))? })
             }
             Some(chain) => Ok(match self.last_conflict(document, chain)? {
+                Some(last) if last >= MAX_CONFLICTS => Place::Full,
                 Some(last) => Place::Conflict { chain, conflict_no: last.saturating_add(1) },
                 None => Place::New { chain },
             }),
@@ -178,7 +203,7 @@ impl<'c> BatchWriter<'c> {
             derived.shift,
             derived.receipt_number,
             derived.operation,
-            derived.total_kopecks.and_then(|kopecks| i64::try_from(kopecks).ok()),
+            kopecks_column(derived),
             derived.fiscal_sign,
             document.acknowledgement,
             document.container,
@@ -233,8 +258,16 @@ impl<'c> BatchWriter<'c> {
     }
 }
 
+fn too_many_conflicts(document: &NewDocument) -> String {
+    format!(
+        "{MAX_CONFLICTS} other contents are kept under ФН {} ФД {}: further ones are refused",
+        document.fn_number.as_str(),
+        document.fd_number.get()
+    )
+}
+
 /// The newest chain of a debug ФН; none before its first document.
-fn newest_chain(connection: &Connection, key: &str) -> rusqlite::Result<Option<u32>> {
+pub(super) fn newest_chain(connection: &Connection, key: &str) -> rusqlite::Result<Option<u32>> {
     connection
         .prepare_cached("SELECT chain FROM debug_chains WHERE fn = ?1")?
         .query_row([key], |row| row.get(0))

@@ -4,12 +4,19 @@ use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
+use crate::Derived;
+
 pub(super) const FLK_MARK: i64 = 1;
 pub(super) const SIGN_MARK: i64 = 2;
 
 pub(super) struct FnColumn(pub(super) FnNumber);
 pub(super) struct FdColumn(pub(super) FdNumber);
 pub(super) struct Moment(pub(super) Timestamp);
+
+/// The sum as its column holds it: none past what SQLite's signed integers can.
+pub(super) fn kopecks_column(derived: &Derived) -> Option<i64> {
+    derived.total_kopecks.and_then(|kopecks| i64::try_from(kopecks).ok())
+}
 
 /// A value that no column of ours can hold: the file was changed by somebody else.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::disk::{self, FileId};
 use super::log;
 use super::schema::{self, Found};
-use super::store_error;
+use super::{store_error, unsynced};
 use crate::{StoreError, Unavailability};
 
 /// How long opening a store and an operator's transaction wait for others.
@@ -54,7 +54,10 @@ pub(super) fn open_writer(path: &Path, opening: Opening) -> Result<Connection, S
         make_durable(&connection)?;
         set_cache(&connection, WRITER_CACHE_KIB)?;
         match opening {
-            Opening::Start => settle_log(&connection, path)?,
+            Opening::Start => {
+                unsynced::settle(&connection, path)?;
+                settle_log(&connection, path)?;
+            }
             Opening::AfterFailure { .. } => empty_log(&connection, path)?,
         }
         schema::upgrade(&mut connection, path)?;
@@ -80,6 +83,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// Opens the file for an operator's command; creates and upgrades nothing.
 pub(crate) fn open_operator(path: &Path) -> Result<Connection, StoreError> {
     require_file(path)?;
+    unsynced::refuse(path)?;
     patiently(|| {
         let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::require_newest(&connection, path)?;
@@ -137,7 +141,8 @@ fn make_durable(connection: &Connection) -> Result<(), StoreError> {
 
 /// Makes durable what a log left behind holds: the process before us may have ended between a commit and its sync.
 ///
-/// Syncing the log is enough for that, whoever is reading; copying it into the file is done as far as readers allow.
+/// Syncing the log is enough for that, whoever is reading; copying it into the file is done as far as readers allow, and
+/// left to the writer when it would take long.
 /// The log file may be opened here: SQLite keeps its locks on the other two files.
 fn settle_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     match File::open(disk::beside(path, "-wal")).and_then(|log| log.sync_all()) {
@@ -148,6 +153,14 @@ fn settle_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
             return Err(StoreError::unavailable(Unavailability::WriteFailed, detail));
         }
     }
+    let state = log::checkpoint(connection, "NOOP").map_err(store_error)?;
+    if state.to_copy() >= log::ASIDE_FROM_PAGES {
+        tracing::info!(
+            pages = state.pages,
+            "the log of the store is long: it is copied while documents are taken"
+        );
+        return Ok(());
+    }
     log::copy_and_cut(connection).map(|_| ()).map_err(store_error)
 }
 
@@ -157,13 +170,31 @@ fn settle_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 /// be acknowledged from it and later commits would stand on it, and the power cut would take them all. Syncing it
 /// once more would not help: the system reports a failed sync once and then takes the pages for written.
 fn empty_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    if log::checkpoint(connection, "TRUNCATE").map_err(store_error)?.busy {
+    let before = log::checkpoint(connection, "NOOP").map_err(store_error)?;
+    let emptied = log::checkpoint(connection, "TRUNCATE").map_err(|error| {
+        if before.copied > 0 && is_failed_sync(&error) {
+            // What was copied before goes with this sync, and is counted as copied as long as our readers live.
+            unsynced::leave(path);
+            let detail =
+                format!("copying the log failed, {error}: restart the daemon when the disk is sound");
+            return StoreError::unavailable(Unavailability::FileLost, detail);
+        }
+        store_error(error)
+    })?;
+    if emptied.busy {
         let log = disk::beside(path, "-wal");
         let detail =
             format!("another process reads and so keeps {0} in use: look with `fuser {0}`", log.display());
         return Err(StoreError::unavailable(Unavailability::Busy, detail));
     }
     Ok(())
+}
+
+fn is_failed_sync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|code| code.extended_code);
+    code.is_some_and(|code| {
+        [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC].contains(&code)
+    })
 }
 
 /// Repeats an opening that met a lock: some of its steps do not wait by themselves.
@@ -260,7 +291,8 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     sync_folder(disk::folder_of(folder))
 }
 
-fn create_file(path: &Path) -> io::Result<File> {
+/// A new file, readable by its owner only.
+pub(super) fn create_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -271,7 +303,7 @@ fn create_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     // Only on Unix can a folder be opened for its sync.
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -7,13 +7,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use super::columns::{FLK_MARK, FdColumn, FnColumn, Moment, SIGN_MARK, unreadable};
 use super::quarantine::count;
 use crate::records::{Derived, FindingSeverity, Forward, StoredFinding};
-use crate::rows::{DocumentFilter, DocumentRow, DocumentSummary};
+use crate::rows::{DocumentRow, DocumentSummary};
 
 /// Those of a summary; the long ones follow. Written before them in a row too, so that a summary reads one page.
-const SHORT: &str = "seq, fn, fd, chain, conflict_no, form, received_at, peer, code, verdict, sign_scheme, \
-     sign_generation, forward, marks, identity, ffd_version, local_time, rnm, user_inn, kkt_serial, shift, \
-     receipt_number, operation, total_kopecks, fiscal_sign";
-const LONG: &str = "container, opened, acknowledgement";
+const SHORT_COLUMNS: &str = "seq, fn, fd, chain, conflict_no, form, received_at, peer, code, verdict, sign_scheme, \
+     sign_generation, forward, marks, identity";
+/// Those taken out of the document.
+pub(super) const DERIVED: &str = "ffd_version, local_time, rnm, user_inn, kkt_serial, shift, receipt_number, \
+     operation, total_kopecks, fiscal_sign";
+const LONG_COLUMNS: &str = "container, opened, acknowledgement";
 
 /// Positions looked at in one transaction: a search for something rare must not hold an old state of the file
 /// and so keep the log growing. Few in tests, so that they cross from piece to piece.
@@ -38,65 +40,39 @@ impl Conditions {
             self.values.push(value.into());
         }
     }
+}
 
-    fn of(filter: &DocumentFilter) -> Self {
-        let mut conditions = Self::new();
-        conditions.and("fn = ?", filter.fn_number.as_ref().map(|number| number.as_str().to_owned()));
-        conditions.and("fd = ?", filter.fd_number.map(FdNumber::get));
-        conditions.and("form = ?", filter.form);
-        conditions.and("code = ?", filter.code);
-        conditions.and("verdict = ?", filter.verdict.clone());
-        conditions.and("received_at >= ?", filter.from.map(jiff::Timestamp::as_microsecond));
-        conditions.and("received_at < ?", filter.to.map(jiff::Timestamp::as_microsecond));
-        conditions.and("conflict_no > ?", filter.conflicts_only.then_some(0));
-        conditions
+/// How documents of one kind are read.
+pub(super) struct Shape<T: 'static> {
+    select: fn(&Connection, &str, &Conditions, &str, usize) -> rusqlite::Result<Vec<T>>,
+    /// The position of one.
+    pub(super) seq: fn(&T) -> i64,
+}
+
+/// Everything.
+pub(super) const WHOLE: Shape<DocumentRow> = Shape { select: whole, seq: |document| document.seq };
+/// Without what is long.
+pub(super) const SHORT: Shape<DocumentSummary> = Shape { select: short, seq: |document| document.seq };
+
+impl<T> Clone for Shape<T> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// Documents that pass the filter, newest first.
-pub(crate) fn list(
-    connection: &Connection,
-    filter: &DocumentFilter,
-    limit: usize,
-) -> rusqlite::Result<Vec<DocumentRow>> {
-    walk(connection, filter, limit, whole)
-}
+impl<T> Copy for Shape<T> {}
 
-/// The same without what is long.
-pub(crate) fn summaries(
-    connection: &Connection,
-    filter: &DocumentFilter,
-    limit: usize,
-) -> rusqlite::Result<Vec<DocumentSummary>> {
-    walk(connection, filter, limit, short)
-}
-
-/// How rows of one kind are read: conditions, order, at most so many.
-type Select<T> = fn(&Connection, &Conditions, &str, usize) -> rusqlite::Result<Vec<T>>;
-
-fn walk<T>(
-    connection: &Connection,
-    filter: &DocumentFilter,
-    limit: usize,
-    select: Select<T>,
-) -> rusqlite::Result<Vec<T>> {
-    let mut found = Vec::new();
-    let mut before = match filter.before_seq {
-        Some(before) => before,
-        None => newest_seq(connection)?.saturating_add(1),
-    };
-    // With a ФН the index leads to its rows; without one the journal is walked backwards in pieces.
-    let step = if filter.fn_number.is_some() { before } else { SCAN_POSITIONS };
-    while before > 0 && found.len() < limit {
-        let from = before.saturating_sub(step).max(0);
-        let mut conditions = Conditions::of(filter);
-        conditions.and("seq < ?", Some(before));
-        conditions.and("seq >= ?", Some(from));
-        let left = limit.saturating_sub(found.len());
-        found.extend(select(connection, &conditions, "DESC", left)?);
-        before = from;
+impl<T> Shape<T> {
+    /// Those that pass conditions which bound their positions, newest first.
+    pub(super) fn by_position(
+        self,
+        connection: &Connection,
+        conditions: &Conditions,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<T>> {
+        // No index may be taken instead of the bounds.
+        (self.select)(connection, "journal NOT INDEXED", conditions, "DESC", limit)
     }
-    Ok(found)
 }
 
 /// Everything under one (ФН, ФД), in order of arrival.
@@ -108,7 +84,33 @@ pub(crate) fn find(
     let mut conditions = Conditions::new();
     conditions.and("fn = ?", Some(fn_number.as_str().to_owned()));
     conditions.and("fd = ?", Some(fd_number.get()));
-    whole(connection, &conditions, "ASC", usize::MAX)
+    whole(connection, "journal", &conditions, "ASC", usize::MAX)
+}
+
+/// What lies at a position.
+pub(super) fn at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<DocumentRow>> {
+    let mut conditions = Conditions::new();
+    conditions.and("seq = ?", Some(seq));
+    Ok(WHOLE.by_position(connection, &conditions, 1)?.pop())
+}
+
+/// What lies at the next positions.
+pub(super) fn following(
+    connection: &Connection,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<DocumentRow>> {
+    let mut conditions = Conditions::new();
+    conditions.and("seq > ?", Some(after));
+    whole(connection, "journal NOT INDEXED", &conditions, "ASC", limit)
+}
+
+/// The next position that is taken, `seq` itself included.
+pub(super) fn next_seq(connection: &Connection, seq: i64) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT seq FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
+        .query_row([seq], |row| row.get(0))
+        .optional()
 }
 
 /// Position of the newest document; 0 in an empty journal.
@@ -122,12 +124,13 @@ pub(super) fn newest_seq(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn whole(
     connection: &Connection,
+    from: &str,
     conditions: &Conditions,
     order: &str,
     limit: usize,
 ) -> rusqlite::Result<Vec<DocumentRow>> {
-    let columns = format!("{SHORT}, {LONG}");
-    let mut documents = select(connection, &columns, conditions, order, limit, document_row)?;
+    let columns = format!("{SHORT_COLUMNS}, {DERIVED}, {LONG_COLUMNS}");
+    let mut documents = select(connection, &columns, from, conditions, order, limit, document_row)?;
     for document in &mut documents {
         document.summary.findings = findings(connection, document.summary.seq)?;
     }
@@ -136,11 +139,13 @@ fn whole(
 
 fn short(
     connection: &Connection,
+    from: &str,
     conditions: &Conditions,
     order: &str,
     limit: usize,
 ) -> rusqlite::Result<Vec<DocumentSummary>> {
-    let mut documents = select(connection, SHORT, conditions, order, limit, summary_row)?;
+    let columns = format!("{SHORT_COLUMNS}, {DERIVED}");
+    let mut documents = select(connection, &columns, from, conditions, order, limit, summary_row)?;
     for document in &mut documents {
         document.findings = findings(connection, document.seq)?;
     }
@@ -150,6 +155,7 @@ fn short(
 fn select<T>(
     connection: &Connection,
     columns: &str,
+    from: &str,
     conditions: &Conditions,
     order: &str,
     limit: usize,
@@ -157,8 +163,8 @@ fn select<T>(
 ) -> rusqlite::Result<Vec<T>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql =
-        format!("SELECT {columns} FROM journal WHERE {} ORDER BY seq {order} LIMIT {limit}", conditions.sql);
-    connection.prepare(&sql)?.query_map(params_from_iter(&conditions.values), read)?.collect()
+        format!("SELECT {columns} FROM {from} WHERE {} ORDER BY seq {order} LIMIT {limit}", conditions.sql);
+    connection.prepare_cached(&sql)?.query_map(params_from_iter(&conditions.values), read)?.collect()
 }
 
 fn findings(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<StoredFinding>> {
@@ -194,7 +200,6 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
 fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
     let forward: i64 = row.get(12)?;
     let marks: i64 = row.get(13)?;
-    let kopecks: Option<i64> = row.get(23)?;
     Ok(DocumentSummary {
         seq: row.get(0)?,
         fn_number: row.get::<_, FnColumn>(1)?.0,
@@ -212,18 +217,25 @@ fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
         flk_mark: marks & FLK_MARK != 0,
         sign_mark: marks & SIGN_MARK != 0,
         identity: row.get(14)?,
-        derived: Derived {
-            ffd_version: row.get(15)?,
-            local_time: row.get(16)?,
-            rnm: row.get(17)?,
-            user_inn: row.get(18)?,
-            kkt_serial: row.get(19)?,
-            shift: row.get(20)?,
-            receipt_number: row.get(21)?,
-            operation: row.get(22)?,
-            total_kopecks: kopecks.map(|_| count(row, 23)).transpose()?,
-            fiscal_sign: row.get(24)?,
-        },
+        derived: derived_columns(row, 15)?,
         findings: Vec::new(),
+    })
+}
+
+/// The columns of [`DERIVED`], which begin with the column `first`.
+pub(super) fn derived_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Derived> {
+    let at = |offset: usize| first.saturating_add(offset);
+    let kopecks: Option<i64> = row.get(at(8))?;
+    Ok(Derived {
+        ffd_version: row.get(at(0))?,
+        local_time: row.get(at(1))?,
+        rnm: row.get(at(2))?,
+        user_inn: row.get(at(3))?,
+        kkt_serial: row.get(at(4))?,
+        shift: row.get(at(5))?,
+        receipt_number: row.get(at(6))?,
+        operation: row.get(at(7))?,
+        total_kopecks: kopecks.map(|_| count(row, at(8))).transpose()?,
+        fiscal_sign: row.get(at(9))?,
     })
 }

@@ -4,10 +4,12 @@
 //! disk that takes the log and refuses the file, everything would look well while the log grows without end.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Gauge, gauge};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
+
+use super::copier::Copier;
 
 /// Pages in the log from which on it is copied into the file after a commit.
 const COPY_FROM_PAGES: i64 = 4000;
@@ -16,6 +18,10 @@ const COPY_FROM_PAGES: i64 = 4000;
 const CUT_FROM_PAGES: i64 = 2 * COPY_FROM_PAGES;
 /// Pages past which a log that cannot be copied is worth a word: 64 MiB.
 const WARN_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
+/// Pages still to be copied from which on that is not done in the writer's thread any more: 64 MiB.
+pub(super) const ASIDE_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
+/// Between two copies beside the writer: while a reader holds the log, little can be copied however often.
+const ASIDE_PAUSE: Duration = Duration::from_secs(1);
 /// Pages of our files. SQLite's default, and nobody sets another.
 const PAGE_BYTES: i64 = 4096;
 
@@ -23,6 +29,14 @@ const PAGE_BYTES: i64 = 4096;
 pub(super) struct Log {
     pages: Gauge,
     warned: bool,
+    /// [`ASIDE_FROM_PAGES`], less in tests.
+    pub(super) aside_from_pages: i64,
+    /// [`ASIDE_PAUSE`], more in tests.
+    pub(super) aside_pause: Duration,
+    /// The copy that is under way beside the writer.
+    pub(super) copier: Option<Copier>,
+    /// When the last one ended.
+    copied_at: Option<Instant>,
 }
 
 /// What `PRAGMA wal_checkpoint` answers.
@@ -38,7 +52,14 @@ pub(super) struct LogState {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { pages: gauge!("fiscald_store_log_pages"), warned: false }
+        Self {
+            pages: gauge!("fiscald_store_log_pages"),
+            warned: false,
+            aside_from_pages: ASIDE_FROM_PAGES,
+            aside_pause: ASIDE_PAUSE,
+            copier: None,
+            copied_at: None,
+        }
     }
 }
 
@@ -49,11 +70,17 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Copies a long log into the file, as far as readers allow. Never waits for anybody.
+    /// Copies a long log into the file, as far as readers allow. Never waits for anybody, and leaves what takes long
+    /// to another thread.
     pub(super) fn keep_short(&mut self, connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+        let is_copying = !self.collect()?;
         let mut state = checkpoint(connection, "NOOP")?;
-        if state.pages >= COPY_FROM_PAGES {
-            state = copy_and_cut(connection)?;
+        if !is_copying && state.pages >= COPY_FROM_PAGES {
+            if state.to_copy() < self.aside_from_pages {
+                state = copy_and_cut(connection)?;
+            } else if self.copied_at.is_none_or(|ended| ended.elapsed() >= self.aside_pause) {
+                self.begin_copy(path);
+            }
         }
         self.pages.set(u32::try_from(state.pages).unwrap_or(0));
         let held = state.pages >= WARN_FROM_PAGES && state.copied < state.pages;
@@ -67,6 +94,40 @@ impl Log {
         }
         self.warned = held;
         Ok(())
+    }
+
+    /// Without a connection for it (the process may have no file left to open) it is tried again later: nothing is lost
+    /// but room.
+    fn begin_copy(&mut self, path: &Path) {
+        match Copier::start(path) {
+            Ok(copier) => self.copier = Some(copier),
+            Err(error) => {
+                tracing::warn!(%error, "the long log of the store cannot be copied yet");
+                self.copied_at = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Takes the outcome of a copy that has ended. False while it is under way.
+    fn collect(&mut self) -> rusqlite::Result<bool> {
+        match self.copier.take_if(|copier| copier.is_finished()) {
+            Some(copier) => {
+                self.copied_at = Some(Instant::now());
+                match copier.finish() {
+                    // Somebody else copies: a command that ran without us.
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(true),
+                    result => result.map(|()| true),
+                }
+            }
+            None => Ok(self.copier.is_none()),
+        }
+    }
+}
+
+impl LogState {
+    /// Pages not yet in the file.
+    pub(super) fn to_copy(self) -> i64 {
+        self.pages.saturating_sub(self.copied)
     }
 }
 

@@ -4,16 +4,24 @@
 //! [`StoreError`] at the border.
 
 mod append;
+pub(crate) mod backup;
+pub(crate) mod clock;
 mod columns;
 mod connection;
+mod copier;
 pub(crate) mod disk;
 pub(crate) mod documents;
 pub(crate) mod export;
+pub(crate) mod history;
 mod log;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
+pub(crate) mod reindex;
 mod schema;
+pub(crate) mod search;
 pub(crate) mod tasks;
+mod unsynced;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;
@@ -21,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
+pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
 use self::log::Log;
@@ -87,7 +96,7 @@ impl SqliteEngine {
                     continue;
                 }
                 let outcome = match item {
-                    WriteItem::Document(document) => writer.append(document).map(WriteOutcome::Append),
+                    WriteItem::Document(document) => writer.append(document),
                     WriteItem::Quarantine(copy) => {
                         quarantine::keep(&transaction, self.quarantine_max_bytes, copy)
                             .map(WriteOutcome::Quarantine)
@@ -120,18 +129,21 @@ impl Engine for SqliteEngine {
     }
 
     fn tend(&mut self) -> Result<(), EngineError> {
-        self.log.keep_short(&self.connection, &self.path).map_err(|error| match error.sqlite_error_code() {
-            // Pages of the file that were copied earlier may be gone with the failed sync, and this process would not
-            // copy them again: the log counts them as copied. A new process reads the whole log anew.
-            Some(ErrorCode::SystemIoFailure) => EngineError::Lost(with_place(
-                &self.path,
-                &format!(
-                    "copying the log failed, {}: restart the daemon when the disk is sound",
-                    in_words(&error)
-                ),
-            )),
-            _ => self.engine_error(&error),
-        })
+        let Err(error) = self.log.keep_short(&self.connection, &self.path) else { return Ok(()) };
+        if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) {
+            return Err(self.engine_error(&error));
+        }
+        // Pages of the file that were copied earlier may be gone with the failed sync, and this process would not
+        // copy them again: the log counts them as copied. A new process reads the whole log anew.
+        unsynced::leave(&self.path);
+        self.keep_log();
+        Err(EngineError::Lost(with_place(
+            &self.path,
+            &format!(
+                "copying the log failed, {}: restart the daemon when the disk is sound",
+                in_words(&error)
+            ),
+        )))
     }
 
     fn probe(&mut self) -> Result<(), EngineError> {
@@ -144,11 +156,19 @@ impl Engine for SqliteEngine {
 }
 
 impl SqliteEngine {
+    /// Leaves the log to the next start. The last one to close a database would copy and remove it.
+    fn keep_log(&self) {
+        if let Err(error) = unsynced::copy_at_close(&self.connection, false) {
+            tracing::warn!(%error, "the log may be removed at the close");
+        }
+    }
+
     fn engine_error(&self, error: &rusqlite::Error) -> EngineError {
         match error.sqlite_error_code() {
             _ if is_busy(error) => EngineError::Busy(in_words(error)),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => EngineError::Corrupt(format!(
-                "{} is damaged: {}; stop the daemon and restore the store from a copy",
+                "{} is damaged: {}; stop the daemon, keep the files as they are, see with `fiscald verify` what is lost, \
+                 and restore the store from a copy",
                 self.path.display(),
                 in_words(error)
             )),
@@ -164,6 +184,13 @@ impl Drop for SqliteEngine {
     fn drop(&mut self) {
         // Before the connection: the last one to close removes the log, and that is no loss.
         self.files.clear();
+        self.log.copier = None;
+        // A close must not take minutes either.
+        if log::checkpoint(&self.connection, "NOOP")
+            .is_ok_and(|state| state.to_copy() >= self.log.aside_from_pages)
+        {
+            self.keep_log();
+        }
     }
 }
 

@@ -108,6 +108,10 @@ pub(crate) fn list(
     if filter.held_only {
         sql.push_str(" AND released_at IS NULL");
     }
+    if let Some(before) = filter.before_id {
+        sql.push_str(" AND id < ?");
+        values.push(Value::from(before));
+    }
     sql.push_str(" ORDER BY id DESC LIMIT ?");
     values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
     connection.prepare_cached(&sql)?.query_map(params_from_iter(values), quarantine_row)?.collect()

@@ -15,7 +15,7 @@ use crate::{StoreError, Unavailability};
 const APPLICATION_ID: i32 = 0x4653_4344;
 
 /// Step `n` (from 1) leads from version `n - 1` to `n`.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
+const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// What the file is before anything was written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,13 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
         let Some(step) = usize::try_from(version).ok().and_then(|done| STEPS.get(done)) else {
             return Ok(());
         };
+        if version > 0 {
+            // A new index reads the whole table once.
+            tracing::info!(
+                from = version,
+                "the store's schema is upgraded; with a large journal this takes a while"
+            );
+        }
         transaction.execute_batch(step).map_err(store_error)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
         transaction.pragma_update(None, "user_version", version.saturating_add(1)).map_err(store_error)?;

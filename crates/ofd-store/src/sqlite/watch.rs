@@ -1,13 +1,16 @@
-//! Register facts as other connections committed them, added to the memory.
+//! What other connections committed and the daemon has to know: register facts, the operator's word about the clock.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use tokio::sync::watch;
 
+use super::clock::newest_confirmation;
 use super::registers::facts_after;
 use super::{open_reader, store_error};
 use crate::StoreError;
+use crate::clock::ClockConfirmation;
 use crate::facts::Facts;
 
 /// A look at the register facts from time to time, with a reading connection of its own.
@@ -15,6 +18,7 @@ use crate::facts::Facts;
 pub(crate) struct Watch {
     path: PathBuf,
     facts: Arc<Facts>,
+    confirmation: watch::Sender<Option<ClockConfirmation>>,
     /// None after an error: opened anew at the next look.
     connection: Option<Connection>,
     /// `PRAGMA data_version` at the newest look: unchanged means that nobody committed anything.
@@ -26,9 +30,15 @@ pub(crate) struct Watch {
 impl Watch {
     /// Reads all facts.
     pub(crate) fn begin(path: &Path, facts: Arc<Facts>) -> Result<Self, StoreError> {
-        let path = path.to_path_buf();
-        let mut watch =
-            Self { path, facts, connection: None, data_version: None, version: -1, failing: false };
+        let mut watch = Self {
+            path: path.to_path_buf(),
+            facts,
+            confirmation: watch::Sender::new(None),
+            connection: None,
+            data_version: None,
+            version: -1,
+            failing: false,
+        };
         watch.look()?;
         Ok(watch)
     }
@@ -36,6 +46,11 @@ impl Watch {
     /// The file that is looked at.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The newest confirmation of the clock, from the first look on.
+    pub(crate) fn confirmations(&self) -> watch::Receiver<Option<ClockConfirmation>> {
+        self.confirmation.subscribe()
     }
 
     /// Adds what is new; an error is told once, until it works again.
@@ -61,6 +76,12 @@ impl Watch {
             return Ok(());
         }
         let new = facts_after(connection, self.version).map_err(store_error)?;
+        let confirmed = newest_confirmation(connection).map_err(store_error)?;
+        self.confirmation.send_if_modified(|known| {
+            let changed = *known != confirmed;
+            *known = confirmed;
+            changed
+        });
         self.facts.learn(new.fn_numbers, new.serials);
         self.version = new.version;
         // Only now: after an error the same look is taken again.

@@ -1,5 +1,9 @@
 //! The store from outside: real files, real threads, commands beside a running daemon, files of earlier versions.
 
+mod backup;
+mod clock;
+mod histories;
+mod reindex;
 mod schema;
 mod service;
 mod support;

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use ofd_store::{
-    AppendOutcome, DocumentFilter, ExportFilter, FindingSeverity, Operator, QuarantineFilter, Reader,
-    RegisterAdd, Standing, Store, StoreConfig, StoreError, TaskKind,
+    AppendOutcome, DocumentFilter, ExportFilter, FindingFilter, FindingSeverity, Operator, QuarantineFilter,
+    Reader, RegisterAdd, Standing, Store, StoreConfig, StoreError, TaskKind,
 };
 use rusqlite::Connection;
 
-use crate::support::{document, fd_number, fn_number};
+use crate::support::{document, fd_number, fn_number, moment};
 use crate::{GRACE, url};
 
 /// One text per released version; a new version adds its own.
-const EARLIER: &[&str] = &[include_str!("data/schema-v1.sql")];
+const EARLIER: &[&str] = &[include_str!("data/schema-v1.sql"), include_str!("data/schema-v2.sql")];
 
 fn config(folder: &Path) -> StoreConfig {
     StoreConfig { url: url(folder), ..StoreConfig::default() }
@@ -52,6 +52,10 @@ async fn a_file_of_every_earlier_version_opens_and_works() {
 
         let store = Store::open(&config(folder.path())).unwrap();
         assert_eq!(store.facts().standing(&fn_number("9999078900000001")), Standing::Known);
+        // The last document of the text is the newest, whether or not a clock was confirmed before it.
+        assert_eq!(store.newest_acknowledged().unwrap(), Some(moment(5_000_000)));
+        let confirmed = store.clock_confirmations().borrow().map(|confirmation| confirmation.after_seq);
+        assert_eq!(confirmed, (version >= 2).then_some(2));
         assert!(store.facts().serial_known("0077"));
         // The stored acknowledgement of a repeat, then a new document.
         let mut known = document("9999078900000001", 2, 3, "");
@@ -75,7 +79,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()
 }
 
-/// What the text of version 1 holds, and the document added above.
+/// What the texts hold (each the same as the one before and some more), and the document added above.
 fn check_rows(reader: &Reader) {
     let rows = reader.export_page(0, &ExportFilter::default(), 100).expect("rows");
     let places: Vec<_> =
@@ -98,6 +102,23 @@ fn check_rows(reader: &Reader) {
     assert_eq!(tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(), [(TaskKind::Conflict, 3)]);
     let counts = reader.counts().expect("rows");
     assert_eq!((counts.documents, counts.conflicts, counts.quarantine), (6, 1, 1));
+    check_searches(reader);
+}
+
+/// What the indexes of later versions lead to in rows of earlier ones.
+fn check_searches(reader: &Reader) {
+    let history =
+        reader.register_history(&fn_number("9999078900000001"), 10).expect("rows").expect("a history");
+    // Too short for a container, so there is no document in them.
+    assert_eq!((history.registration, history.shift.len(), history.cut), (None, 2, false));
+    let check = |filter: DocumentFilter, expected: &[i64]| {
+        let rows = reader.summaries(&filter, 10).expect("rows");
+        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), expected, "{filter:?}");
+    };
+    let rule = FindingFilter::Rule("identity.time".to_owned());
+    check(DocumentFilter { findings: Some(rule), ..DocumentFilter::default() }, &[2]);
+    check(DocumentFilter { code: Some(14), ..DocumentFilter::default() }, &[2]);
+    check(DocumentFilter { conflicts_only: true, ..DocumentFilter::default() }, &[3]);
 }
 
 #[tokio::test]

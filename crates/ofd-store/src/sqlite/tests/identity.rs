@@ -179,3 +179,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn past_the_most_conflicts_a_document_is_refused_and_known_ones_are_answered() {
+    let mut bench = Bench::new();
+    let other = |n: u32| document(PLAIN_FN, 1, 3, &format!("content {n}"));
+    // The first content and as many conflicts as are kept.
+    bench.append(&(0..=MAX_CONFLICTS).map(other).collect::<Vec<_>>());
+    let items = [other(MAX_CONFLICTS + 1), other(MAX_CONFLICTS), other(0), document(PLAIN_FN, 2, 3, "x")];
+    let outcomes = bench.write(items.map(|document| WriteItem::Document(Box::new(document))).into());
+    let [refused, known, first, next] = <[_; 4]>::try_from(outcomes).unwrap();
+    assert!(matches!(refused, WriteOutcome::Refused { reason } if reason.contains("100 other contents")));
+    assert_eq!(known, WriteOutcome::Append(repeat(101, &other(MAX_CONFLICTS))));
+    assert_eq!(first, WriteOutcome::Append(repeat(1, &other(0))));
+    assert_eq!(next, WriteOutcome::Append(appended(102)), "its neighbours are written");
+    let counts = export::counts(bench.sql()).unwrap();
+    assert_eq!((counts.documents, counts.conflicts), (102, 100));
+    assert_eq!(tasks::list(bench.sql(), 1000).unwrap().len(), 100);
+}

@@ -1,11 +1,17 @@
 //! The engine on real files.
 
+mod damage;
 mod file;
+mod filters;
 mod identity;
+mod log_copies;
 mod quarantine;
 mod reading;
+mod register_history;
 mod registers;
+mod reindexing;
 mod trouble;
+mod verification;
 
 use std::path::PathBuf;
 

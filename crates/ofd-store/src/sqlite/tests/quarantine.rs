@@ -75,6 +75,8 @@ fn quarantine_knows_a_copy_again() {
     assert_eq!((rows[1].times, rows[1].received_at, rows[1].last_at), (2, closed.received_at, moment(99)));
     let of_reason =
         |reason: &str| QuarantineFilter { reason: Some(reason.to_owned()), ..QuarantineFilter::default() };
+    let pages = QuarantineFilter { before_id: Some(rows[0].id), ..QuarantineFilter::default() };
+    assert_eq!(quarantine_sql::list(bench.sql(), &pages, 10).unwrap(), rows[1..]);
     assert_eq!(quarantine_sql::list(bench.sql(), &of_reason("unknown_fn"), 10).unwrap().len(), 2);
     assert_eq!(quarantine_sql::list(bench.sql(), &of_reason("mismatch"), 10).unwrap().len(), 0);
 }
@@ -90,7 +92,7 @@ fn release_lifts_the_hold_and_keeps_the_copies() {
         "nothing to release, nothing learned"
     );
     bench.keep(vec![quarantined(PLAIN_FN, 1, "a"), quarantined(PLAIN_FN, 2, "b")]);
-    let held = QuarantineFilter { fn_number: Some(number), held_only: true, reason: None };
+    let held = QuarantineFilter { fn_number: Some(number), held_only: true, ..QuarantineFilter::default() };
     assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 2);
     assert_eq!(registers_sql::release(bench.sql(), &number, moment(5)).unwrap(), Released { copies: 2 });
     assert_eq!(registers_sql::find(bench.sql(), &number).unwrap().unwrap().source, "released");

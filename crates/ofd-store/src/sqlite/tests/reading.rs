@@ -35,7 +35,7 @@ fn what_is_stored_comes_back() {
     plain.findings.push(StoredFinding { path: Vec::new(), ..finding("top", FindingSeverity::Soft) });
     assert_eq!(bench.append(&[full.clone(), plain.clone()]), [appended(1), appended(2)]);
 
-    let rows = documents::list(bench.sql(), &DocumentFilter::default(), 10).unwrap();
+    let rows = search::list(bench.sql(), &DocumentFilter::default(), 10).unwrap();
     let [second, first] = <[_; 2]>::try_from(rows).unwrap();
     assert_eq!((first.seq, first.chain, first.conflict_no, first.form), (1, 0, 0, 3));
     assert_eq!((first.fn_number, first.fd_number), (full.fn_number, full.fd_number));
@@ -109,7 +109,7 @@ fn export_in_pages_and_filters() {
         check(&ExportFilter { fn_number: Some(fn_number(other)), ..period }, limit, &[6]);
     }
     let list = |filter: DocumentFilter, limit| {
-        let rows = documents::list(bench.sql(), &filter, limit).unwrap();
+        let rows = search::list(bench.sql(), &filter, limit).unwrap();
         rows.iter().map(|row| row.seq).collect::<Vec<_>>()
     };
     assert_eq!(list(DocumentFilter::default(), 3), [30, 29, 28]);
@@ -187,8 +187,8 @@ fn summaries_are_the_documents_without_what_is_long() {
             ..DocumentFilter::default()
         },
     ] {
-        let whole = documents::list(bench.sql(), &filter, 7).unwrap();
-        let short = documents::summaries(bench.sql(), &filter, 7).unwrap();
+        let whole = search::list(bench.sql(), &filter, 7).unwrap();
+        let short = search::summaries(bench.sql(), &filter, 7).unwrap();
         assert_eq!(short, whole.into_iter().map(|row| row.summary).collect::<Vec<_>>());
         assert!(short.len() >= 4);
     }

@@ -1,0 +1,131 @@
+//! What the store remembers of one ФН, for the checks that look beyond the document in hand.
+//!
+//! Asked when a ФН comes back after a restart (or after it was forgotten), not for every document: a look costs a few
+//! reads by index and takes nothing from the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use ffd::ids::FnNumber;
+use rusqlite::Connection;
+
+use crate::StoreError;
+use crate::sqlite::{history, open_reader, store_error};
+
+/// Most documents of a shift that [`HistoryReader::load`] gives out.
+pub const MAX_HISTORY_DOCUMENTS: usize = 2000;
+
+/// Connections that read at the same time; whoever comes later waits for one of them.
+const HISTORY_CONNECTIONS: usize = 4;
+
+/// Documents of the newest chain of one ФН, opened, conflicts left out. Told to the checks in this order: first
+/// `registration`, then `shift`; the ФД numbers only rise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegisterHistory {
+    /// The newest report of registration or of its change (form 1 or 11) before the first document of `shift`. A
+    /// newer report lies in `shift`.
+    pub registration: Option<Vec<u8>>,
+    /// Everything from the newest opening of a shift (form 2) on; without one, everything that is there, or the newest
+    /// documents if that is too much.
+    pub shift: Vec<Vec<u8>>,
+    /// Documents are missing at the beginning of `shift`: it begins neither with form 2 nor with the first document of
+    /// the ФН, so that sums over the shift are not known.
+    pub cut: bool,
+}
+
+/// Reads histories beside the writer, from any thread. Connections are opened when first needed; one that met an error
+/// is closed and replaced at the next call.
+#[derive(Debug)]
+pub struct HistoryReader {
+    path: PathBuf,
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: Vec<Connection>,
+    busy: usize,
+    closed: bool,
+}
+
+impl HistoryReader {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), pool: Mutex::default(), returned: Condvar::new() }
+    }
+
+    /// The history of a ФН, at most [`MAX_HISTORY_DOCUMENTS`] documents and some 16 MiB; `None` when nothing of it is
+    /// stored.
+    ///
+    /// Blocks: it reads the disk, and waits while four others read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn load(&self, fn_number: &FnNumber) -> Result<Option<RegisterHistory>, StoreError> {
+        let taken = self.take()?;
+        let result = history::load(&taken.connection, fn_number, MAX_HISTORY_DOCUMENTS).map_err(store_error);
+        taken.give_back(result.is_ok());
+        result
+    }
+}
+
+impl HistoryReader {
+    /// Closes the connections; from now on nothing is read. One that is reading is closed when it is done.
+    pub(crate) fn close(&self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.closed = true;
+        pool.idle.clear();
+    }
+
+    /// Takes a connection out of the pool, or opens one.
+    fn take(&self) -> Result<Taken<'_>, StoreError> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        while pool.busy >= HISTORY_CONNECTIONS {
+            pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
+        }
+        if pool.closed {
+            return Err(StoreError::closed());
+        }
+        pool.busy += 1;
+        let idle = pool.idle.pop();
+        drop(pool);
+        let place = Place { reader: self, returned: None };
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.path)?,
+        };
+        Ok(Taken { connection, place })
+    }
+}
+
+/// A connection that is in use.
+struct Taken<'r> {
+    connection: Connection,
+    place: Place<'r>,
+}
+
+/// One of the places in the pool; given up when dropped, with the connection if it is to be used again.
+struct Place<'r> {
+    reader: &'r HistoryReader,
+    returned: Option<Connection>,
+}
+
+impl Taken<'_> {
+    fn give_back(mut self, sound: bool) {
+        if sound {
+            self.place.returned = Some(self.connection);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut pool = self.reader.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.busy = pool.busy.saturating_sub(1);
+        if !pool.closed {
+            pool.idle.extend(self.returned.take());
+        }
+        drop(pool);
+        self.reader.returned.notify_one();
+    }
+}

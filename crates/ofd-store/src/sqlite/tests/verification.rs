@@ -1,0 +1,118 @@
+//! Everything is read anew, and what cannot be read is told in its place.
+
+use super::*;
+use crate::care::{IntegrityDepth, VerifyRow};
+use crate::records::{FindingSeverity, StoredFinding};
+use crate::rows::DocumentFilter;
+use crate::support::{PLAIN_FN, document};
+
+/// Walks to the end by pages of at most `limit`.
+fn walk(bench: &Bench, limit: usize) -> Vec<VerifyRow> {
+    let (mut rows, mut after) = (Vec::new(), 0);
+    loop {
+        let page = verify::page(bench.sql(), after, limit).unwrap();
+        assert!(page.rows.len() <= limit);
+        rows.extend(page.rows);
+        let Some(next) = page.next else { return rows };
+        assert!(next > after, "a page gets on");
+        after = next;
+    }
+}
+
+fn in_words(rows: &[VerifyRow]) -> Vec<String> {
+    let words = rows.iter().map(|row| match row {
+        VerifyRow::Document(document) => document.seq.to_string(),
+        VerifyRow::Unreadable { seq, .. } => format!("{seq} unreadable"),
+        VerifyRow::Missing { from, to } => format!("{from}-{to} missing"),
+    });
+    words.collect()
+}
+
+fn filled(documents: u32) -> Bench {
+    let mut bench = Bench::new();
+    let finding = StoredFinding {
+        path: vec![1059],
+        rule: "sum".to_owned(),
+        severity: FindingSeverity::Soft,
+        text: String::new(),
+    };
+    let documents = (1..=documents).map(|fd| NewDocument {
+        // So large that few of them share a page.
+        container: vec![7; 1000],
+        opened: Some(fd.to_string().into_bytes()),
+        findings: vec![finding.clone()],
+        ..document(PLAIN_FN, fd, 3, "x")
+    });
+    bench.append(&documents.collect::<Vec<_>>());
+    bench
+}
+
+#[test]
+fn every_row_with_everything() {
+    let bench = filled(20);
+    let mut whole = search::list(bench.sql(), &DocumentFilter::default(), 100).unwrap();
+    whole.reverse();
+    for limit in [1, 7, 20, 100] {
+        let rows = walk(&bench, limit).into_iter().map(|row| match row {
+            VerifyRow::Document(document) => *document,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), whole, "by {limit}");
+    }
+    // The bound is 4096 bytes in tests, and three rows are read at once.
+    assert_eq!(verify::page(bench.sql(), 0, 100).unwrap().rows.len(), 6);
+    assert_eq!(verify::page(Bench::new().sql(), 0, 10).unwrap(), crate::VerifyPage::default());
+}
+
+#[test]
+fn holes_and_unreadable_rows_do_not_hide_the_others() {
+    let bench = filled(9);
+    bench
+        .sql()
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; DELETE FROM journal WHERE seq IN (1, 4, 5); \
+             UPDATE journal SET forward = 9 WHERE seq = 7; UPDATE journal SET identity = x'00' WHERE seq = 8",
+        )
+        .unwrap();
+    let words = ["1-1 missing", "2", "3", "4-5 missing", "6", "7 unreadable", "8 unreadable", "9"];
+    for limit in [1, 3, 100] {
+        assert_eq!(in_words(&walk(&bench, limit)), words);
+    }
+    for depth in [IntegrityDepth::Quick, IntegrityDepth::Full] {
+        let mut steps = Vec::new();
+        let wrong = verify::integrity(bench.sql(), depth, &mut |step| steps.push(step.to_owned())).unwrap();
+        assert_eq!(wrong, ["a row of findings has no row of journal"; 3], "{depth:?}");
+        assert_eq!(steps.len(), if depth == IntegrityDepth::Full { 2 } else { 11 }, "{steps:?}");
+    }
+}
+
+#[test]
+fn a_sound_file_is_sound() {
+    let bench = filled(9);
+    for depth in [IntegrityDepth::Quick, IntegrityDepth::Full] {
+        assert_eq!(verify::integrity(bench.sql(), depth, &mut |_| {}).unwrap(), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn a_damaged_page_hides_only_its_rows() {
+    let bench = filled(40);
+    // A leaf of the journal with rows in the middle, as the file has it.
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'journal' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 3";
+    let (path, folder) = (bench.path(), bench.folder);
+    drop(bench.engine);
+    let page = Connection::open(&path).unwrap().query_row(sql, [], |row| row.get::<_, i64>(0));
+    let page = page.unwrap_or(0);
+    assert!(page > 1, "the file has several leaves");
+    damage::overwrite(&path, u64::try_from(page).unwrap());
+    let engine = SqliteEngine::open(&path, ROOM, Opening::Start, OpenFiles::default()).unwrap();
+    let bench = Bench { engine, folder };
+    let words = in_words(&walk(&bench, 100));
+    assert_eq!(words.len(), 40);
+    let unreadable = words.iter().filter(|word| word.ends_with("unreadable")).count();
+    assert!((1..10).contains(&unreadable), "{words:?}");
+    for depth in [IntegrityDepth::Quick, IntegrityDepth::Full] {
+        let wrong = verify::integrity(bench.sql(), depth, &mut |_| {}).unwrap();
+        assert!(!wrong.is_empty(), "{depth:?}");
+    }
+}
