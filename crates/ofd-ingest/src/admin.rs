@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::TrustedClock;
 use crate::config::AdminConfig;
 use crate::error::IngestError;
 use crate::listener::ReceptionState;
@@ -33,13 +33,19 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Health {
     journal: JournalHandle,
     reception: Arc<ReceptionState>,
+    clock: Arc<TrustedClock>,
     sign_mode: SignMode,
 }
 
 impl Health {
-    /// Health of a daemon with this journal, reception and `signs.mode`.
-    pub fn new(journal: JournalHandle, reception: Arc<ReceptionState>, sign_mode: SignMode) -> Self {
-        Self { journal, reception, sign_mode }
+    /// Health of a daemon with this journal, reception, clock and `signs.mode`.
+    pub fn new(
+        journal: JournalHandle,
+        reception: Arc<ReceptionState>,
+        clock: Arc<TrustedClock>,
+        sign_mode: SignMode,
+    ) -> Self {
+        Self { journal, reception, clock, sign_mode }
     }
 
     /// Whether documents can be taken now, and if not, everything that stands in the way.
@@ -51,9 +57,7 @@ impl Health {
         } else if !self.reception.is_serving() {
             reasons.push("the listener is not up".to_owned());
         }
-        if clock::trusted_now().is_none() {
-            reasons.push("the system clock shows an impossible date".to_owned());
-        }
+        reasons.extend(self.clock.distrust());
         Readiness { ready: reasons.is_empty(), reasons }
     }
 

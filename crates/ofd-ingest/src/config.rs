@@ -22,7 +22,7 @@ pub const MAX_BODY_LIMIT_BYTES: usize = 65_535;
 pub struct IngestConfig {
     /// Address and port of the listener. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Connections in all; one more is closed at once.
+    /// Connections in all. For one more the one that was idle for longest is closed; if none is, the newcomer is.
     pub max_connections: usize,
     /// Connections of one address (an IPv6 address counts by its /64). Shops of a chain may share one address.
     pub max_connections_per_ip: usize,
@@ -56,20 +56,12 @@ impl Default for IngestConfig {
 impl IngestConfig {
     /// Checks what the types cannot say. [`IngestError::Config`] names the key and the rule.
     pub fn validate(&self) -> Result<(), IngestError> {
-        at_least_one("max_connections", self.max_connections)?;
-        at_least_one("max_connections_per_ip", self.max_connections_per_ip)?;
-        period("idle_timeout_s", self.idle_timeout_s)?;
-        period("message_timeout_s", self.message_timeout_s)?;
-        period("shutdown_grace_s", self.shutdown_grace_s)?;
-        if !(MIN_BODY_LIMIT_BYTES..=MAX_BODY_LIMIT_BYTES).contains(&self.max_body_bytes) {
-            return Err(IngestError::config(
-                "ingest.max_body_bytes",
-                format!(
-                    "{} is outside {MIN_BODY_LIMIT_BYTES}..={MAX_BODY_LIMIT_BYTES} bytes",
-                    self.max_body_bytes
-                ),
-            ));
-        }
+        at_least_one("ingest.max_connections", self.max_connections)?;
+        at_least_one("ingest.max_connections_per_ip", self.max_connections_per_ip)?;
+        period("ingest.idle_timeout_s", self.idle_timeout_s)?;
+        period("ingest.message_timeout_s", self.message_timeout_s)?;
+        period("ingest.shutdown_grace_s", self.shutdown_grace_s)?;
+        body_limit("ingest.max_body_bytes", self.max_body_bytes)?;
         if self.proxy_protocol {
             return Err(IngestError::config(
                 "ingest.proxy_protocol",
@@ -102,19 +94,106 @@ const MAX_PERIOD_S: u64 = 7 * 24 * 3600;
 
 fn at_least_one(key: &str, value: usize) -> Result<(), IngestError> {
     if value == 0 {
-        return Err(IngestError::config(&format!("ingest.{key}"), "must be at least 1".to_owned()));
+        return Err(IngestError::config(key, "must be at least 1".to_owned()));
+    }
+    Ok(())
+}
+
+fn body_limit(key: &str, bytes: usize) -> Result<(), IngestError> {
+    if !(MIN_BODY_LIMIT_BYTES..=MAX_BODY_LIMIT_BYTES).contains(&bytes) {
+        return Err(IngestError::config(
+            key,
+            format!("{bytes} is outside {MIN_BODY_LIMIT_BYTES}..={MAX_BODY_LIMIT_BYTES} bytes"),
+        ));
     }
     Ok(())
 }
 
 fn period(key: &str, seconds: u64) -> Result<(), IngestError> {
     if !(1..=MAX_PERIOD_S).contains(&seconds) {
-        return Err(IngestError::config(
-            &format!("ingest.{key}"),
-            format!("{seconds} is outside 1..={MAX_PERIOD_S} seconds"),
-        ));
+        return Err(IngestError::config(key, format!("{seconds} is outside 1..={MAX_PERIOD_S} seconds")));
     }
     Ok(())
+}
+
+/// Section `[sister]`: the port for messages about marking codes (signature DD 80 CA A1), relayed to the marking system.
+/// Off while `listen` is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SisterConfig {
+    /// Address and port of the listener. Port 0 takes a free one.
+    pub listen: Option<SocketAddr>,
+    /// Where messages are relayed to, `host:port`. Without it only probes are answered.
+    pub upstream: Option<String>,
+    /// Seconds until the upstream has to have taken the connection.
+    pub connect_timeout_s: u64,
+    /// Seconds from then on until its whole answer has to be there.
+    pub answer_timeout_s: u64,
+    /// Connections in all; an idle one makes room for one more, else that is closed at once.
+    pub max_connections: usize,
+    /// Connections of one address (an IPv6 address counts by its /64).
+    pub max_connections_per_ip: usize,
+    /// Seconds without a byte and without a message in work after which a connection is closed.
+    pub idle_timeout_s: u64,
+    /// Seconds that a started message may take to arrive, and an answer to be taken by the register.
+    pub message_timeout_s: u64,
+    /// Largest body of a message or an answer in bytes.
+    pub max_body_bytes: usize,
+    /// Seconds that messages in work have to finish after a stop was asked for.
+    pub shutdown_grace_s: u64,
+}
+
+impl Default for SisterConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            upstream: None,
+            connect_timeout_s: 5,
+            answer_timeout_s: 30,
+            max_connections: 2_000,
+            max_connections_per_ip: 500,
+            idle_timeout_s: 60,
+            message_timeout_s: 30,
+            max_body_bytes: 33 * 1024,
+            shutdown_grace_s: 20,
+        }
+    }
+}
+
+impl SisterConfig {
+    /// Checks what the types cannot say. [`IngestError::Config`] names the key and the rule.
+    pub fn validate(&self) -> Result<(), IngestError> {
+        for (key, value) in [
+            ("sister.max_connections", self.max_connections),
+            ("sister.max_connections_per_ip", self.max_connections_per_ip),
+        ] {
+            at_least_one(key, value)?;
+        }
+        for (key, seconds) in [
+            ("sister.connect_timeout_s", self.connect_timeout_s),
+            ("sister.answer_timeout_s", self.answer_timeout_s),
+            ("sister.idle_timeout_s", self.idle_timeout_s),
+            ("sister.message_timeout_s", self.message_timeout_s),
+            ("sister.shutdown_grace_s", self.shutdown_grace_s),
+        ] {
+            period(key, seconds)?;
+        }
+        body_limit("sister.max_body_bytes", self.max_body_bytes)?;
+        match &self.upstream {
+            Some(upstream) if !is_host_and_port(upstream) => Err(IngestError::config(
+                "sister.upstream",
+                format!("\"{upstream}\" is no HOST:PORT, as in \"oism.example.org:7000\""),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A name or an address (IPv6 in brackets), a colon, and a port above zero. Whether the name exists is asked later.
+fn is_host_and_port(upstream: &str) -> bool {
+    let Some((host, port)) = upstream.rsplit_once(':') else { return false };
+    let host_is_whole = if host.contains(':') { host.starts_with('[') && host.ends_with(']') } else { true };
+    !host.is_empty() && host_is_whole && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Section `[admin]`: the port for metrics and health.
@@ -166,6 +245,38 @@ mod tests {
             (Ok(()), None) => {}
             (Err(IngestError::Config { key, .. }), Some(expected)) => assert_eq!(key, expected),
             (other, expected) => panic!("{other:?} where {expected:?} was expected"),
+        }
+    }
+
+    fn check_sister(change: impl FnOnce(&mut SisterConfig), expected_key: Option<&str>) {
+        let mut config = SisterConfig::default();
+        change(&mut config);
+        match (config.validate(), expected_key) {
+            (Ok(()), None) => {}
+            (Err(IngestError::Config { key, .. }), Some(expected)) => assert_eq!(key, expected),
+            (other, expected) => panic!("{other:?} where {expected:?} was expected"),
+        }
+    }
+
+    #[test]
+    fn the_settings_of_the_sister_service_are_checked() {
+        check_sister(|_| {}, None);
+        check_sister(|config| config.max_connections = 0, Some("sister.max_connections"));
+        check_sister(|config| config.max_connections_per_ip = 0, Some("sister.max_connections_per_ip"));
+        check_sister(|config| config.connect_timeout_s = 0, Some("sister.connect_timeout_s"));
+        check_sister(|config| config.answer_timeout_s = MAX_PERIOD_S + 1, Some("sister.answer_timeout_s"));
+        check_sister(|config| config.max_body_bytes = 0, Some("sister.max_body_bytes"));
+        let upstream = |text: &str| {
+            let text = text.to_owned();
+            move |config: &mut SisterConfig| config.upstream = Some(text)
+        };
+        for good in ["localhost:7000", "192.0.2.1:1", "[2001:db8::1]:65535"] {
+            check_sister(upstream(good), None);
+        }
+        for bad in
+            ["", "localhost", ":7000", "localhost:0", "localhost:65536", "2001:db8::1:7000", "host:port"]
+        {
+            check_sister(upstream(bad), Some("sister.upstream"));
         }
     }
 

@@ -5,46 +5,32 @@
 //! Memory of a connection is bounded: the dialogue refuses large messages and stops asking for bytes at its limit of
 //! documents in flight, and nothing is read while a reply cannot be written.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ffd::FnNumber;
-use kkt_proto::Malformed;
 use kkt_proto::header::Header;
 use kkt_proto::server::{Answer, Event, MessageId, ServerDialogue, ServerLimits, TimeoutKind};
 use ofd_store::{AppendOutcome, PendingAppend, PendingQuarantine, QuarantineOutcome, StoreError};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
+use crate::abuse::Penalty;
 use crate::clock;
 use crate::decision::{Afterwards, Refusal};
 use crate::ingest::{Admitted, Examined, Intake};
+use crate::limits::Place;
 use crate::metrics::{self, TimedOut, reason};
-
-/// Most bytes taken from a socket at once. One buffer per worker thread, none per connection.
-const READ_CHUNK_BYTES: usize = 32 * 1024;
-
-/// How long a closed connection still takes bytes and throws them away. Closing a socket with unread bytes makes the
-/// system reset it, and a reset can destroy replies that are still on their way to the register.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// Most bytes thrown away while lingering.
-const LINGER_MAX_BYTES: usize = 256 * 1024;
-
-thread_local! {
-    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_CHUNK_BYTES].into_boxed_slice());
-}
+use crate::socket::{End, close_gently, read_now, write_within};
 
 /// Limits of a connection, the same for all.
 #[derive(Debug, Clone)]
@@ -53,7 +39,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) write_timeout: Duration,
 }
 
-/// Serves one connection until it ends. `span` has an empty field `fn_number`, filled when the ФН is known.
+/// Serves one connection until it ends. `place` hears when the connection is idle and may have to make room for others,
+/// by way of `stop`. `span` has an empty field `fn_number`, filled when the ФН is known.
 ///
 /// When `stop` is cancelled, a message that has begun is still read to its end and everything in flight is answered;
 /// then the connection is closed. Dropping the future loses no document: what was handed to the journal stays there,
@@ -63,12 +50,16 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     intake: Arc<Intake>,
     settings: ConnectionSettings,
+    place: &Place,
     stop: CancellationToken,
     span: Span,
 ) {
     let mut connection = Connection {
         stream: &stream,
         peer: peer.to_string(),
+        address: peer.ip(),
+        place,
+        is_idle: true,
         intake: &intake,
         dialogue: ServerDialogue::new(settings.dialogue, clock::monotonic_now()),
         write_timeout: settings.write_timeout,
@@ -83,6 +74,8 @@ pub(crate) async fn serve(
     connection.settle_rest().await;
     drop(connection);
     match end {
+        // Nothing was in work, and its descriptor is needed.
+        End::Finished if place.is_evicted() => debug!("an idle connection makes room for another"),
         End::Finished => {
             debug!("connection ends");
             close_gently(stream).await;
@@ -92,19 +85,13 @@ pub(crate) async fn serve(
     }
 }
 
-/// How a connection came to its end.
-enum End {
-    /// Everything that was to be said was said.
-    Finished,
-    /// The register does not take its replies.
-    WriteTimeout,
-    /// The connection broke.
-    Broken(io::Error),
-}
-
 struct Connection<'a> {
     stream: &'a TcpStream,
     peer: String,
+    address: IpAddr,
+    place: &'a Place,
+    /// What `place` was told last.
+    is_idle: bool,
     intake: &'a Intake,
     dialogue: ServerDialogue,
     write_timeout: Duration,
@@ -162,6 +149,7 @@ impl Connection<'_> {
             if self.dialogue.is_finished() {
                 return End::Finished;
             }
+            self.tell_idleness();
             self.arm(timer.as_mut());
             let may_read = self.dialogue.wants_read();
             // Every branch is cancellation-safe: an outcome is taken by finishing, readiness is not used up by asking.
@@ -187,20 +175,22 @@ impl Connection<'_> {
         }
     }
 
+    /// A connection on which nothing has begun and nothing is owed may be closed to make room for another.
+    fn tell_idleness(&mut self) {
+        let is_idle =
+            self.in_flight.is_empty() && self.dialogue.in_flight() == 0 && !self.dialogue.is_mid_message();
+        if is_idle != self.is_idle {
+            self.is_idle = is_idle;
+            if is_idle { self.place.idle(clock::monotonic_now()) } else { self.place.busy() }
+        }
+    }
+
     /// Takes what the socket has, at most one chunk.
     fn read(&mut self) -> io::Result<()> {
-        READ_BUFFER.with_borrow_mut(|buffer| match self.stream.try_read(buffer) {
-            Ok(0) => {
-                self.end_of_stream();
-                Ok(())
-            }
-            Ok(count) => {
-                self.receive(buffer.get(..count).unwrap_or_default());
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error),
-        })
+        read_now(
+            self.stream,
+            |bytes| if bytes.is_empty() { self.end_of_stream() } else { self.receive(bytes) },
+        )
     }
 
     /// A register may end its side and still wait for replies.
@@ -215,7 +205,7 @@ impl Connection<'_> {
     fn receive(&mut self, bytes: &[u8]) {
         let now = clock::monotonic_now();
         let received = if self.stopping {
-            self.receive_rest_of_message(bytes, now)
+            self.dialogue.receive_last(bytes, now)
         } else {
             self.dialogue.receive(bytes, now)
         };
@@ -223,19 +213,6 @@ impl Connection<'_> {
             self.note_fn_number(self.dialogue.fn_number());
             self.intake.reject(malformed.reason(), &malformed);
         }
-    }
-
-    /// Only the dialogue knows where a message ends, so it gets the bytes one by one; this happens once in the life of
-    /// a connection. Messages behind that end are not begun: their register repeats them elsewhere or later.
-    fn receive_rest_of_message(&mut self, bytes: &[u8], now: Instant) -> Result<(), Malformed> {
-        for byte in bytes {
-            self.dialogue.receive(std::slice::from_ref(byte), now)?;
-            if !self.dialogue.is_mid_message() {
-                self.dialogue.peer_closed();
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Looks at every message that is complete, as far as the limit of documents in flight allows. Lets other
@@ -264,21 +241,38 @@ impl Connection<'_> {
             self.intake.note_reserved_bits(reserved);
         }
         let intake = self.intake;
-        let work = match intake.examine(header, body, &self.peer) {
+        if let Err(penalty) = intake.penalty(self.address, header.fn_number) {
+            self.refused_unseen(id, penalty);
+            return Ok(());
+        }
+        let mut examined = intake.examine(header, body, &self.peer, None);
+        if let Examined::HistoryFirst(body) = examined {
+            let memory = self.settling_until(intake.registers.load(header.fn_number)).await?;
+            examined = intake.examine(header, body, &self.peer, Some(memory));
+        }
+        let work = match examined {
+            // The second look needs no history.
+            Examined::HistoryFirst(_) => {
+                self.dialogue.answer(id, Answer::Nothing);
+                return Ok(());
+            }
             Examined::Unanswered(afterwards) => {
                 self.dialogue.answer(id, unanswered(afterwards));
                 return Ok(());
             }
             Examined::Journal(document, admitted) => {
-                let handed = self.hand_over(intake.journal.append(document)).await?;
+                let handed = self.settling_until(intake.journal.append(document)).await?;
                 handed.map(|outcome| Work::Append { outcome, admitted })
             }
             Examined::Quarantine(entry, refusal, afterwards) => {
+                if refusal == Refusal::SignInvalid {
+                    intake.count_invalid(self.address, header.fn_number);
+                }
                 let Some(place) = intake.quarantine_place(refusal) else {
                     self.dialogue.answer(id, unanswered(afterwards));
                     return Ok(());
                 };
-                let handed = self.hand_over(intake.journal.quarantine(entry)).await?;
+                let handed = self.settling_until(intake.journal.quarantine(entry)).await?;
                 handed.map(|outcome| Work::Quarantine { outcome, refusal, afterwards, _place: place })
             }
         };
@@ -295,17 +289,21 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Waits for a place in the queue of the journal. Meanwhile documents handed over before are still answered.
-    async fn hand_over<T>(
-        &mut self,
-        place: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<Result<T, StoreError>, End> {
-        let mut place = pin!(place);
+    /// Refused without a look at its sign: to the sender it is the same as a look that found it wrong.
+    fn refused_unseen(&mut self, id: MessageId, penalty: Penalty) {
+        self.intake.refuse_unseen(penalty);
+        self.dialogue.answer(id, Answer::Close);
+    }
+
+    /// Waits for a place in the queue of the journal, or for the history of an ФН. Meanwhile documents handed over
+    /// before are still answered.
+    async fn settling_until<T>(&mut self, waited_for: impl Future<Output = T>) -> Result<T, End> {
+        let mut waited_for = pin!(waited_for);
         loop {
             // Both branches are cancellation-safe: waiting goes on with the same future, an outcome is taken by finishing.
             tokio::select! {
                 biased;
-                handed = place.as_mut() => return Ok(handed),
+                output = waited_for.as_mut() => return Ok(output),
                 outcome = next_outcome(self.in_flight.front_mut()) => self.settle_front(outcome),
             }
             self.settle_ready();
@@ -325,6 +323,9 @@ impl Connection<'_> {
         self.intake.metrics.in_flight_ended();
         let answer = match (work, outcome) {
             (Work::Append { admitted, .. }, Outcome::Append(outcome)) => {
+                if admitted.has_valid_sign() && matches!(outcome, Ok(AppendOutcome::Appended { .. })) {
+                    self.intake.count_valid(self.address, admitted.fn_number());
+                }
                 self.intake.answer(admitted, outcome)
             }
             (Work::Quarantine { refusal, afterwards, .. }, Outcome::Quarantine(outcome)) => {
@@ -352,22 +353,13 @@ impl Connection<'_> {
         if self.dialogue.poll_transmit(&mut self.out, began) == 0 {
             return Ok(());
         }
-        let written = match write_now(self.stream, &self.out) {
-            Ok(count) if count == self.out.len() => Ok(()),
-            Ok(count) => {
-                let rest = self.out.get(count..).unwrap_or_default();
-                match timeout(self.write_timeout, write_rest(self.stream, rest)).await {
-                    Ok(written) => written,
-                    Err(_) => {
-                        self.intake.metrics.timed_out(TimedOut::Write);
-                        return Err(End::WriteTimeout);
-                    }
-                }
-            }
-            Err(error) => Err(error),
-        };
-        metrics::record(&self.intake.metrics.stage_write, began.elapsed());
-        written.map_err(End::Broken)
+        let written = write_within(self.stream, &self.out, self.write_timeout).await;
+        if matches!(written, Err(End::WriteTimeout)) {
+            self.intake.metrics.timed_out(TimedOut::Write);
+        } else {
+            metrics::record(&self.intake.metrics.stage_write, began.elapsed());
+        }
+        written
     }
 
     /// Sets the timer to the dialogue's next time-out. A timer that rings too early only asks again, so it is left
@@ -436,47 +428,8 @@ fn take_outcome(front: &mut InFlight) -> Option<Outcome> {
     }
 }
 
-fn write_now(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    match stream.try_write(bytes) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        written => written,
-    }
-}
-
-async fn write_rest(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        let count = write_now(stream, bytes)?;
-        bytes = bytes.get(count..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-/// Says that no more replies come, then takes what the register still sends, for a short while.
-async fn close_gently(mut stream: TcpStream) {
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    // Whatever ends the waiting, the connection is closed after it.
-    let _ = timeout(LINGER, throw_away(&stream)).await;
-}
-
-async fn throw_away(stream: &TcpStream) -> io::Result<()> {
-    let mut left = LINGER_MAX_BYTES;
-    while left > 0 {
-        stream.readable().await?;
-        match READ_BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer)) {
-            Ok(0) => return Ok(()),
-            Ok(count) => left = left.saturating_sub(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// A deadline that never comes.
-fn far_future() -> Instant {
+pub(crate) fn far_future() -> Instant {
     clock::monotonic_now() + Duration::from_secs(365 * 24 * 3600)
 }
 

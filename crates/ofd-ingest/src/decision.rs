@@ -51,7 +51,8 @@ pub struct DocumentFacts {
     pub form: FormCode,
     /// Whether the ККТ serial of a form 1 or 11 (tag 1013) was announced by the operator.
     pub kkt: KktSerial,
-    /// The check of identity (and, later, every other check): are there hard findings?
+    /// The format and logic control (ФЛК), identity included: are there hard findings? Decides the code and the marks
+    /// of what enters the journal, never whether it does.
     pub checks: Checks,
 }
 
@@ -64,13 +65,16 @@ pub enum KktSerial {
     NotAnnounced,
 }
 
-/// Outcome of the checks of a document.
+/// Outcome of the format and logic control of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checks {
     /// No hard finding.
     Passed,
     /// At least one hard finding: code 14.
     Failed,
+    /// Hard findings of identity: it is not the document its container announces. Code 14, and nothing it says of its
+    /// register is believed.
+    NotItself,
 }
 
 /// What is to be done with a message.
@@ -117,8 +121,8 @@ pub struct Admission {
 pub enum RegisterFeed {
     /// Nothing: it is no registration report.
     Nothing,
-    /// That the ФН exists. What a report says besides is not believed if the report is not what its container says
-    /// it is: it would overwrite the facts of an honest register.
+    /// That the ФН exists. What a report says besides is not believed if it is not the document its container announces:
+    /// it would overwrite the facts of an honest register.
     Existence,
     /// Everything a registration report says.
     Facts,
@@ -176,21 +180,25 @@ impl Refusal {
 /// Decides. The order of the steps is part of the rule: the module first, then what stays closed, the sign, the
 /// standing of the ФН, the content.
 pub fn decide(facts: &MessageFacts, policy: &Policy) -> Decision {
+    shut_out(facts, policy).unwrap_or_else(|| Decision::Journal(admit(facts, policy)))
+}
+
+/// What keeps a message out of the journal, whatever its document says; such a document need not be judged. Does not
+/// look at [`DocumentFacts::checks`].
+pub(crate) fn shut_out(facts: &MessageFacts, policy: &Policy) -> Option<Decision> {
     if matches!(facts.verdict, Verdict::Unavailable { .. }) {
-        return Decision::Silence(Refusal::ModuleUnavailable);
+        return Some(Decision::Silence(Refusal::ModuleUnavailable));
     }
     if let Some(refusal) = sign_refusal(facts, policy.sign_mode) {
-        return Decision::Quarantine(refusal, Afterwards::Close);
+        return Some(Decision::Quarantine(refusal, Afterwards::Close));
     }
     if facts.content == Content::Unopened || closed_by_mode(facts, policy.sign_mode) {
-        return Decision::Quarantine(Refusal::CannotOpen, Afterwards::Continue);
+        return Some(Decision::Quarantine(Refusal::CannotOpen, Afterwards::Continue));
     }
-    if facts.standing == Standing::Unknown
-        && let Some(decision) = unknown_fn_refusal(&facts.content, policy.unknown_fn)
-    {
-        return decision;
+    match facts.standing {
+        Standing::Unknown => unknown_fn_refusal(&facts.content, policy.unknown_fn),
+        Standing::Known => None,
     }
-    Decision::Journal(admit(facts, policy))
 }
 
 /// In `required` only a valid sign lets a document in. A body that stayed closed for want of a key is no statement
@@ -229,7 +237,8 @@ fn announced_registration(content: &Content) -> bool {
         if document.form.is_registration() && document.kkt == KktSerial::Announced)
 }
 
-fn admit(facts: &MessageFacts, policy: &Policy) -> Admission {
+/// How a document that nothing keeps out enters the journal.
+pub(crate) fn admit(facts: &MessageFacts, policy: &Policy) -> Admission {
     let sign_mark = !facts.verdict.is_valid();
     let document = match facts.content {
         Content::Document(document) => document,
@@ -237,17 +246,17 @@ fn admit(facts: &MessageFacts, policy: &Policy) -> Admission {
         Content::Unopened | Content::Unreadable => return unrecognised(TaskKind::Unreadable, sign_mark),
     };
     let registration = document.form.is_registration();
-    let failed = document.checks == Checks::Failed;
+    let failed = document.checks != Checks::Passed;
     Admission {
         code: if failed { OperatorCode::FORMAT_LOGIC } else { OperatorCode::ACCEPTED },
         forward: forward(facts.standing, registration, policy),
         flk_mark: failed,
         sign_mark,
         task: None,
-        registers: match (registration, failed) {
+        registers: match (registration, document.checks) {
             (false, _) => RegisterFeed::Nothing,
-            (true, true) => RegisterFeed::Existence,
-            (true, false) => RegisterFeed::Facts,
+            (true, Checks::NotItself) => RegisterFeed::Existence,
+            (true, Checks::Passed | Checks::Failed) => RegisterFeed::Facts,
         },
         makes_known: registration && facts.standing == Standing::Unknown,
     }

@@ -1,37 +1,40 @@
 //! The way of one document from a whole message to the hands of the journal, and from the journal's word to an answer:
 //! container, sign, tree, checks, decision, acknowledgement. Sockets and order are the connection's business.
 
+mod records;
+mod sealing;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ffd::check::{Claimed, Finding, Severity};
+use ffd::check::{Claimed, Finding, Severities, Severity, Surroundings};
 use ffd::dict::FormCode;
 use ffd::{Document, FdNumber, FnNumber, Inn, tags};
-use kkt_proto::ack::{AckFields, AckFormat, OperatorCode};
+use kkt_proto::ack::OperatorCode;
 use kkt_proto::container::{Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::Header;
 use kkt_proto::server::Answer;
 use ofd_store::{
-    AppendOutcome, Derived, Facts, FindingSeverity, JournalHandle, NewDocument, NewQuarantine,
-    QuarantineOutcome, RegisterReport, SignRecord, StoreError, StoredFinding,
+    AppendOutcome, Facts, JournalHandle, NewDocument, NewQuarantine, QuarantineOutcome, StoreError,
 };
-use pkz::{
-    AckRequest, AckSigner, FiscalSignVerifier, Generation, OpenOutcome, RawContainer, RefusedReason,
-    SealError, SealedAck, SignMode, UnverifiableReason, Verdict, derive::message_iv,
-};
+use pkz::{AckSigner, FiscalSignVerifier, OpenOutcome, RawContainer, SignMode};
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{Span, debug, error_span, info, warn};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
 
-use crate::clock::{self, Moment};
+use self::records::{document_span, quarantine_entry, register_report, sign_record, stored_findings};
+use crate::abuse::AbuseTable;
+use crate::clock::{self, Moment, TrustedClock};
 use crate::config::Policy;
 use crate::decision::{
     self, Admission, Afterwards, Checks, Content, Decision, DocumentFacts, KktSerial, MessageFacts, Refusal,
-    RegisterFeed, Transport,
+    Transport,
 };
 use crate::derived::{self, plain_text};
 use crate::limits::LogLimiter;
-use crate::metrics::{self, Metrics, reason};
+use crate::metrics::{self, FindingLabel, Metrics, reason};
+use crate::registers::{Advance, Memory, Registers};
 
 /// What every connection shares to work on documents.
 pub(crate) struct Intake {
@@ -39,10 +42,15 @@ pub(crate) struct Intake {
     pub(crate) operator_inn: Inn,
     pub(crate) verifier: Arc<dyn FiscalSignVerifier>,
     pub(crate) signer: Arc<dyn AckSigner>,
+    pub(crate) severities: Severities,
+    pub(crate) clock: Arc<TrustedClock>,
+    pub(crate) registers: Arc<Registers>,
     pub(crate) journal: JournalHandle,
     pub(crate) facts: Arc<Facts>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log_limiter: LogLimiter,
+    /// Who sends wrong signs.
+    pub(crate) abuse: AbuseTable,
     /// Places for copies on their way to quarantine ([`MAX_QUARANTINE_IN_FLIGHT`]).
     pub(crate) quarantine_places: Arc<Semaphore>,
 }
@@ -50,6 +58,9 @@ pub(crate) struct Intake {
 /// Copies on their way to quarantine, of all connections together. They share the store's writer with the documents of
 /// honest registers, and anybody can send what ends in quarantine: past this, it is counted and not kept.
 pub(crate) const MAX_QUARANTINE_IN_FLIGHT: usize = 64;
+
+/// How long a reason must be quiet before the lines left out of the log are told without it.
+const LEFT_OUT_AFTER: Duration = Duration::from_secs(5);
 
 /// What is to be done with a message after it was looked at.
 #[expect(
@@ -63,6 +74,9 @@ pub(crate) enum Examined {
     Quarantine(NewQuarantine, Refusal, Afterwards),
     /// The document goes to the journal.
     Journal(NewDocument, Admitted),
+    /// The document would go to the journal, but what is known of its ФН has to be read first, to judge it. Here is the
+    /// body for the second look.
+    HistoryFirst(Vec<u8>),
 }
 
 /// What is remembered of a document while the journal works on it.
@@ -74,12 +88,35 @@ pub(crate) struct Admitted {
     form: FormCode,
     code: OperatorCode,
     verdict: &'static str,
+    findings: Vec<FindingLabel>,
+    /// What the document did to the state of its ФН.
+    advance: Option<Advance>,
+}
+
+impl Admitted {
+    pub(crate) fn fn_number(&self) -> FnNumber {
+        self.fn_number
+    }
+
+    /// Whether the module found the sign valid.
+    pub(crate) fn has_valid_sign(&self) -> bool {
+        self.verdict == "valid"
+    }
 }
 
 impl Intake {
     /// Looks at one message: everything up to, but without, the store. Takes some tens of microseconds and does not
     /// block, as long as the crypto module is software.
-    pub(crate) fn examine(&self, header: &Header, body: Vec<u8>, peer: &str) -> Examined {
+    ///
+    /// After [`Examined::HistoryFirst`] comes a second look, with what [`Registers::load`] gave as `memory`. So the first
+    /// document of an ФН is opened twice, and nothing is read for a message that may not enter the journal anyway.
+    pub(crate) fn examine(
+        &self,
+        header: &Header,
+        body: Vec<u8>,
+        peer: &str,
+        memory: Option<Memory>,
+    ) -> Examined {
         let began = clock::monotonic_now();
         let container = match readable_container(header, &body) {
             Ok(container) => container,
@@ -89,47 +126,66 @@ impl Intake {
             }
         };
         let container_cost = began.elapsed();
-        let Some(moment) = clock::trusted_now() else {
-            self.reject(reason::CLOCK_NOT_TRUSTED, &"the system clock shows an impossible date");
-            return Examined::Unanswered(Afterwards::Continue);
-        };
-        let claimed = &container.header;
-        let form = FormCode(u16::from(claimed.form));
-        let _document = document_span(&claimed.fn_number, claimed.fd_number, form).entered();
+        let Some(moment) = self.moment() else { return Examined::Unanswered(Afterwards::Continue) };
+        let claimed = claimed(&container.header);
+        let _document = document_span(&claimed.fn_number, claimed.fd_number, claimed.form).entered();
         let opened = self.open(header, container);
+        // Not again at the second look.
+        if memory.is_none() && self.policy.sign_mode != SignMode::Off {
+            self.metrics.defence.sign(&opened.verdict);
+        }
         let began = clock::monotonic_now();
-        let reading = self.read(&container.header, opened.document.as_deref());
+        let (content, tree) = self.read(claimed.form, opened.document.as_deref());
         self.record_decode(container_cost, began);
 
-        let facts = MessageFacts {
+        let mut facts = MessageFacts {
             verdict: opened.verdict,
             transport: if opened.was_encrypted { Transport::Encrypted } else { Transport::Open },
-            content: reading.content,
-            standing: self.facts.standing(&container.header.fn_number),
+            content,
+            standing: self.facts.standing(&claimed.fn_number),
         };
-        match decision::decide(&facts, &self.policy) {
-            Decision::Silence(refusal) => {
-                self.refuse(refusal, "silence");
-                Examined::Unanswered(Afterwards::Continue)
-            }
-            Decision::Quarantine(refusal, afterwards) => {
+        match decision::shut_out(&facts, &self.policy) {
+            None => {}
+            Some(Decision::Quarantine(refusal, afterwards)) => {
                 self.refuse(refusal, "kept in quarantine");
                 let identity = opened.document.as_deref().map(|document| Sha256::digest(document).into());
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
-                Examined::Quarantine(NewQuarantine { container: body, ..entry }, refusal, afterwards)
+                return Examined::Quarantine(NewQuarantine { container: body, ..entry }, refusal, afterwards);
             }
-            Decision::Journal(admission) => {
-                let Some(prepared) = self.prepare(&container, &opened, &reading, &admission, moment, peer)
-                else {
-                    return Examined::Unanswered(Afterwards::Continue);
-                };
-                let (document, admitted) = prepared;
-                let opened =
-                    opened.was_encrypted.then(|| opened.document.map(|document| document.into_owned()));
-                let opened = opened.flatten();
-                Examined::Journal(NewDocument { container: body, opened, ..document }, admitted)
+            Some(Decision::Silence(refusal)) => {
+                self.refuse(refusal, "silence");
+                return Examined::Unanswered(Afterwards::Continue);
             }
+            // What shuts out lets nothing in.
+            Some(Decision::Journal(_)) => return Examined::Unanswered(Afterwards::Continue),
         }
+        let mut judged = Judged::default();
+        if let (Some(tree), Content::Document(document)) = (&tree, &mut facts.content) {
+            let Some(memory) = memory.or_else(|| self.registers.recall(&claimed.fn_number)) else {
+                return Examined::HistoryFirst(body);
+            };
+            judged = self.judge(tree, &claimed, moment, memory);
+            document.checks = judged.checks();
+        }
+        let admission = decision::admit(&facts, &self.policy);
+        let message = Message { container: &container, opened: &opened, tree: tree.as_ref(), moment, peer };
+        let Some((document, admitted)) = self.prepare(&message, judged, &admission) else {
+            return Examined::Unanswered(Afterwards::Continue);
+        };
+        let opened = opened.was_encrypted.then(|| opened.document.map(|document| document.into_owned()));
+        let opened = opened.flatten();
+        Examined::Journal(NewDocument { container: body, opened, ..document }, admitted)
+    }
+
+    /// The time of reception; none while the clock is not trusted. The clock itself tells the log, once.
+    fn moment(&self) -> Option<Moment> {
+        self.clock
+            .now()
+            .inspect_err(|distrust| {
+                self.metrics.rejected(reason::CLOCK_UNTRUSTED);
+                debug!(%distrust, "not answered");
+            })
+            .ok()
     }
 
     fn open<'a>(&self, header: &Header, container: Container<'a>) -> OpenOutcome<'a> {
@@ -143,42 +199,46 @@ impl Intake {
         metrics::record(&self.metrics.stage_decode, container_cost + tree_began.elapsed());
     }
 
-    /// Reads the opened document as far as it goes and gathers what the decision asks for.
-    fn read<'d>(&self, claimed: &ContainerHeader, document: Option<&'d [u8]>) -> Reading<'d> {
-        let Some(bytes) = document else {
-            return Reading { content: Content::Unopened, tree: None, findings: Vec::new() };
-        };
-        let form = FormCode(u16::from(claimed.form));
-        let unread = |content| Reading { content, tree: None, findings: Vec::new() };
+    /// Reads the opened document as far as it goes and gathers what decides whether it may enter the journal. The tree
+    /// is there for [`Content::Document`] only; nobody has judged it yet.
+    fn read<'d>(&self, form: FormCode, document: Option<&'d [u8]>) -> (Content, Option<Document<'d>>) {
+        let Some(bytes) = document else { return (Content::Unopened, None) };
         let tree = match Document::decode(bytes) {
             Ok(tree) if !tree.form().is_kkt_document() || !form.is_kkt_document() => {
-                return unread(Content::UnknownForm);
+                return (Content::UnknownForm, None);
             }
-            Ok(tree) => match tree.unreadable_group() {
-                Some(group) => {
-                    debug!(
-                        tag = group.tag,
-                        offset = group.offset,
-                        "the document cannot be read inside a group"
-                    );
-                    return unread(Content::Unreadable);
-                }
-                None => tree,
-            },
+            Ok(tree) => tree,
             Err(error) => {
                 debug!(%error, "the document cannot be read");
-                return unread(Content::Unreadable);
+                return (Content::Unreadable, None);
             }
         };
-        let claimed = Claimed { fn_number: claimed.fn_number, fd_number: claimed.fd_number, form };
-        let findings = ffd::check::identity(&tree, &claimed);
-        let failed = findings.iter().any(|finding| finding.severity == Severity::Hard);
-        let content = Content::Document(DocumentFacts {
-            form: tree.form(),
-            kkt: self.kkt_standing(&tree),
-            checks: if failed { Checks::Failed } else { Checks::Passed },
+        if let Some(group) = tree.unreadable_group() {
+            debug!(tag = group.tag, offset = group.offset, "the document cannot be read inside a group");
+            return (Content::Unreadable, None);
+        }
+        let facts =
+            DocumentFacts { form: tree.form(), kkt: self.kkt_standing(&tree), checks: Checks::Passed };
+        (Content::Document(facts), Some(tree))
+    }
+
+    /// The format and logic control (ФЛК).
+    fn judge(&self, tree: &Document<'_>, claimed: &Claimed, moment: Moment, memory: Memory) -> Judged {
+        let began = clock::monotonic_now();
+        let findings = memory.judge(|register| {
+            if register.is_none() {
+                self.metrics.judged_without_history();
+            }
+            let around = Surroundings {
+                claimed: Some(*claimed),
+                received_at: moment.unix_s,
+                operator_inn: Some(self.operator_inn),
+                register,
+            };
+            ffd::check::check(tree, &around, &self.severities)
         });
-        Reading { content, tree: Some(tree), findings }
+        metrics::record(&self.metrics.stage_check, began.elapsed());
+        Judged { findings, memory: Some(memory) }
     }
 
     fn kkt_standing(&self, tree: &Document<'_>) -> KktSerial {
@@ -191,16 +251,14 @@ impl Intake {
     /// the opened document, which the caller moves in. `None` when there can be no acknowledgement.
     fn prepare(
         &self,
-        container: &Container<'_>,
-        opened: &OpenOutcome<'_>,
-        reading: &Reading<'_>,
+        message: &Message<'_>,
+        judged: Judged,
         admission: &Admission,
-        moment: Moment,
-        peer: &str,
     ) -> Option<(NewDocument, Admitted)> {
+        let Message { container, opened, tree, moment, peer } = *message;
         let claimed = &container.header;
-        let acknowledgement = self.seal(container, opened, reading, admission, moment)?;
-        let tree = reading.tree.as_ref();
+        let acknowledgement = self.seal(message, admission)?;
+        self.clock.acknowledged(moment);
         let form = tree.map_or(FormCode(u16::from(claimed.form)), Document::form);
         let sign = sign_record(self.policy.sign_mode, &opened.verdict);
         if admission.makes_known {
@@ -216,6 +274,8 @@ impl Intake {
             form,
             code: admission.code,
             verdict: sign.verdict,
+            findings: judged.findings.iter().map(FindingLabel::from).collect(),
+            advance: tree.and_then(|tree| judged.advance(&self.registers, claimed.fn_number, tree)),
         };
         let derived = tree.map(derived::derived).unwrap_or_default();
         let document = NewDocument {
@@ -237,7 +297,7 @@ impl Intake {
             forward: admission.forward,
             flk_mark: admission.flk_mark,
             sign_mark: admission.sign_mark,
-            findings: reading.findings.iter().map(stored_finding).collect(),
+            findings: stored_findings(judged.findings),
             task: admission.task,
             register: register_report(admission.registers, &derived),
             derived,
@@ -245,91 +305,31 @@ impl Intake {
         Some((document, admitted))
     }
 
-    /// Document 7 in its container, encrypted if the request was.
-    fn seal(
-        &self,
-        container: &Container<'_>,
-        opened: &OpenOutcome<'_>,
-        reading: &Reading<'_>,
-        admission: &Admission,
-        moment: Moment,
-    ) -> Option<Vec<u8>> {
-        let began = clock::monotonic_now();
-        let claimed = &container.header;
-        let version = reading.tree.as_ref().map(Document::version);
-        let items = AckFields {
-            ofd_inn: self.operator_inn,
-            fn_number: claimed.fn_number,
-            fd_number: claimed.fd_number,
-            datetime: moment.unix_s,
-            code: admission.code,
-            format: AckFormat::for_document(version, admission.code),
-        }
-        .items();
-        let mut random = [0_u8; 5];
-        if let Err(error) = getrandom::fill(&mut random) {
-            self.reject(
-                reason::SIGNER_UNAVAILABLE,
-                &format_args!("no random bytes from the system: {error}"),
-            );
-            return None;
-        }
-        let request = AckRequest {
-            fn_number: claimed.fn_number,
-            generation: sealing_generation(opened),
-            fd_number: claimed.fd_number,
-            ofd_inn: self.operator_inn,
-            datetime: moment.unix_s,
-            items: &items.bytes,
-            fpo_offset: items.fpo_offset,
-            reply_to: claimed,
-            iv: message_iv(random, claimed.fd_number),
-            encrypt: opened.was_encrypted,
-        };
-        let sealed = self.seal_with_some_key(request, opened.verdict.is_valid());
-        metrics::record(&self.metrics.stage_seal, began.elapsed());
-        match sealed {
-            Ok(sealed) => Some(sealed.container),
-            Err(error) => {
-                self.reject(reason::SIGNER_UNAVAILABLE, &error);
-                None
-            }
-        }
-    }
-
-    /// A document that was let in although its sign is not valid may name keys that do not exist; then the newest
-    /// ones have to do.
-    fn seal_with_some_key(
-        &self,
-        request: AckRequest<'_>,
-        sign_is_valid: bool,
-    ) -> Result<SealedAck, SealError> {
-        match self.signer.seal(&request) {
-            Err(SealError::Refused(RefusedReason::UnknownGeneration))
-                if !sign_is_valid && request.generation.is_some() =>
-            {
-                self.signer.seal(&AckRequest { generation: None, ..request })
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// The journal's word on a document turned into its answer.
+    /// The journal's word on a document turned into its answer. Whatever it is but "new", the state of the ФН may be
+    /// wrong now; it is forgotten with `admitted`.
     pub(crate) fn answer(&self, admitted: Admitted, outcome: Result<AppendOutcome, StoreError>) -> Answer {
         let _document = document_span(&admitted.fn_number, admitted.fd_number, admitted.form).entered();
         match outcome {
             Ok(AppendOutcome::Appended { seq }) => {
-                debug!(seq, code = admitted.code.0, "stored");
+                debug!(seq, code = admitted.code.0, findings = admitted.findings.len(), "stored");
                 self.metrics.document_stored(admitted.form, admitted.code, admitted.verdict);
+                admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
+                if let Some(advance) = admitted.advance {
+                    advance.stored();
+                }
                 Answer::Reply(admitted.acknowledgement)
             }
             Ok(AppendOutcome::Repeat { seq, acknowledgement }) => {
                 debug!(seq, "came again");
                 self.metrics.repeated();
-                Answer::Reply(acknowledgement)
+                if let Some(advance) = admitted.advance {
+                    advance.repeated();
+                }
+                self.stored_answer(seq, acknowledgement)
             }
             Ok(AppendOutcome::Conflict { seq }) => {
                 self.metrics.conflicted();
+                admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
                 self.warn_limited(
                     "conflict",
                     &format_args!("other content under a known number, kept as {seq}"),
@@ -340,10 +340,36 @@ impl Intake {
         }
     }
 
+    /// An acknowledgement out of the store, unless the disk has changed it: a register that is answered rubbish counts
+    /// a failure, one that hears nothing asks again, and by then a backup may be in place.
+    fn stored_answer(&self, seq: i64, acknowledgement: Vec<u8>) -> Answer {
+        let Err(flaw) = Container::decode(&acknowledgement) else { return Answer::Reply(acknowledgement) };
+        self.metrics.rejected(reason::STORE_DAMAGED);
+        if let Some(left_out) = self.log_limiter.admit(reason::STORE_DAMAGED, clock::monotonic_now()) {
+            error!(
+                reason = reason::STORE_DAMAGED,
+                left_out, seq, "the stored acknowledgement is damaged ({flaw}): run `fiscald verify`"
+            );
+        }
+        Answer::Nothing
+    }
+
     /// The store cannot keep what came: silence. The connection stays: some registers stop exchanging for good after a
     /// few failures in a row, while a wait costs them one time-out.
+    ///
+    /// A store that refuses this one document, while it takes others, will refuse it again: no outage, and a matter for
+    /// those who wrote this program.
     pub(crate) fn store_failed(&self, error: &StoreError) -> Answer {
-        self.reject(reason::STORE_UNAVAILABLE, error);
+        match error {
+            StoreError::Refused { .. } => {
+                self.metrics.rejected(reason::STORE_REFUSED);
+                if let Some(left_out) = self.log_limiter.admit(reason::STORE_REFUSED, clock::monotonic_now())
+                {
+                    error!(reason = reason::STORE_REFUSED, left_out, "the store does not take it: {error}");
+                }
+            }
+            _ => self.reject(reason::STORE_UNAVAILABLE, error),
+        }
         Answer::Nothing
     }
 
@@ -369,7 +395,9 @@ impl Intake {
                 self.metrics.quarantine_not_kept(refusal);
                 self.warn_limited("quarantine_full", &"quarantine is full: the copy was counted, not kept");
             }
-            Err(error) => self.reject(reason::STORE_UNAVAILABLE, &error),
+            Err(error) => {
+                self.store_failed(&error);
+            }
         }
     }
 
@@ -392,20 +420,83 @@ impl Intake {
         self.warn_limited(refusal.as_str(), &consequence);
     }
 
+    /// Writes into the log what was counted there and not told, now and then until `stop` is cancelled.
+    ///
+    /// Cancellation-safe: nothing is in flight between two looks.
+    pub(crate) async fn tell_left_out(&self, stop: &CancellationToken) {
+        let mut interval = tokio::time::interval(LEFT_OUT_AFTER);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = interval.tick() => self.tell_left_out_since(LEFT_OUT_AFTER),
+            }
+        }
+    }
+
+    /// The same once, for reasons that were quiet for so long.
+    pub(crate) fn tell_left_out_since(&self, age: Duration) {
+        for (reason, left_out) in self.log_limiter.take_left_out(age, clock::monotonic_now()) {
+            warn!(reason, left_out, "lines left out of the log");
+        }
+    }
+
     /// Peer and ФН are fields of the connection's span.
-    fn warn_limited(&self, reason: &'static str, detail: &dyn std::fmt::Display) {
+    pub(crate) fn warn_limited(&self, reason: &'static str, detail: &dyn std::fmt::Display) {
         if let Some(left_out) = self.log_limiter.admit(reason, clock::monotonic_now()) {
             warn!(reason, left_out, "{detail}");
         }
     }
 }
 
-/// What could be read of an opened document.
-struct Reading<'d> {
-    content: Content,
+/// What is known of a message that goes to the journal, before its findings.
+#[derive(Clone, Copy)]
+struct Message<'m> {
+    container: &'m Container<'m>,
+    opened: &'m OpenOutcome<'m>,
     /// Present for [`Content::Document`] only.
-    tree: Option<Document<'d>>,
+    tree: Option<&'m Document<'m>>,
+    moment: Moment,
+    peer: &'m str,
+}
+
+/// What the control found, and what it knew of the ФН. Nothing of both for what cannot be read.
+#[derive(Default)]
+struct Judged {
     findings: Vec<Finding>,
+    memory: Option<Memory>,
+}
+
+impl Judged {
+    fn checks(&self) -> Checks {
+        let mut hard = self.findings.iter().filter(|finding| finding.severity == Severity::Hard).peekable();
+        if hard.peek().is_none() {
+            Checks::Passed
+        } else if hard.any(|finding| finding.rule.starts_with("identity.")) {
+            Checks::NotItself
+        } else {
+            Checks::Failed
+        }
+    }
+
+    /// Moves the state of the ФН on. A document that is not what its container says would lead it astray.
+    fn advance(
+        &self,
+        registers: &Arc<Registers>,
+        fn_number: FnNumber,
+        tree: &Document<'_>,
+    ) -> Option<Advance> {
+        let memory = self.memory.as_ref().filter(|_| self.checks() != Checks::NotItself)?;
+        Some(memory.advance(registers, fn_number, tree))
+    }
+}
+
+fn claimed(header: &ContainerHeader) -> Claimed {
+    Claimed {
+        fn_number: header.fn_number,
+        fd_number: header.fd_number,
+        form: FormCode(u16::from(header.form)),
+    }
 }
 
 fn readable_container<'a>(header: &Header, body: &'a [u8]) -> Result<Container<'a>, kkt_proto::Malformed> {
@@ -413,69 +504,4 @@ fn readable_container<'a>(header: &Header, body: &'a [u8]) -> Result<Container<'
     container.check_kind(ContainerKind::FROM_FN)?;
     container.check_carrier(header)?;
     Ok(container)
-}
-
-/// A register holds the keys of one generation: the acknowledgement is sealed with the one its sign names, even when
-/// the sign itself is wrong.
-fn sealing_generation(opened: &OpenOutcome<'_>) -> Option<Generation> {
-    opened.verdict.generation().or_else(|| Generation::of_message_sign(&opened.sign))
-}
-
-/// In `off` signs are nobody's statement, whatever the module says.
-fn sign_record(mode: SignMode, verdict: &Verdict) -> SignRecord {
-    let disabled = Verdict::Unverifiable(UnverifiableReason::Disabled);
-    let verdict = if mode == SignMode::Off { &disabled } else { verdict };
-    SignRecord {
-        verdict: verdict.name(),
-        scheme: verdict.scheme().map(|scheme| scheme.as_str()),
-        generation: verdict.generation().map(Generation::get),
-    }
-}
-
-fn quarantine_entry(
-    claimed: &ContainerHeader,
-    moment: Moment,
-    peer: &str,
-    identity: Option<[u8; 32]>,
-    refusal: Refusal,
-) -> NewQuarantine {
-    NewQuarantine {
-        fn_number: claimed.fn_number,
-        fd_number: claimed.fd_number,
-        form: u16::from(claimed.form),
-        received_at: moment.timestamp,
-        peer: Some(peer.to_owned()),
-        container: Vec::new(),
-        identity,
-        reason: refusal.as_str(),
-    }
-}
-
-fn stored_finding(finding: &Finding) -> StoredFinding {
-    StoredFinding {
-        path: finding.path.clone(),
-        rule: finding.rule.to_owned(),
-        severity: match finding.severity {
-            Severity::Hard => FindingSeverity::Hard,
-            Severity::Soft => FindingSeverity::Soft,
-        },
-        text: finding.text_ru.clone(),
-    }
-}
-
-fn register_report(feed: RegisterFeed, derived: &Derived) -> Option<RegisterReport> {
-    match feed {
-        RegisterFeed::Nothing => None,
-        RegisterFeed::Existence => Some(RegisterReport::default()),
-        RegisterFeed::Facts => Some(RegisterReport {
-            rnm: derived.rnm.clone(),
-            kkt_serial: derived.kkt_serial.clone(),
-            inn: derived.user_inn.clone(),
-        }),
-    }
-}
-
-/// Level error, so that refusals keep their ФН and ФД whatever the filter of the log leaves out.
-fn document_span(fn_number: &FnNumber, fd_number: FdNumber, form: FormCode) -> Span {
-    error_span!("document", fn_number = fn_number.as_str(), fd_number = fd_number.get(), kind = form.0)
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ffd::Inn;
+use ffd::check::Severities;
 use kkt_proto::server::ServerLimits;
 use ofd_store::{Facts, JournalHandle};
 use pkz::{AckSigner, FiscalSignVerifier, SignMode};
@@ -16,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error_span, info, warn};
 
-use crate::clock;
+use crate::abuse::AbuseTable;
+use crate::clock::{self, TrustedClock};
 use crate::config::{IngestConfig, Policy};
 use crate::connection::{self, ConnectionSettings};
 use crate::error::IngestError;
 use crate::ingest::{Intake, MAX_QUARANTINE_IN_FLIGHT};
 use crate::limits::{ConnectionLimits, Exceeded, LogLimiter, Place};
 use crate::metrics::Metrics;
+use crate::registers::{History, Registers};
 
 /// Documents of one connection that may be with the store at the same time.
 pub(crate) const MAX_IN_FLIGHT_DOCUMENTS: usize = 64;
@@ -46,6 +49,12 @@ pub struct ReceptionParts {
     pub verifier: Arc<dyn FiscalSignVerifier>,
     /// Seals acknowledgements.
     pub signer: Arc<dyn AckSigner>,
+    /// What each rule of the control weighs (`[checks]`).
+    pub severities: Severities,
+    /// The clock of acknowledgements and checks.
+    pub clock: Arc<TrustedClock>,
+    /// What is stored of an ФН, to judge its documents by.
+    pub history: Arc<dyn History>,
     /// Makes documents durable.
     pub journal: JournalHandle,
     /// Knows which ФН and ККТ are known.
@@ -116,10 +125,14 @@ impl Reception {
             operator_inn: parts.operator_inn,
             verifier: parts.verifier,
             signer: parts.signer,
+            severities: parts.severities,
+            clock: parts.clock,
+            registers: Registers::new(parts.history, Arc::clone(&parts.metrics)),
             journal: parts.journal,
             facts: parts.facts,
             metrics: parts.metrics,
             log_limiter: LogLimiter::default(),
+            abuse: AbuseTable::new(),
             quarantine_places: Arc::new(Semaphore::new(MAX_QUARANTINE_IN_FLIGHT)),
         });
         Ok(Self { listener, config: parts.config, intake, limits, state })
@@ -147,7 +160,13 @@ impl Reception {
             token: token.clone(),
         };
         state.serving.store(true, Ordering::Release);
-        acceptor.accept_until_stopped(&listener).await;
+        tokio::join!(
+            accept_until_stopped(&listener, &token, &acceptor.intake.metrics, |stream, peer| {
+                acceptor.admit(stream, peer);
+            }),
+            acceptor.intake.show_refused_pairs(&token),
+            acceptor.intake.tell_left_out(&token),
+        );
         state.stopping.store(true, Ordering::Release);
         state.serving.store(false, Ordering::Release);
         drop(listener);
@@ -166,7 +185,7 @@ fn refuse_unchecked_signs(parts: &ReceptionParts) -> Result<(), IngestError> {
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, IngestError> {
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, IngestError> {
     let open = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart must not wait for connections of the former process to be forgotten by the system.
@@ -197,61 +216,63 @@ struct Acceptor {
     token: CancellationToken,
 }
 
-impl Acceptor {
-    async fn accept_until_stopped(&self, listener: &TcpListener) {
-        let mut pause = ACCEPT_PAUSE_MIN;
-        loop {
-            // Both branches are cancellation-safe: a connection that was not accepted stays with the system.
-            let accepted = tokio::select! {
-                biased;
-                () = self.token.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    pause = ACCEPT_PAUSE_MIN;
-                    self.admit(stream, peer);
+/// Hands every new connection to `admit` until `stop` is cancelled. Cancellation-safe.
+pub(crate) async fn accept_until_stopped(
+    listener: &TcpListener,
+    stop: &CancellationToken,
+    metrics: &Metrics,
+    admit: impl Fn(TcpStream, SocketAddr),
+) {
+    let mut pause = ACCEPT_PAUSE_MIN;
+    loop {
+        // Both branches are cancellation-safe: a connection that was not accepted stays with the system.
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = ACCEPT_PAUSE_MIN;
+                admit(stream, peer);
+            }
+            Err(error) if is_of_one_connection(&error) => {
+                debug!(%error, "a connection was gone before it was accepted");
+            }
+            Err(error) => {
+                metrics.accept_failed();
+                warn!(%error, pause_ms = pause.as_millis(), "no new connections for a moment");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
                 }
-                Err(error) if is_of_one_connection(&error) => {
-                    debug!(%error, "a connection was gone before it was accepted");
-                }
-                Err(error) => {
-                    self.intake.metrics.accept_failed();
-                    warn!(%error, pause_ms = pause.as_millis(), "no new connections for a moment");
-                    tokio::select! {
-                        () = self.token.cancelled() => return,
-                        () = tokio::time::sleep(pause) => {}
-                    }
-                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
-                }
+                pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
             }
         }
     }
+}
 
+impl Acceptor {
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
-        let place = match self.limits.take(peer.ip()) {
+        let stop = self.token.child_token();
+        let place = match self.limits.take(peer.ip(), clock::monotonic_now(), stop.clone()) {
             Ok(place) => place,
             Err(exceeded) => return self.refuse(peer, exceeded),
         };
+        if place.made_room() {
+            self.intake.metrics.defence.evicted.increment(1);
+        }
         if let Err(error) = stream.set_nodelay(true) {
             // The connection is already dead, or replies are a little slower; neither is worth refusing it.
             debug!(%error, "cannot switch off the delay of small segments");
         }
         // Level error, so that refusals keep their peer and ФН whatever the filter of the log leaves out.
         let span = error_span!(parent: None, "connection", %peer, fn_number = tracing::field::Empty);
-        let served = connection::serve(
-            stream,
-            peer,
-            Arc::clone(&self.intake),
-            self.settings.clone(),
-            self.token.child_token(),
-            span.clone(),
-        );
         let counted = OpenConnection::new(Arc::clone(&self.intake), place);
+        let (intake, settings, own_span) = (Arc::clone(&self.intake), self.settings.clone(), span.clone());
         self.tasks.spawn(
             async move {
-                let _counted = counted;
-                served.await;
+                connection::serve(stream, peer, intake, settings, &counted.place, stop, own_span).await;
             }
             .instrument(span),
         );
@@ -277,6 +298,7 @@ impl Acceptor {
         if abandoned > 0 {
             warn!(abandoned, grace_s = grace.as_secs(), "connections did not finish within the grace period");
         }
+        self.intake.tell_left_out_since(Duration::ZERO);
         ShutdownReport { drained, abandoned }
     }
 }
@@ -284,13 +306,13 @@ impl Acceptor {
 /// Counts a connection for as long as it lives, however it ends.
 struct OpenConnection {
     intake: Arc<Intake>,
-    _place: Place,
+    place: Place,
 }
 
 impl OpenConnection {
     fn new(intake: Arc<Intake>, place: Place) -> Self {
         intake.metrics.connection_accepted();
-        Self { intake, _place: place }
+        Self { intake, place }
     }
 }
 

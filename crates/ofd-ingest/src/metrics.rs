@@ -18,6 +18,16 @@ use crate::decision::Refusal;
 use crate::error::IngestError;
 use crate::limits::Exceeded;
 
+mod defence;
+
+pub(crate) use defence::SisterOutcome;
+use defence::{DefenceMetrics, SisterMetrics};
+
+mod findings;
+
+use findings::FindingCounters;
+pub(crate) use findings::FindingLabel;
+
 /// Upper bounds of the time histograms in seconds: from a hash of a short document to a disk that hangs.
 const TIME_BUCKETS_S: &[f64] = &[
     0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
@@ -79,8 +89,10 @@ const VERDICTS: [&str; 8] = [
 /// Reasons of refusal that are not decisions: our own troubles, and a register that hung up in a message.
 pub(crate) mod reason {
     pub(crate) const STORE_UNAVAILABLE: &str = "store_unavailable";
+    pub(crate) const STORE_REFUSED: &str = "store_refused";
+    pub(crate) const STORE_DAMAGED: &str = "store_damaged";
     pub(crate) const SIGNER_UNAVAILABLE: &str = "signer_unavailable";
-    pub(crate) const CLOCK_NOT_TRUSTED: &str = "clock_not_trusted";
+    pub(crate) const CLOCK_UNTRUSTED: &str = "clock_untrusted";
     pub(crate) const CUT_OFF: &str = "cut_off";
 }
 
@@ -136,8 +148,14 @@ pub struct Metrics {
     refusals: [Counter; Refusal::ALL.len()],
     rejects: Vec<(&'static str, Counter)>,
     rejects_other: Counter,
+    pub(crate) defence: DefenceMetrics,
+    pub(crate) sister: SisterMetrics,
+    findings: FindingCounters,
+    histories: [Counter; HistoryOutcome::ALL.len()],
+    judged_without_history: Counter,
     pub(crate) stage_decode: Histogram,
     pub(crate) stage_open: Histogram,
+    pub(crate) stage_check: Histogram,
     pub(crate) stage_seal: Histogram,
     pub(crate) stage_write: Histogram,
 }
@@ -170,8 +188,15 @@ impl Metrics {
             refusals: Refusal::ALL.map(|reason| reject_counter(reason.as_str())),
             rejects: reject_reasons().map(|reason| (reason, reject_counter(reason))).collect(),
             rejects_other: reject_counter(OTHER),
+            defence: DefenceMetrics::new(),
+            sister: SisterMetrics::new(),
+            findings: FindingCounters::new(),
+            histories: HistoryOutcome::ALL
+                .map(|outcome| counter!("fiscald_history_loads_total", "outcome" => outcome.as_str())),
+            judged_without_history: counter!("fiscald_judged_without_history_total"),
             stage_decode: stage("decode"),
             stage_open: stage("open"),
+            stage_check: stage("check"),
             stage_seal: stage("seal"),
             stage_write: stage("write"),
         }
@@ -247,6 +272,24 @@ impl Metrics {
         add_one(&self.quarantine_not_kept, reason);
     }
 
+    /// A document that is new in the journal has this finding.
+    pub(crate) fn found(&self, finding: FindingLabel) {
+        self.findings.of(finding).increment(1);
+    }
+
+    /// The history of an ФН was asked for.
+    pub(crate) fn history_loaded(&self, outcome: HistoryOutcome) {
+        let position = HistoryOutcome::ALL.iter().position(|known| *known == outcome);
+        if let Some(counter) = position.and_then(|position| self.histories.get(position)) {
+            counter.increment(1);
+        }
+    }
+
+    /// A document was judged without what is known of its ФН.
+    pub(crate) fn judged_without_history(&self) {
+        self.judged_without_history.increment(1);
+    }
+
     /// A message was refused before there was anything to decide, or could not be finished: damage, store or signer
     /// out of work, clock not trusted.
     pub(crate) fn rejected(&self, reason: &'static str) {
@@ -260,8 +303,11 @@ fn reject_counter(reason: &'static str) -> Counter {
 }
 
 fn reject_reasons() -> impl Iterator<Item = &'static str> {
-    use reason::{CLOCK_NOT_TRUSTED, CUT_OFF, SIGNER_UNAVAILABLE, STORE_UNAVAILABLE};
-    let ours = [STORE_UNAVAILABLE, SIGNER_UNAVAILABLE, CLOCK_NOT_TRUSTED, CUT_OFF];
+    use reason::{
+        CLOCK_UNTRUSTED, CUT_OFF, SIGNER_UNAVAILABLE, STORE_DAMAGED, STORE_REFUSED, STORE_UNAVAILABLE,
+    };
+    let ours =
+        [STORE_UNAVAILABLE, STORE_REFUSED, STORE_DAMAGED, SIGNER_UNAVAILABLE, CLOCK_UNTRUSTED, CUT_OFF];
     FLAWS.into_iter().map(Flaw::reason).chain(ours)
 }
 
@@ -312,6 +358,32 @@ impl DocumentCounters {
     }
 }
 
+/// What came of asking for the history of an ФН.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HistoryOutcome {
+    /// It was read.
+    Found,
+    /// Nothing of the ФН is stored.
+    Nothing,
+    /// The store could not be read.
+    Failed,
+    /// It took too long.
+    Late,
+}
+
+impl HistoryOutcome {
+    const ALL: [Self; 4] = [Self::Found, Self::Nothing, Self::Failed, Self::Late];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Nothing => "nothing",
+            Self::Failed => "failed",
+            Self::Late => "late",
+        }
+    }
+}
+
 const OTHER: &str = "other";
 
 fn document_counter(form: String, code: String, verdict: &'static str) -> Counter {
@@ -347,10 +419,22 @@ fn describe() {
         "Messages for quarantine of which no copy was kept, by reason: it is full, or too much came at once"
     );
     describe_counter!("fiscald_rejects_total", "Messages that got no answer, by reason");
+    describe_counter!(
+        "fiscald_findings_total",
+        "Findings in documents new in the journal, by rule and severity (hard: answered with code 14)"
+    );
+    describe_counter!(
+        "fiscald_history_loads_total",
+        "Times the history of a fiscal storage was asked for, by outcome"
+    );
+    describe_counter!(
+        "fiscald_judged_without_history_total",
+        "Documents judged without what is known of their fiscal storage, because it could not be read in time"
+    );
     describe_histogram!(
         "fiscald_stage_seconds",
         Unit::Seconds,
-        "What one document costs in each stage: decode, open, seal, queue, commit; write is one write of ready replies"
+        "What one document costs in each stage: decode, open, check, seal, queue, commit; write is one write of ready replies"
     );
 }
 
@@ -360,7 +444,7 @@ pub(crate) fn record(histogram: &Histogram, elapsed: Duration) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// What `/metrics` shows after `work`.
@@ -370,7 +454,7 @@ mod tests {
         recorder.handle().render()
     }
 
-    fn check(work: impl FnOnce(&Metrics), expected_line: &str) {
+    pub(crate) fn check(work: impl FnOnce(&Metrics), expected_line: &str) {
         let text = rendered(work);
         assert!(text.lines().any(|line| line == expected_line), "{expected_line} is not in:\n{text}");
     }
@@ -422,6 +506,15 @@ mod tests {
             );
         }
         check(|metrics| metrics.rejected("a new flaw"), r#"fiscald_rejects_total{reason="other"} 1"#);
+    }
+
+    #[test]
+    fn histories_are_counted_by_outcome() {
+        for outcome in HistoryOutcome::ALL {
+            let line = format!(r#"fiscald_history_loads_total{{outcome="{}"}} 1"#, outcome.as_str());
+            check(|metrics| metrics.history_loaded(outcome), &line);
+        }
+        check(Metrics::judged_without_history, "fiscald_judged_without_history_total 1");
     }
 
     #[test]

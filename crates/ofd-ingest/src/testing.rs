@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ffd::check::Severities;
 use ffd::{FdNumber, FnNumber, FormCode, Inn, tlv};
 use kkt_proto::ack::Acknowledgement;
 use kkt_proto::container::{self, Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::{CrcMode, HEADER_LEN, Header, PVersion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use ofd_store::{
-    DocumentFilter, DocumentRow, Facts, JournalHandle, QuarantineFilter, QuarantineRow, Reader, Store,
-    StoreConfig,
+    DocumentFilter, DocumentRow, Facts, JournalHandle, QuarantineFilter, QuarantineRow, Reader,
+    RegisterHistory, Store, StoreConfig, StoreError,
 };
 use pkz::derive::{FnKeys, Purpose};
 use pkz::{AckSigner, FiscalSignVerifier, Generation, Keystore, SoftPkz, test_keys};
@@ -22,10 +23,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::TrustedClock;
+use crate::clock::tests::Machine;
 use crate::config::{IngestConfig, Policy, UnknownFn};
 use crate::listener::{Reception, ReceptionParts, ReceptionState, ShutdownReport};
 use crate::metrics::{Metrics, build_recorder};
+use crate::registers::History;
 
 /// Patience of a test with anything that has to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,6 +43,20 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) verifier: Arc<dyn FiscalSignVerifier>,
     pub(crate) signer: Arc<dyn AckSigner>,
+    pub(crate) severities: Severities,
+    /// The machine whose clocks are asked, unless this one is.
+    pub(crate) machine: Option<Machine>,
+    /// What is stored, unless the store of the daemon is asked.
+    pub(crate) history: Option<Arc<dyn History>>,
+}
+
+/// Nothing is stored of anybody.
+pub(crate) struct NoHistory;
+
+impl History for NoHistory {
+    fn load(&self, _: &FnNumber) -> Result<Option<RegisterHistory>, StoreError> {
+        Ok(None)
+    }
 }
 
 impl Setup {
@@ -55,6 +72,9 @@ impl Setup {
             policy: Policy { unknown_fn: UnknownFn::Accept, ..Policy::default() },
             verifier: device.clone(),
             signer: device,
+            severities: Severities::default(),
+            machine: None,
+            history: None,
         }
     }
 
@@ -63,10 +83,11 @@ impl Setup {
     }
 
     /// A daemon on a SQLite file of its own.
-    pub(crate) async fn start(self) -> Daemon {
+    pub(crate) async fn start(mut self) -> Daemon {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("journal.db").display());
         let store = Store::open(&StoreConfig { url: url.clone(), ..StoreConfig::default() }).unwrap();
+        self.history.get_or_insert_with(|| store.history());
         let running = self.run_on(store.journal(), store.facts()).await;
         Daemon { running, facts: store.facts(), store: Some(store), url, _dir: dir }
     }
@@ -74,13 +95,18 @@ impl Setup {
     /// Only the reception, on a journal that the test made.
     pub(crate) async fn run_on(self, journal: JournalHandle, facts: Arc<Facts>) -> Running {
         let recorder = build_recorder().unwrap();
-        let metrics = metrics::with_local_recorder(&recorder, || Arc::new(Metrics::new()));
+        let clock = || self.machine.map_or_else(|| TrustedClock::new(None), |machine| machine.clock(None));
+        let make = || (Arc::new(Metrics::new()), Arc::new(clock()));
+        let (metrics, clock) = metrics::with_local_recorder(&recorder, make);
         let reception = Reception::bind(ReceptionParts {
             config: self.config,
             policy: self.policy,
             operator_inn: Inn::from_padded(OFD_INN.as_bytes()).unwrap(),
             verifier: self.verifier,
             signer: self.signer,
+            severities: self.severities,
+            clock: Arc::clone(&clock),
+            history: self.history.unwrap_or_else(|| Arc::new(NoHistory)),
             journal: journal.clone(),
             facts,
             metrics,
@@ -91,18 +117,19 @@ impl Setup {
         let state = reception.state();
         let token = CancellationToken::new();
         let task = tokio::spawn(reception.run(token.clone()));
-        Running { address, state, journal, prometheus: recorder.handle(), token, task }
+        Running { address, state, clock, journal, prometheus: recorder.handle(), token, task }
     }
 }
 
 pub(crate) fn soft_pkz() -> Arc<SoftPkz> {
-    Arc::new(test_keys::soft_pkz(clock::trusted_now().unwrap().timestamp.as_second()))
+    Arc::new(test_keys::soft_pkz(jiff::Timestamp::now().as_second()))
 }
 
 /// A running reception.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) state: Arc<ReceptionState>,
+    pub(crate) clock: Arc<TrustedClock>,
     pub(crate) journal: JournalHandle,
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) token: CancellationToken,
@@ -240,6 +267,72 @@ pub(crate) enum Body {
     Encrypted,
 }
 
+/// Number of the shift that every document belongs to.
+const SHIFT: u32 = 7;
+
+/// Sum of every receipt in kopecks.
+pub(crate) const TOTAL: [u8; 2] = [0x39, 0x30];
+
+fn registration_records() -> Vec<(u16, Vec<u8>)> {
+    let mut records = vec![
+        (1048, b"Shop".to_vec()),
+        (1009, b"Street 1".to_vec()),
+        (1187, b"Hall".to_vec()),
+        (1013, KKT_SERIAL.as_bytes().to_vec()),
+        (1062, vec![1]),
+        (1060, b"www.nalog.ru".to_vec()),
+        (1117, b"shop@example.ru".to_vec()),
+        (1017, format!("{OFD_INN:<12}").into_bytes()),
+        (1046, b"OFD".to_vec()),
+        (1188, b"001".to_vec()),
+        (1189, vec![2]),
+    ];
+    records.extend([1001, 1002, 1056, 1108, 1109, 1110, 1221].map(|tag| (tag, vec![0])));
+    records
+}
+
+/// One thing without VAT, paid in cash.
+fn receipt_records(number: u32) -> Vec<(u16, Vec<u8>)> {
+    let thing = [
+        (1030, b"Bread".to_vec()),
+        (1079, TOTAL.to_vec()),
+        (1023, vec![0, 1]),
+        (1043, TOTAL.to_vec()),
+        (1199, vec![6]),
+        (1212, vec![1]),
+        (1214, vec![4]),
+    ];
+    let mut records = vec![
+        (1038, SHIFT.to_le_bytes().to_vec()),
+        (1042, number.to_le_bytes().to_vec()),
+        (1054, vec![1]),
+        (1055, vec![1]),
+        (1059, group(1059, &thing)[4..].to_vec()),
+        (1020, TOTAL.to_vec()),
+        (1031, TOTAL.to_vec()),
+        (1105, TOTAL.to_vec()),
+    ];
+    records.extend([1081, 1215, 1216, 1217].map(|tag| (tag, vec![0])));
+    records
+}
+
+/// A record of records; a document is one too.
+fn group(tag: u16, records: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    tlv::write_group(&mut bytes, tag, |body| {
+        records.iter().try_for_each(|(tag, value)| tlv::write_record(body, *tag, value))
+    })
+    .unwrap();
+    bytes
+}
+
+/// Gives the records with this tag another value.
+pub(crate) fn set(records: &mut [(u16, Vec<u8>)], tag: u16, value: &[u8]) {
+    for (_, old) in records.iter_mut().filter(|(present, _)| *present == tag) {
+        *old = value.to_vec();
+    }
+}
+
 /// A register with a fiscal storage of the stand-in profile.
 pub(crate) struct Till {
     pub(crate) fn_number: FnNumber,
@@ -258,7 +351,8 @@ impl Till {
         Self { fn_number, keys: FnKeys::derive(&fn_number, master, None).unwrap() }
     }
 
-    /// A document that passes identity: numbers, time, sign, registration number, and what its form is known by.
+    /// A document of ФФД 1.05 that the control finds nothing in; of a form that is not written out here, the records
+    /// that all forms share.
     pub(crate) fn document(&self, form: FormCode, number: u32) -> Vec<u8> {
         self.document_with(form, number, |_| {})
     }
@@ -275,27 +369,30 @@ impl Till {
             (1041, self.fn_number.padded().to_vec()),
             (1037, b"0000000000024136    ".to_vec()),
             (1018, b"7802781104  ".to_vec()),
+            (1021, b"Ivanova".to_vec()),
             (1040, number.to_le_bytes().to_vec()),
             (1012, 1_488_541_080_u32.to_le_bytes().to_vec()),
             (1077, vec![0xC1, 4, 1, 2, 3, 4]),
         ];
-        match form {
-            form if form.is_registration() => records.push((1013, KKT_SERIAL.as_bytes().to_vec())),
-            FormCode::RECEIPT => records.extend([
-                (1038, 7_u32.to_le_bytes().to_vec()),
-                (1042, 1_u32.to_le_bytes().to_vec()),
-                (1054, vec![1]),
-                (1020, vec![0x39, 0x30]),
-            ]),
-            _ => {}
+        records.extend(match form {
+            form if form.is_registration() => registration_records(),
+            FormCode::RECEIPT => receipt_records(number),
+            FormCode::SHIFT_OPEN => {
+                vec![(1038, SHIFT.to_le_bytes().to_vec()), (1188, b"001".to_vec()), (1189, vec![2])]
+            }
+            FormCode::SHIFT_CLOSE => vec![
+                (1038, SHIFT.to_le_bytes().to_vec()),
+                (1097, vec![0; 4]),
+                (1111, 2_u32.to_le_bytes().to_vec()),
+                (1118, 0_u32.to_le_bytes().to_vec()),
+            ],
+            _ => Vec::new(),
+        });
+        if form == FormCode::REGISTRATION_CHANGE {
+            records.push((1101, vec![4]));
         }
         edit(&mut records);
-        let mut body = Vec::new();
-        for (tag, value) in records {
-            tlv::write_record(&mut body, tag, &value).unwrap();
-        }
-        let length = u16::try_from(body.len()).unwrap();
-        [form.0.to_le_bytes().as_slice(), &length.to_le_bytes(), &body].concat()
+        group(form.0, &records)
     }
 
     pub(crate) fn container(&self, number: u32, document: &[u8], body: Body) -> Vec<u8> {

@@ -5,6 +5,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::clock::tests::Machine;
 use crate::testing::{Daemon, FN, Setup, Till, within};
 
 struct Admin {
@@ -18,7 +19,12 @@ impl Admin {
         let listener = bind(&AdminConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)) }).await.unwrap();
         let address = listener.local_addr().unwrap();
         let running = &daemon.running;
-        let health = Health::new(running.journal.clone(), Arc::clone(&running.state), sign_mode);
+        let health = Health::new(
+            running.journal.clone(),
+            Arc::clone(&running.state),
+            Arc::clone(&running.clock),
+            sign_mode,
+        );
         let token = CancellationToken::new();
         let task = tokio::spawn(serve(listener, health, running.prometheus.clone(), token.clone()));
         Self { address, token, task }
@@ -110,10 +116,33 @@ async fn a_low_disk_turns_readiness_red() {
         ..ofd_store::StoreConfig::default()
     })
     .unwrap();
-    let health = Health::new(store.journal(), Arc::clone(&daemon.running.state), SignMode::Required);
+    let health = Health::new(
+        store.journal(),
+        Arc::clone(&daemon.running.state),
+        Arc::clone(&daemon.running.clock),
+        SignMode::Required,
+    );
     let readiness = health.readiness();
     assert!(!readiness.ready);
     assert!(readiness.reasons.concat().contains("store.min_free_mib is"), "{:?}", readiness.reasons);
     within(store.close(Duration::from_secs(10))).await.unwrap();
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_not_trusted_turns_readiness_red() {
+    let machine = Machine::new();
+    let daemon = Setup { machine: Some(machine.clone()), ..Setup::new() }.start().await;
+    let admin = Admin::start(&daemon, SignMode::Required).await;
+    admin.check("/readyz", "200 OK", r#"{"ready":true,"reasons":[]}"#).await;
+    // No document has come: readiness asks the clock itself.
+    machine.set_by(-600);
+    admin.check("/readyz", "503 Service Unavailable", "the clock jumped back by 600 s at ").await;
+    admin.check("/readyz", "503 Service Unavailable", "`fiscald clock confirm`").await;
+    admin.check("/metrics", "200 OK", "fiscald_clock_trusted 0").await;
+    machine.set_by(600);
+    admin.check("/readyz", "200 OK", r#"{"ready":true,"reasons":[]}"#).await;
+    admin.check("/metrics", "200 OK", "fiscald_clock_trusted 1").await;
+    admin.stop().await;
     daemon.stop().await;
 }

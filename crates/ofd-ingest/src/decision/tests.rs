@@ -46,10 +46,12 @@ fn with(facts: MessageFacts, content: Content) -> MessageFacts {
 }
 
 fn failed(facts: MessageFacts) -> MessageFacts {
+    judged(facts, Checks::Failed)
+}
+
+fn judged(facts: MessageFacts, checks: Checks) -> MessageFacts {
     match facts.content {
-        Content::Document(document) => {
-            with(facts, Content::Document(DocumentFacts { checks: Checks::Failed, ..document }))
-        }
+        Content::Document(document) => with(facts, Content::Document(DocumentFacts { checks, ..document })),
         _ => panic!("only a document can fail its checks"),
     }
 }
@@ -199,6 +201,12 @@ fn an_unknown_fn_is_held() {
             "registration of an announced ККТ with a finding",
             failed(announced),
             hold,
+            journal(Admission { code: OperatorCode::FORMAT_LOGIC, flk_mark: true, ..let_in }),
+        );
+        check(
+            "registration of an announced ККТ that is not what its container says",
+            judged(announced, Checks::NotItself),
+            hold,
             journal(Admission {
                 code: OperatorCode::FORMAT_LOGIC,
                 flk_mark: true,
@@ -256,7 +264,7 @@ fn a_known_fn_registers_again() {
         );
         check(
             "a report that is not what its container says changes no facts",
-            failed(registration(FormCode::REGISTRATION_CHANGE, KktSerial::Announced)),
+            judged(registration(FormCode::REGISTRATION_CHANGE, KktSerial::Announced), Checks::NotItself),
             policy(REQUIRED, unknown_fn),
             journal(Admission {
                 code: OperatorCode::FORMAT_LOGIC,
@@ -302,4 +310,25 @@ fn names_of_refusals_differ() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), Refusal::ALL.len());
+}
+
+#[test]
+fn what_the_checks_find_lets_nothing_in_and_shuts_nothing_out() {
+    let verdicts = [valid(), MISMATCH, FOREIGN, NO_KEY, UNKNOWN_GENERATION, UNAVAILABLE, DISABLED];
+    for verdict in verdicts {
+        for facts in [receipt(verdict), of_unknown_fn(receipt(verdict)), encrypted(receipt(verdict))] {
+            for mode in [REQUIRED, LOG_ONLY, OFF] {
+                for unknown_fn in [UnknownFn::Hold, UnknownFn::Accept, UnknownFn::Reject] {
+                    let policy = policy(mode, unknown_fn);
+                    let shut = shut_out(&facts, &policy);
+                    for checks in [Checks::Passed, Checks::Failed, Checks::NotItself] {
+                        let facts = judged(facts, checks);
+                        assert_eq!(shut_out(&facts, &policy), shut, "{facts:?}, {policy:?}");
+                        let admitted = matches!(decide(&facts, &policy), Decision::Journal(_));
+                        assert_eq!(admitted, shut.is_none(), "{facts:?}, {policy:?}");
+                    }
+                }
+            }
+        }
+    }
 }

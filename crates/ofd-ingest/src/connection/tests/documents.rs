@@ -7,7 +7,7 @@ use ofd_store::{FindingSeverity, Forward, Reader, TaskKind};
 use pkz::SignMode;
 
 use crate::UnknownFn;
-use crate::testing::{Body, Daemon, FN, KKT_SERIAL, Setup, Till, fd};
+use crate::testing::{Body, Daemon, FN, KKT_SERIAL, Setup, Till, fd, set};
 
 #[tokio::test]
 async fn an_open_document_is_stored_and_acknowledged() {
@@ -56,7 +56,7 @@ async fn an_encrypted_document_gets_an_encrypted_answer() {
     assert_eq!(row.derived.total_kopecks, Some(12_345));
     assert_eq!(
         (row.derived.shift, row.derived.receipt_number, row.derived.operation),
-        (Some(7), Some(1), Some(1))
+        (Some(7), Some(5), Some(1))
     );
     assert_eq!(row.forward, Forward::WhenKnown, "nobody announced this ФН");
     daemon.stop().await;
@@ -84,7 +84,7 @@ async fn a_conflict_is_kept_beside_and_has_an_answer_of_its_own() {
     let daemon = Setup::new().start().await;
     let till = Till::new(FN);
     let mut client = daemon.connect().await;
-    let other = till.document_with(FormCode::RECEIPT, 3, |records| records.push((1021, b"Kassir".to_vec())));
+    let other = till.document_with(FormCode::RECEIPT, 3, |records| set(records, 1021, b"Petrova"));
     let other = till.message(&till.container(3, &other, Body::Open));
     let first = client.exchange(&till.receipt(3)).await;
     let second = client.exchange(&other).await;
@@ -183,7 +183,7 @@ async fn ffd_1_1_is_answered_in_1206_and_code_11_never() {
     let daemon = Setup::new().start().await;
     let till = Till::new(FN);
     let mut client = daemon.connect().await;
-    let version_1_1 = |records: &mut Vec<(u16, Vec<u8>)>| records[0] = (1209, vec![3]);
+    let version_1_1 = |records: &mut Vec<(u16, Vec<u8>)>| set(records, 1209, &[3]);
     let fine = till.document_with(FormCode::RECEIPT, 1, version_1_1);
     let faulty = till.document_with(FormCode::RECEIPT, 2, |records| {
         version_1_1(records);
@@ -205,21 +205,32 @@ async fn ffd_1_1_is_answered_in_1206_and_code_11_never() {
 }
 
 #[tokio::test]
-async fn captured_messages_get_code_0_in_log_only() {
+async fn captured_messages_get_their_genuine_verdicts_in_log_only() {
     let daemon = Setup::with_policy(UnknownFn::Accept, SignMode::LogOnly).start().await;
-    let captures: [&[u8]; 2] = [
-        include_bytes!("../../../../../proto-fixtures/captures/msg_reg11_ffd105_9999078900005488_fd1.bin"),
-        include_bytes!("../../../../../proto-fixtures/captures/msg_reg11_ffd12_9999078902013267_fd1.bin"),
+    let captures: [(&[u8], &str, u8); 2] = [
+        (
+            include_bytes!(
+                "../../../../../proto-fixtures/captures/msg_reg11_ffd105_9999078900005488_fd1.bin"
+            ),
+            "9999078900005488",
+            0,
+        ),
+        // It lacks 1048 and 1009; its own operator answered it with 14.
+        (
+            include_bytes!("../../../../../proto-fixtures/captures/msg_reg11_ffd12_9999078902013267_fd1.bin"),
+            "9999078902013267",
+            14,
+        ),
     ];
-    for (message, number) in captures.into_iter().zip(["9999078900005488", "9999078902013267"]) {
+    for (message, number, code) in captures {
         let reply = daemon.connect().await.exchange(message).await;
         // A sign of another scheme names no keys of ours: the answer is sealed with the newest ones.
-        assert_eq!(Till::of_generation(number, 2).code(1, &reply), 0, "{number}");
+        assert_eq!(Till::of_generation(number, 2).code(1, &reply), code, "{number}");
         let row = daemon.documents().pop().unwrap();
         assert_eq!(row.container, &message[30..]);
         assert_eq!(
-            (row.verdict.as_str(), row.sign_mark, row.forward),
-            ("foreign_scheme", true, Forward::Yes)
+            (row.verdict.as_str(), row.sign_mark, row.flk_mark, row.forward),
+            ("foreign_scheme", true, code == 14, Forward::Yes)
         );
     }
     daemon.stop().await;

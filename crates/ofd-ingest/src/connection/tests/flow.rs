@@ -38,7 +38,7 @@ impl Gate {
     }
 }
 
-/// A store in memory that takes every document as new once its gate is open.
+/// A store in memory that takes every document as new once its gate is open, but for one number.
 struct GatedEngine {
     gate: Gate,
     seq: i64,
@@ -47,15 +47,19 @@ struct GatedEngine {
 impl Engine for GatedEngine {
     fn commit(&mut self, batch: &[WriteItem]) -> Result<Vec<WriteOutcome>, EngineError> {
         self.gate.pass();
-        Ok(batch
-            .iter()
-            .map(|_| {
-                self.seq += 1;
-                WriteOutcome::Append(AppendOutcome::Appended { seq: self.seq })
-            })
-            .collect())
+        let write = |item: &WriteItem| {
+            if matches!(item, WriteItem::Document(document) if document.fd_number.get() == REFUSED_FD) {
+                return WriteOutcome::Refused { reason: "a constraint".to_owned() };
+            }
+            self.seq += 1;
+            WriteOutcome::Append(AppendOutcome::Appended { seq: self.seq })
+        };
+        Ok(batch.iter().map(write).collect())
     }
 }
+
+/// The store of these tests does not take this document.
+const REFUSED_FD: u32 = 4_444;
 
 fn gated_journal(gate: &Gate, config: &StoreConfig) -> Journal {
     let unavailable = || StoreError::Unavailable { why: Unavailability::CannotOpen, detail: String::new() };
@@ -127,7 +131,8 @@ async fn pipelined_documents_are_answered_in_order_with_a_bounded_number_in_flig
     // None waits for the commit of the one before: the store has not finished a single one.
     gated.until_in_flight(64).await;
     gated.running.connect().await.expect_silence_so_far().await;
-    assert_eq!(gated.counting.opened.load(Ordering::SeqCst), MAX_IN_FLIGHT_DOCUMENTS);
+    // The first one was opened again after it was asked what is known of its ФН.
+    assert_eq!(gated.counting.opened.load(Ordering::SeqCst), MAX_IN_FLIGHT_DOCUMENTS + 1);
 
     gated.gate.open();
     for number in 1..=150 {
@@ -135,6 +140,26 @@ async fn pipelined_documents_are_answered_in_order_with_a_bounded_number_in_flig
         assert_eq!(till.code(number, &body), 0);
     }
     gated.until_in_flight(0).await;
+    assert!(gated.stop().await.drained);
+}
+
+#[tokio::test]
+async fn a_document_that_the_store_refuses_is_no_outage() {
+    let gated = Gated::start(Setup::new()).await;
+    gated.gate.open();
+    let till = Till::new(FN);
+    let mut client = gated.running.connect().await;
+    client.send(&[till.receipt(1), till.receipt(REFUSED_FD), till.receipt(2)].concat()).await;
+    for number in [1, 2] {
+        let (_, body) = client.reply().await;
+        assert_eq!(till.code(number, &body), 0);
+    }
+    client.expect_silence_so_far().await;
+    let rejected = |reason: &str| {
+        gated.running.metric(&format!(r#"fiscald_rejects_total{{reason="{reason}"}}"#)).to_string()
+    };
+    assert_eq!((rejected("store_refused").as_str(), rejected("store_unavailable").as_str()), ("1", "0"));
+    drop(client);
     assert!(gated.stop().await.drained);
 }
 
