@@ -1,5 +1,7 @@
 //! The command line of `kkt-sim`.
 
+mod replay;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +9,9 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use ffd::{FnNumber, Inn};
 
 use crate::fleet::till_clock;
-use crate::live::{Connections, FfdMix};
-use crate::load::{Check, LoadMode};
+use crate::live::{Connections, FfdMix, TradeMix, ZoneMix};
+use crate::load::{Check, Items, LoadMode};
+pub(crate) use replay::{AnswerCheck, ReplayArgs};
 
 /// Simulated cash registers: the other end of an operator's wire.
 #[derive(Debug, Parser)]
@@ -33,6 +36,8 @@ pub(crate) enum Command {
     Live(LiveArgs),
     /// Load with valid signed receipts prepared beforehand
     Load(LoadArgs),
+    /// Replay captured registers and verify the answers
+    Replay(ReplayArgs),
     /// Ask whether an operator listens (a message without a body)
     Probe(ProbeArgs),
 }
@@ -78,10 +83,15 @@ pub(crate) struct KeyArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kkt-sim live --to 127.0.0.1:7777 --registers 10\n  \
     kkt-sim live --to 127.0.0.1:7777 --registers 3 --receipts 100 --pause-ms 200 --encrypted 100\n  \
-    kkt-sim live --to 127.0.0.1:7777 --registers 1 --base 42 --seed 7 --ffd 1.05 --json\n\n\
-    Each register registers, opens a shift, makes its receipts (one of seven a refund) and a correction, loses\n\
-    one answer on purpose, repeats one acknowledged document (the answer must be the same bytes) and closes\n\
-    the shift, which never lasts longer than 20 hours of till time. Exit code 0 when every document got code 0 and nothing was refused.")]
+    kkt-sim live --to 127.0.0.1:7777 --registers 1 --base 42 --seed 7 --ffd 1.05 --json\n  \
+    kkt-sim live --to 127.0.0.1:7777 --registers 20 --days 30 --receipts 10 --zones all\n  \
+    kkt-sim live --to 127.0.0.1:7777 --registers 5 --days 7 --offline-days 4 --trade grocery,pharmacy\n\n\
+    Each register registers and lives its days: opens a shift, makes its receipts (one of seven a refund, one\n\
+    of twelve a payout) and a correction, closes the shift, which never lasts longer than 20 hours of till time.\n\
+    Longer lives have changes of parameters, reports on the state of settlements, a new ФН, its closing; some\n\
+    registers come from another operator. Each one loses one answer on purpose and repeats one acknowledged\n\
+    document (the answer must be the same bytes). A new ФН of the register counts on from --base by --registers.\n\
+    Exit code 0 when every document got code 0 and nothing was refused.")]
 pub(crate) struct LiveArgs {
     /// Operator's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
@@ -89,24 +99,39 @@ pub(crate) struct LiveArgs {
     /// How many registers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) registers: u32,
-    /// Receipts of each register
+    /// Receipts of each register, each day
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) receipts: u32,
+    /// Days that each register lives, one shift a day
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub(crate) days: u32,
+    /// Days in one piece without the operator; then everything is sent at once
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=29))]
+    pub(crate) offline_days: u32,
     /// The same --seed, --base and --clock make the same documents
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// First ФН number, counted on: 9999 and 12 digits, or those digits alone; a new range when not given
     #[arg(long, value_name = "N", value_parser = fn_base)]
     pub(crate) base: Option<u64>,
-    /// Moment at which the tills begin, RFC 3339; they show Moscow time. When not given: early enough to end now
+    /// Moment at which the tills begin, RFC 3339; they show the time of their zones. When not given: early enough to end now
     #[arg(long, value_name = "RFC3339", value_parser = clock)]
     pub(crate) clock: Option<u32>,
     /// Share of registers that encrypt, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 33, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) encrypted: u8,
-    /// FFD versions of the registers
-    #[arg(long, value_enum, default_value_t = FfdMix::Mixed)]
+    /// FFD versions of the registers: 1.05, 1.1, 1.2 with commas between them, or mixed
+    #[arg(long, value_name = "LIST", default_value = "mixed")]
     pub(crate) ffd: FfdMix,
+    /// Trades of the registers: grocery, hardware, coffee, repairs, pharmacy, taxi, internet, agent, vending, or mixed
+    #[arg(long, value_name = "LIST", default_value = "mixed")]
+    pub(crate) trade: TradeMix,
+    /// Time zones of the registers: hours ahead of UTC (2 to 12) with commas between them, or all
+    #[arg(long, value_name = "LIST", default_value = "3")]
+    pub(crate) zones: ZoneMix,
+    /// Most seconds by which the clock of a till is wrong, ahead or behind; each register draws its own
+    #[arg(long, alias = "clock-error", value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=31_536_000))]
+    pub(crate) clock_error_s: u32,
     /// Life of connections
     #[arg(long, value_enum, default_value_t = Connections::Persistent)]
     pub(crate) connections: Connections,
@@ -122,6 +147,9 @@ pub(crate) struct LiveArgs {
     /// INN of the operator in registration reports (tag 1017)
     #[arg(long, value_name = "INN", value_parser = inn)]
     pub(crate) operator_inn: Option<Inn>,
+    /// Name of the operator in registration reports (tag 1046)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operator_name: Option<String>,
     /// Keys.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
@@ -162,6 +190,9 @@ pub(crate) struct LoadArgs {
     /// persistent, per-document or window=W (W documents of each connection on their way)
     #[arg(long, value_name = "MODE", default_value = "persistent")]
     pub(crate) mode: LoadMode,
+    /// Most lines of a receipt, or retail: mostly a few, now and then very many
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) items: Items,
     /// How answers are checked
     #[arg(long, value_enum, default_value_t = Check::Full)]
     pub(crate) check: Check,
@@ -281,6 +312,13 @@ mod tests {
         check("kkt-sim live --to a:1 --registers 2 --clock 2026-03-01T05:00:00", false);
         check("kkt-sim live --to a:1 --registers 2 --clock 1960-03-01T05:00:00Z", false);
         check("kkt-sim live --to a:1 --registers 0", false);
+        check("kkt-sim live --to a:1 --registers 2 --days 30 --offline-days 29 --zones 2,12", true);
+        check("kkt-sim live --to a:1 --registers 2 --days 0", false);
+        check("kkt-sim live --to a:1 --registers 2 --offline-days 30", false);
+        check("kkt-sim live --to a:1 --registers 2 --zones 13", false);
+        check("kkt-sim live --to a:1 --registers 2 --ffd 1.05,1.1 --trade taxi,agent", true);
+        check("kkt-sim live --to a:1 --registers 2 --ffd 1.0", false);
+        check("kkt-sim live --to a:1 --registers 2 --trade florist", false);
         check("kkt-sim live --to a:1 --registers 1 --encrypted 101", false);
         check("kkt-sim live --to a:1 --registers 1 --keys-msg m", false);
         check("kkt-sim live --to a:1 --registers 1 --keys-msg m --keys-doc d", true);

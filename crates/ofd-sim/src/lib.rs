@@ -2,9 +2,9 @@
 //!
 //! An honest register ([`kkt`]) with its fiscal storage (`storage`) that signs, encrypts, keeps a queue and
 //! checks every acknowledgement as a real ФН does; the TCP link to an operator ([`link`]); a compressed day
-//! of many registers ([`live`]); a load generator with messages prepared beforehand (`load`); and the
-//! sending of captured bytes (`send`, [`spelling`]). The command line of `kkt-sim` is `args` and
-//! [`commands`]. Public is what the daemon's demonstration and its `decode` need; the rest serves the binary.
+//! of many registers ([`live`]); a load generator with messages prepared beforehand (`load`); the
+//! sending of captured bytes (`send`, [`spelling`]) and the replay of whole captures ([`replay`]). The command line of `kkt-sim` is `args` and
+//! [`commands`]. Public is what the daemon's demonstration, its `decode` and the fuzz targets need; the rest serves the binary.
 //!
 //! Left out on purpose: everything of the receiving side. This crate never uses `ofd-ingest` or `ofd-store`,
 //! so that a mistake there cannot hide behind the same mistake here. The modules below print nothing, except
@@ -20,13 +20,18 @@ pub mod commands;
 mod fleet;
 pub mod keys;
 pub mod kkt;
+mod life;
 pub mod link;
 pub mod live;
 mod load;
+pub mod replay;
 mod rng;
 mod send;
 pub mod spelling;
 mod storage;
+pub mod trade;
+
+pub use storage::{Accepted, AckChecker, RefusalReason};
 
 #[cfg(test)]
 mod test_operator;

@@ -6,18 +6,21 @@
 //! ([`crate::link`]).
 
 use std::collections::VecDeque;
-use std::fmt;
 
-use ffd::{FdNumber, FnNumber, tags};
+use ffd::{FdNumber, FfdVersion, FnNumber, tags};
 use kkt_proto::container::{self, ContainerHeader, ContainerKind};
 use pkz::derive::{DocumentKeys, FnKeys, message_iv};
 
 use crate::keys::SimKeys;
+use crate::kkt::Draft;
 use crate::rng::Rng;
 
 mod acknowledgement;
+mod outcome;
 
-pub(crate) use acknowledgement::AckChecker;
+pub use acknowledgement::AckChecker;
+pub(crate) use outcome::StorageError;
+pub use outcome::{Accepted, RefusalReason};
 
 /// What the storage does when a document is read a second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub(crate) enum Reread {
 pub(crate) struct StorageSettings {
     /// Number of the ФН; debug storages begin with 9999.
     pub(crate) number: FnNumber,
+    /// Version of its documents: decides how acknowledgements look; not known, any look is taken.
+    pub(crate) ffd: Option<FfdVersion>,
     /// Bodies are encrypted (tag 1056 of the registration report).
     pub(crate) encrypted: bool,
     /// Behaviour of a second reading.
@@ -57,69 +62,6 @@ pub(crate) struct Outgoing {
     pub(crate) container: Vec<u8>,
 }
 
-/// An acknowledgement the storage took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// The operator's code, tag 1022: 0, 11 or 14 by the tables, others are passed on as they came.
-    pub(crate) code: u8,
-}
-
-/// Why a storage refuses an acknowledgement: the reason byte of ФН error 20h. The document stays in the
-/// queue and is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusalReason {
-    /// 1: ФПП or ФПО is not what the keys make of this document.
-    Sign,
-    /// 2: not an acknowledgement: layout, length, CRC, container type, form, missing fields.
-    Format,
-    /// 3: for another document.
-    FdNumber,
-    /// 4: for another storage.
-    FnNumber,
-}
-
-impl RefusalReason {
-    /// The reason byte, 1 to 4.
-    #[must_use]
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Self::Sign => 1,
-            Self::Format => 2,
-            Self::FdNumber => 3,
-            Self::FnNumber => 4,
-        }
-    }
-}
-
-impl fmt::Display for RefusalReason {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::Sign => "wrong fiscal sign",
-            Self::Format => "wrong format",
-            Self::FdNumber => "wrong document number",
-            Self::FnNumber => "wrong storage number",
-        };
-        write!(out, "{} ({text})", self.number())
-    }
-}
-
-/// A document that the storage cannot make.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StorageError {
-    /// The counter of documents is past 2^24 - 1.
-    #[error("the storage has no document numbers left")]
-    Exhausted,
-    /// The document is longer than its length fields can say.
-    #[error("the document is too long for a container")]
-    TooLong,
-    /// The given fields are not TLV records.
-    #[error("the fields of the document are not TLV records")]
-    NotTlv,
-    /// The keys do not fit together.
-    #[error("keys: {0}")]
-    Keys(String),
-}
-
 /// The storage.
 #[derive(Debug)]
 pub(crate) struct FiscalStorage {
@@ -129,6 +71,8 @@ pub(crate) struct FiscalStorage {
     rng: Rng,
     next_fd: u32,
     queue: VecDeque<Outgoing>,
+    /// Bits of 1206 in the acknowledgements since the last shift report.
+    notices: u8,
 }
 
 impl FiscalStorage {
@@ -141,17 +85,17 @@ impl FiscalStorage {
         let fn_keys = FnKeys::derive(&settings.number, keys.message(), keys.operator()).map_err(wrong)?;
         let document_keys = DocumentKeys::derive(&settings.number, keys.document()).map_err(wrong)?;
         Ok(Self {
-            checker: AckChecker::new(settings.number, fn_keys, keys.operator().is_some()),
+            checker: AckChecker::new(settings.number, settings.ffd, fn_keys, keys.operator().is_some()),
             document_keys,
             rng: Rng::new(settings.seed),
             next_fd: 1,
             queue: VecDeque::new(),
+            notices: 0,
             settings,
         })
     }
 
     /// Its number.
-    #[cfg(test)]
     pub(crate) fn number(&self) -> FnNumber {
         self.settings.number
     }
@@ -191,17 +135,64 @@ impl FiscalStorage {
         self.checker
     }
 
+    /// The queue, the document to be sent first.
+    pub(crate) fn queue(&self) -> impl Iterator<Item = &Outgoing> {
+        self.queue.iter()
+    }
+
+    /// What the operator said in tag 1206 since [`Self::forget_notices`].
+    #[must_use]
+    pub(crate) fn notices(&self) -> u8 {
+        self.notices
+    }
+
+    /// A shift report has passed the operator's messages on.
+    pub(crate) fn forget_notices(&mut self) {
+        self.notices = 0;
+    }
+
+    /// The message sign of bytes that do not go through the queue.
+    #[must_use]
+    pub(crate) fn sign_message(&self, document: &[u8]) -> [u8; 8] {
+        self.checker.keys().fps(document)
+    }
+
+    /// An empty storage for the register that this one leaves, of the same kind.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn successor(
+        &self,
+        number: FnNumber,
+        ffd: FfdVersion,
+        seed: u64,
+        keys: &SimKeys,
+    ) -> Result<Self, StorageError> {
+        Self::new(StorageSettings { number, ffd: Some(ffd), seed, ..self.settings }, keys)
+    }
+
     /// Makes a document of `form` from `fields` (TLV records without 1040, 1041, 1077, which are the
     /// storage's own): numbers it, signs it twice, packs it, puts it into the queue.
     ///
     /// # Errors
     /// [`StorageError`]; the storage is unchanged then.
+    #[cfg(test)]
     pub(crate) fn make(&mut self, form: u16, fields: &[u8]) -> Result<&Outgoing, StorageError> {
-        let fd_number = FdNumber::new(self.next_fd).map_err(|_| StorageError::Exhausted)?;
-        let document = self.sign_document(form, fields, fd_number)?;
+        self.make_from(&Draft::new(ffd::FormCode(form), fields.to_vec()))
+    }
+
+    /// Numbers a draft, signs it twice, packs it, puts it into the queue.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the storage is unchanged then.
+    pub(crate) fn make_from(&mut self, draft: &Draft) -> Result<&Outgoing, StorageError> {
+        let form = draft.form.0;
+        let number = self.next_fd.saturating_add(draft.lost_before);
+        let fd_number = FdNumber::new(number).map_err(|_| StorageError::Exhausted)?;
+        let document = self.sign_document(draft, fd_number)?;
         let sign = self.checker.keys().fps(&document);
         let container = self.pack(form, fd_number, &document, sign)?;
-        self.next_fd += 1;
+        self.next_fd = number + 1;
         self.queue.push_back(Outgoing { fd_number, form, document, sign, container });
         self.queue.back().ok_or(StorageError::Exhausted)
     }
@@ -233,18 +224,21 @@ impl FiscalStorage {
     /// As [`Self::check_acknowledgement`]; the document stays the first of the queue then.
     pub(crate) fn acknowledge(&mut self, container: &[u8]) -> Result<Accepted, RefusalReason> {
         let accepted = self.check_acknowledgement(container)?;
+        self.notices |= accepted.notices;
         self.queue.pop_front();
         Ok(accepted)
     }
 
     /// Appends 1040, 1041 and 1077 and puts the head before it all.
-    fn sign_document(&self, form: u16, fields: &[u8], fd: FdNumber) -> Result<Vec<u8>, StorageError> {
-        let mut document = Vec::with_capacity(4 + fields.len() + 44);
-        document.extend_from_slice(&form.to_le_bytes());
+    fn sign_document(&self, draft: &Draft, fd: FdNumber) -> Result<Vec<u8>, StorageError> {
+        let mut document = Vec::with_capacity(4 + draft.body.len() + 44);
+        document.extend_from_slice(&draft.form.0.to_le_bytes());
         document.extend_from_slice(&[0, 0]);
-        document.extend_from_slice(fields);
+        document.extend_from_slice(&draft.body);
         let mut own = crate::kkt::Fields::new();
-        own.u32(tags::FD_NUMBER, fd.get()).raw(tags::FN_NUMBER, &self.settings.number.padded());
+        let stated_fn = draft.stated_fn.unwrap_or(self.settings.number);
+        own.u32(tags::FD_NUMBER, draft.stated_fd.unwrap_or(fd).get());
+        own.raw(tags::FN_NUMBER, &stated_fn.padded());
         document.extend_from_slice(&own.finish().map_err(|_| StorageError::TooLong)?);
         set_length(&mut document, 10)?;
         // The ФПД leaves 1077 itself out, so it can be computed before the tag is there.

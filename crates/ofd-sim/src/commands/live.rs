@@ -15,7 +15,7 @@ use crate::live::{self, LiveCounts, LiveOptions, LiveProgress, LiveReport};
 
 pub(super) async fn run(args: &LiveArgs) -> anyhow::Result<bool> {
     let options = options(args).await?;
-    let total = u64::from(args.registers) * u64::from(live::documents_of_day(args.receipts));
+    let total = options.documents();
     let progress = Arc::new(LiveProgress::default());
     let shown = CancellationToken::new();
     let display = tokio::spawn(show(total, Arc::clone(&progress), shown.clone()));
@@ -40,9 +40,15 @@ async fn options(args: &LiveArgs) -> anyhow::Result<LiveOptions> {
     let mut options = LiveOptions::starting_now(to, args.registers, args.receipts);
     options.seed = args.seed;
     options.fn_base = args.base.unwrap_or(options.fn_base);
+    options.days = args.days;
+    options.offline_days = args.offline_days;
+    options.end_now();
     options.day_start = args.clock.unwrap_or(options.day_start);
+    options.trades = args.trade.clone();
+    options.zones = args.zones.clone();
+    options.clock_error_s = args.clock_error_s;
     options.encrypted_percent = args.encrypted;
-    options.ffd = args.ffd;
+    options.ffd = args.ffd.clone();
     options.connections = args.connections;
     options.pause = Duration::from_millis(args.pause_ms);
     options.keys = keys(&args.keys)?;
@@ -54,6 +60,9 @@ async fn options(args: &LiveArgs) -> anyhow::Result<LiveOptions> {
     };
     if let Some(inn) = args.operator_inn {
         options.operator = OperatorCard { inn, ..options.operator };
+    }
+    if let Some(name) = &args.operator_name {
+        options.operator.name.clone_from(name);
     }
     Ok(options)
 }

@@ -47,6 +47,7 @@ async fn options(args: &LoadArgs) -> anyhow::Result<LoadOptions> {
         to: resolve(&args.to).await?,
         registers: args.registers,
         amount,
+        items: args.items,
         mode: args.mode,
         check: args.check,
         fn_base: args.base.unwrap_or_else(fresh_fn_base),
@@ -85,12 +86,20 @@ async fn prepare(options: &LoadOptions, token: &CancellationToken) -> anyhow::Re
     };
     bar.finish_and_clear();
     let mebibytes = loads.iter().map(RegisterLoad::byte_len).sum::<usize>() >> 20;
+    let mut sizes: Vec<usize> = loads.iter().flat_map(RegisterLoad::sizes).collect();
+    sizes.sort_unstable();
+    let size =
+        |per_mille: usize| sizes.get(sizes.len().saturating_sub(1) * per_mille / 1000).copied().unwrap_or(0);
     eprintln!(
-        "kkt-sim: {} documents of {} registers prepared in {:.1} s, {mebibytes} MiB; ФН from 9999{:012}",
+        "kkt-sim: {} documents of {} registers prepared in {:.1} s, {mebibytes} MiB; ФН from 9999{:012}; messages of \
+         p50 {}, p99 {}, mean {} bytes",
         prepared.load(Ordering::Relaxed),
         loads.len(),
         began.elapsed().as_secs_f64(),
-        options.fn_base
+        options.fn_base,
+        size(500),
+        size(990),
+        sizes.iter().sum::<usize>() / sizes.len().max(1)
     );
     Ok(loads)
 }

@@ -3,6 +3,7 @@
 mod live;
 mod load;
 mod probe;
+mod replay;
 mod send;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => runtime(1).and_then(|runtime| runtime.block_on(send::run(&args))),
         Command::Live(args) => runtime(2).and_then(|runtime| runtime.block_on(live::run(&args))),
         Command::Load(args) => runtime(args.threads).and_then(|runtime| runtime.block_on(load::run(&args))),
+        Command::Replay(args) => runtime(1).and_then(|runtime| runtime.block_on(replay::run(&args))),
         Command::Probe(args) => runtime(1).and_then(|runtime| runtime.block_on(probe::run(&args))),
     };
     match done {

@@ -1,73 +1,74 @@
-//! Totals of a shift (1194) and of the whole ФН (1157), FFD 1.2.
+//! Totals of a shift (1194), of the whole ФН (1157) and of what waits for the operator (1158): FFD 1.1 and 1.2.
 //!
 //! The counters know the rates 20, 10, 20/120, 10/110, 0 % and "without VAT"; no public text gives counters
-//! for newer rates, so the tax of 22 % enters the sums of receipts but no VAT counter.
+//! for newer rates, so taxes of 5, 7 and 22 % enter the sums of receipts but no VAT counter.
 
+use super::basket::{Basket, Payments};
 use super::fields::Fields;
-use super::goods::VatTotals;
+use super::vat::{VatRate, VatTotals};
 
 /// Kind of settlement, tag 1054.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub(crate) enum Settlement {
-    /// 1, приход.
-    Sale,
-    /// 2, возврат прихода.
-    SaleRefund,
+    /// Приход.
+    Sale = 1,
+    /// Возврат прихода.
+    SaleRefund = 2,
+    /// Расход.
+    Payout = 3,
+    /// Возврат расхода.
+    PayoutRefund = 4,
 }
 
 impl Settlement {
+    /// All of them, by their code.
+    pub(crate) const ALL: [Self; 4] = [Self::Sale, Self::SaleRefund, Self::Payout, Self::PayoutRefund];
+
     /// Value of tag 1054.
     #[must_use]
     pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Sale => 1,
-            Self::SaleRefund => 2,
-        }
+        self as u8
+    }
+
+    fn place(self) -> usize {
+        usize::from(self.code()) - 1
     }
 }
 
-/// The sums of one receipt that counters take in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sums {
-    /// Tag 1031.
-    pub(crate) cash: u64,
-    /// Tag 1081.
-    pub(crate) cashless: u64,
-    /// VAT totals.
-    pub(crate) vat: VatTotals,
-}
-
-/// Sums of one kind of settlement: the members of 1129..1132, 1145, 1232.
+/// Sums of one kind of settlement: the members of 1129 to 1132, 1145, 1146, 1232, 1233.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Block {
     /// Tag 1135.
     pub(crate) count: u32,
-    /// Tag 1136.
-    pub(crate) cash: u64,
-    /// Tag 1138.
-    pub(crate) cashless: u64,
-    /// Tag 1139.
-    pub(crate) vat_twenty: u64,
-    /// Tag 1140.
-    pub(crate) vat_ten: u64,
-    /// Tag 1183.
-    pub(crate) without_vat: u64,
+    /// Tags 1136, 1138, 1218, 1219, 1220, together 1201.
+    pub(crate) payments: Payments,
+    /// Tags 1139 to 1143 and 1183.
+    vat: [u64; 6],
 }
 
-impl Block {
-    fn add(&mut self, sums: &Sums) {
-        self.count += 1;
-        self.cash += sums.cash;
-        self.cashless += sums.cashless;
-        self.vat_twenty += sums.vat.twenty.unwrap_or(0);
-        self.vat_ten += sums.vat.ten.unwrap_or(0);
-        self.without_vat += sums.vat.without.unwrap_or(0);
-    }
+/// Tags and rates of [`Block::vat`].
+const VAT_COUNTERS: [(u16, VatRate); 6] = [
+    (1139, VatRate::Twenty),
+    (1140, VatRate::Ten),
+    (1141, VatRate::OfTwenty),
+    (1142, VatRate::OfTen),
+    (1143, VatRate::Zero),
+    (1183, VatRate::None),
+];
 
-    /// Tag 1201.
-    #[must_use]
-    pub(crate) fn total(&self) -> u64 {
-        self.cash + self.cashless
+impl Block {
+    fn add(&mut self, payments: &Payments, vat: &VatTotals) {
+        self.count += 1;
+        let sum = &mut self.payments;
+        sum.cash += payments.cash;
+        sum.cashless += payments.cashless;
+        sum.prepaid += payments.prepaid;
+        sum.credit += payments.credit;
+        sum.counter += payments.counter;
+        for (total, (_, rate)) in self.vat.iter_mut().zip(VAT_COUNTERS) {
+            *total += vat.amount(rate);
+        }
     }
 
     /// A block without settlements is its count alone, as the order allows.
@@ -76,11 +77,47 @@ impl Block {
         if self.count == 0 {
             return;
         }
-        into.vln(1136, self.cash).vln(1138, self.cashless).vln(1218, 0).vln(1219, 0).vln(1220, 0);
-        into.vln(1201, self.total());
+        let Payments { cash, cashless, prepaid, credit, counter } = self.payments;
+        into.vln(1136, cash).vln(1138, cashless).vln(1218, prepaid).vln(1219, credit).vln(1220, counter);
+        into.vln(1201, self.payments.total());
         if with_vat {
-            into.vln(1139, self.vat_twenty).vln(1140, self.vat_ten).vln(1141, 0).vln(1142, 0);
-            into.vln(1143, 0).vln(1183, self.without_vat);
+            for (total, (tag, _)) in self.vat.into_iter().zip(VAT_COUNTERS) {
+                into.vln(tag, total);
+            }
+        }
+    }
+}
+
+/// One block for each kind of settlement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Blocks([Block; 4]);
+
+impl Blocks {
+    /// Takes in one settlement.
+    pub(crate) fn add(&mut self, settlement: Settlement, payments: &Payments, vat: &VatTotals) {
+        if let Some(block) = self.0.get_mut(settlement.place()) {
+            block.add(payments, vat);
+        }
+    }
+
+    /// The block of a kind of settlement.
+    #[must_use]
+    pub(crate) fn of(&self, settlement: Settlement) -> Block {
+        self.0.get(settlement.place()).copied().unwrap_or_default()
+    }
+
+    fn count(&self) -> u32 {
+        self.0.iter().map(|block| block.count).sum()
+    }
+
+    /// Writes the members of 1133 or 1158.
+    pub(crate) fn write(&self, into: &mut Fields) {
+        into.u32(1144, self.count());
+        if self.count() == 0 {
+            return;
+        }
+        for (tag, settlement) in [1145, 1232, 1146, 1233].into_iter().zip(Settlement::ALL) {
+            into.group(tag, |block| self.of(settlement).write(false, block));
         }
     }
 }
@@ -88,85 +125,64 @@ impl Block {
 /// Totals of a shift or of an ФН.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    /// Sale receipts, 1129.
-    pub(crate) sales: Block,
-    /// Sale refunds, 1130.
-    pub(crate) refunds: Block,
-    /// Corrections of sales, 1145 in 1133.
-    pub(crate) correction_sales: Block,
-    /// Corrections of sale refunds, 1232 in 1133.
-    pub(crate) correction_refunds: Block,
+    /// Receipts, 1129 to 1132.
+    pub(crate) receipts: Blocks,
+    /// Corrections, in 1133.
+    pub(crate) corrections: Blocks,
 }
 
 impl Totals {
     /// Takes in a receipt.
-    pub(crate) fn add_receipt(&mut self, settlement: Settlement, sums: &Sums) {
-        match settlement {
-            Settlement::Sale => self.sales.add(sums),
-            Settlement::SaleRefund => self.refunds.add(sums),
-        }
+    pub(crate) fn add_receipt(&mut self, settlement: Settlement, basket: &Basket) {
+        self.receipts.add(settlement, &basket.payments, &basket.vat());
     }
 
     /// Takes in a correction.
-    pub(crate) fn add_correction(&mut self, settlement: Settlement, sums: &Sums) {
-        match settlement {
-            Settlement::Sale => self.correction_sales.add(sums),
-            Settlement::SaleRefund => self.correction_refunds.add(sums),
-        }
-    }
-
-    /// Number of corrections, tag 1144.
-    #[must_use]
-    pub(crate) fn corrections(&self) -> u32 {
-        self.correction_sales.count + self.correction_refunds.count
+    pub(crate) fn add_correction(&mut self, settlement: Settlement, basket: &Basket) {
+        self.corrections.add(settlement, &basket.payments, &basket.vat());
     }
 
     /// Number of receipts and corrections, tags 1134 and 1118.
     #[must_use]
-    pub(crate) fn receipts(&self) -> u32 {
-        self.sales.count + self.refunds.count + self.corrections()
+    pub(crate) fn count(&self) -> u32 {
+        self.receipts.count() + self.corrections.count()
     }
 
     /// Writes the members of 1157 or 1194.
     pub(crate) fn write(&self, into: &mut Fields) {
-        into.u32(1134, self.receipts());
-        into.group(1129, |block| self.sales.write(true, block));
-        into.group(1130, |block| self.refunds.write(true, block));
-        into.group(1131, |block| Block::default().write(true, block));
-        into.group(1132, |block| Block::default().write(true, block));
-        into.group(1133, |corrections| {
-            corrections.u32(1144, self.corrections());
-            if self.corrections() > 0 {
-                corrections.group(1145, |block| self.correction_sales.write(false, block));
-                corrections.group(1146, |block| Block::default().write(false, block));
-                corrections.group(1232, |block| self.correction_refunds.write(false, block));
-                corrections.group(1233, |block| Block::default().write(false, block));
-            }
-        });
+        into.u32(1134, self.count());
+        for (tag, settlement) in (1129..).zip(Settlement::ALL) {
+            into.group(tag, |block| self.receipts.of(settlement).write(true, block));
+        }
+        into.group(1133, |corrections| self.corrections.write(corrections));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kkt::goods::{Item, Method};
+
+    fn basket(cash: u64, cashless: u64) -> Basket {
+        Basket {
+            items: vec![Item::single("Товар", 1, cash + cashless, VatRate::Ten, Method::Full)],
+            payments: Payments { cash, cashless, ..Payments::default() },
+            ..Basket::default()
+        }
+    }
 
     #[test]
     fn totals_follow_receipts() {
-        let sums = |cash, cashless| Sums {
-            cash,
-            cashless,
-            vat: VatTotals { ten: Some(cash / 11), ..VatTotals::default() },
-        };
         let mut totals = Totals::default();
-        totals.add_receipt(Settlement::Sale, &sums(110, 0));
-        totals.add_receipt(Settlement::Sale, &sums(0, 90));
-        totals.add_receipt(Settlement::SaleRefund, &sums(10, 0));
-        totals.add_correction(Settlement::Sale, &sums(0, 5));
-        assert_eq!(totals.receipts(), 4);
-        assert_eq!(totals.corrections(), 1);
-        assert_eq!(totals.sales.total(), 200);
-        assert_eq!(totals.sales.vat_ten, 10);
-        assert_eq!(totals.refunds.total(), 10);
-        assert_eq!(totals.correction_sales.total(), 5);
+        totals.add_receipt(Settlement::Sale, &basket(110, 0));
+        totals.add_receipt(Settlement::Sale, &basket(0, 110));
+        totals.add_receipt(Settlement::SaleRefund, &basket(11, 0));
+        totals.add_correction(Settlement::PayoutRefund, &basket(0, 5));
+        assert_eq!((totals.count(), totals.corrections.count()), (4, 1));
+        let sales = totals.receipts.of(Settlement::Sale);
+        assert_eq!((sales.count, sales.payments.total(), sales.vat), (2, 220, [0, 20, 0, 0, 0, 0]));
+        assert_eq!(totals.receipts.of(Settlement::SaleRefund).payments.total(), 11);
+        assert_eq!(totals.corrections.of(Settlement::PayoutRefund).payments.total(), 5);
+        assert_eq!(totals.receipts.of(Settlement::Payout), Block::default());
     }
 }

@@ -1,69 +1,59 @@
-//! A simulated register (ККТ): makes the documents of its day, with counters that add up.
+//! A simulated register (ККТ): makes the documents of its life, with counters that add up.
 //!
-//! FFD 1.05 and 1.2, forms 1, 2, 3, 31 and 5 with every mandatory tag. The same settings make the same bytes.
-//! Its fiscal storage numbers and signs them; sending is [`crate::link`]'s work. What it leaves out: agents,
-//! marked goods, printing.
+//! FFD 1.05, 1.1 and 1.2, all forms of the operator's port with every mandatory tag, and the marking documents
+//! as data. The same settings make the same bytes. Its fiscal storage numbers and signs them; sending is
+//! [`crate::link`]'s work, and what happens on which day is [`crate::life`]'s. What it leaves out: printing,
+//! the autonomous mode (such a register sends nothing).
 
+mod acts;
+mod agents;
+mod basket;
+mod buyer;
+mod closing;
+mod correction;
 mod counters;
-mod documents;
 mod fields;
 mod goods;
+mod item;
+mod marking;
 mod pace;
+mod receipt;
+mod registration;
+mod settings;
+mod shift;
 mod shop;
+mod state_report;
+mod tamper;
+mod vat;
 
-use ffd::{FfdVersion, FnNumber, FormCode, Inn};
+use std::sync::Arc;
+
+use ffd::{FfdVersion, FnNumber, FormCode};
 use kkt_proto::header::PVersion;
 
-pub(crate) use counters::{Settlement, Sums, Totals};
+use basket::{Basket, Counter};
+use counters::{Settlement, Totals};
+
+pub(crate) use basket::Variety;
 pub(crate) use fields::{FieldError, Fields};
-pub(crate) use goods::{Basket, VatRate};
+pub use marking::{MarkingMessage, marking_messages};
 pub(crate) use pace::Pace;
+pub(crate) use registration::Cause;
+pub use settings::OperatorCard;
+pub(crate) use settings::{Character, FnLife, KktSettings};
 pub(crate) use shop::Shop;
+pub(crate) use tamper::{Draft, Tamper};
 
 use crate::keys::SimKeys;
 use crate::rng::Rng;
-use crate::storage::{FiscalStorage, Outgoing, Reread, StorageError, StorageSettings};
+use crate::storage::{FiscalStorage, Outgoing, StorageError, StorageSettings};
+use crate::trade::Trade;
 
-/// Till time of 2026-01-01 00:00, when the general rate of VAT became 22 %.
-const RATE_22_SINCE: u32 = 1_767_225_600;
-
-/// The operator as a register knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OperatorCard {
-    /// Tag 1017.
-    pub inn: Inn,
-    /// Tag 1046.
-    pub name: String,
-}
-
-impl Default for OperatorCard {
-    /// An invented operator with a valid INN.
-    fn default() -> Self {
-        let inn = Inn::from_padded(b"7700000009").expect("ten digits are an INN");
-        Self { inn, name: "ОФД Пример".to_owned() }
-    }
-}
-
-/// How a register is made.
-#[derive(Clone, Debug)]
-pub(crate) struct KktSettings {
-    /// Number of its storage.
-    pub(crate) fn_number: FnNumber,
-    /// FFD 1.05 or 1.2.
-    pub(crate) ffd: FfdVersion,
-    /// Bodies are encrypted.
-    pub(crate) encrypted: bool,
-    /// Behaviour of the storage on a second reading.
-    pub(crate) reread: Reread,
-    /// Seed of shop, goods and vectors.
-    pub(crate) seed: u64,
-    /// Till time of the first document.
-    pub(crate) clock: u32,
-    /// Till time between documents.
-    pub(crate) pace: Pace,
-    /// The operator it is connected to.
-    pub(crate) operator: OperatorCard,
-}
+/// Tag 1060.
+const TAX_SITE: &str = "www.nalog.gov.ru";
+const DAY_S: u32 = 86_400;
+/// Sets the draws of [`Tamper`] apart from the other draws of a seed.
+const TAMPER_SALT: u64 = 0x0FA1;
 
 /// A document that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +64,7 @@ pub(crate) enum KktError {
     /// The storage refuses.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// Only FFD 1.05 and 1.2 are made.
+    /// FFD 1.0 is not made.
     #[error("registers of FFD {} are not simulated", .0.as_str())]
     Version(FfdVersion),
     /// No registration number can be computed.
@@ -93,9 +83,18 @@ pub(crate) struct Kkt {
     operator: OperatorCard,
     storage: FiscalStorage,
     shop: Shop,
+    counter: Counter,
     rng: Rng,
+    zone_h: u8,
+    tamper: Option<(Arc<dyn Tamper>, Rng)>,
+    marking: marking::Desk,
     clock: u32,
+    fn_life: FnLife,
+    started: u32,
+    /// Till time of the storage's first document.
+    activated: u32,
     registered: bool,
+    closed: bool,
     shift_open: bool,
     shift: u32,
     receipt_in_shift: u32,
@@ -103,22 +102,40 @@ pub(crate) struct Kkt {
     shift_totals: Totals,
     fn_totals: Totals,
     last_sale: Option<Basket>,
+    last_payout: Option<Basket>,
+    turnover: i64,
 }
 
 impl Kkt {
-    /// A register that has made no document yet.
+    /// A plain register that has made no document yet.
     ///
     /// # Errors
     /// [`KktError::Version`], [`KktError::Ordinal`] or the storage's error.
     pub(crate) fn new(settings: &KktSettings, keys: &SimKeys) -> Result<Self, KktError> {
-        if !matches!(settings.ffd, FfdVersion::V1_05 | FfdVersion::V1_2) {
+        Self::with_character(settings, Character::default(), keys)
+    }
+
+    /// A register that has made no document yet.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn with_character(
+        settings: &KktSettings,
+        character: Character,
+        keys: &SimKeys,
+    ) -> Result<Self, KktError> {
+        const SIMPLE: [Trade; 4] = [Trade::Grocery, Trade::Hardware, Trade::Coffee, Trade::Repairs];
+        if settings.ffd == FfdVersion::V1_0 {
             return Err(KktError::Version(settings.ffd));
         }
         let mut rng = Rng::new(settings.seed);
         let ordinal = ordinal_of(settings.fn_number);
-        let shop = Shop::invent(&mut rng, ordinal).ok_or(KktError::Ordinal(ordinal))?;
+        let drawn = rng.pick(&SIMPLE).copied().unwrap_or(Trade::Grocery);
+        let trade = character.trade.unwrap_or(drawn);
+        let shop = Shop::invent(&mut rng, trade, character.zone_h, ordinal);
         let storage = StorageSettings {
             number: settings.fn_number,
+            ffd: Some(settings.ffd),
             encrypted: settings.encrypted,
             reread: settings.reread,
             seed: rng.next_u64(),
@@ -128,10 +145,18 @@ impl Kkt {
             pace: settings.pace,
             operator: settings.operator.clone(),
             storage: FiscalStorage::new(storage, keys)?,
-            shop,
+            shop: shop.ok_or(KktError::Ordinal(ordinal))?,
+            counter: Counter::new(character.variety),
             rng,
+            zone_h: character.zone_h,
+            tamper: character.tamper.map(|tamper| (tamper, Rng::split(settings.seed, TAMPER_SALT))),
+            marking: marking::Desk::new(character.keeps_marking),
             clock: settings.clock,
+            fn_life: character.fn_life,
+            started: settings.clock,
+            activated: settings.clock,
             registered: false,
+            closed: false,
             shift_open: false,
             shift: 0,
             receipt_in_shift: 0,
@@ -139,6 +164,8 @@ impl Kkt {
             shift_totals: Totals::default(),
             fn_totals: Totals::default(),
             last_sale: None,
+            last_payout: None,
+            turnover: 0,
         })
     }
 
@@ -171,122 +198,61 @@ impl Kkt {
         &self.shop
     }
 
-    /// Totals of the whole ФН.
+    /// Sales less their refunds over all receipts of form 3 and all its storages, kopecks.
     #[must_use]
-    pub(crate) fn totals(&self) -> &Totals {
-        &self.fn_totals
+    pub(crate) fn turnover(&self) -> i64 {
+        self.turnover
     }
 
-    /// Makes the registration report (form 1).
-    ///
-    /// # Errors
-    /// [`KktError`]; only the first document of a storage can be one.
-    pub(crate) fn register(&mut self) -> Result<&Outgoing, KktError> {
-        if self.registered {
-            return Err(KktError::OutOfOrder("the register is registered already"));
-        }
-        let fields = documents::registration(self)?;
-        self.registered = true;
-        self.store(FormCode::REGISTRATION, &fields)
+    /// What the till shows.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn clock(&self) -> u32 {
+        self.clock
     }
 
-    /// Opens a shift (form 2).
-    ///
-    /// # Errors
-    /// [`KktError`]; the register must be registered and the shift closed.
-    pub(crate) fn open_shift(&mut self) -> Result<&Outgoing, KktError> {
-        if !self.registered || self.shift_open {
-            return Err(KktError::OutOfOrder("a shift opens after the registration, once"));
-        }
-        self.shift += 1;
-        self.shift_open = true;
-        self.receipt_in_shift = 0;
-        self.documents_in_shift = 1;
-        self.shift_totals = Totals::default();
-        let fields = documents::shift_open(self)?;
-        self.store(FormCode::SHIFT_OPEN, &fields)
+    /// What the till showed when it was made.
+    #[must_use]
+    pub(crate) fn started(&self) -> u32 {
+        self.started
     }
 
-    /// Sells something (form 3), at most `most_items` lines.
-    ///
-    /// # Errors
-    /// [`KktError`]; the shift must be open.
-    pub(crate) fn sell(&mut self, most_items: u64) -> Result<&Outgoing, KktError> {
-        let general = self.general_rate();
-        let basket = Basket::invent(&mut self.rng, self.shop.trade, general, most_items);
-        self.last_sale = Some(basket.clone());
-        self.receipt(Settlement::Sale, &basket)
+    /// Lets the till's clock run to `clock`; it never runs back.
+    pub(crate) fn wait_until(&mut self, clock: u32) {
+        self.clock = self.clock.max(clock);
     }
 
-    /// Takes back the last sale (form 3, sale refund); sells when there was none.
-    ///
-    /// # Errors
-    /// As [`Self::sell`].
-    pub(crate) fn refund(&mut self) -> Result<&Outgoing, KktError> {
-        match self.last_sale.take() {
-            Some(basket) => self.receipt(Settlement::SaleRefund, &basket),
-            None => self.sell(2),
-        }
+    /// Whether the version has counters (1157, 1194, 1158) and flags of its own in the reports.
+    fn counts(&self) -> bool {
+        matches!(self.ffd, FfdVersion::V1_1 | FfdVersion::V1_2)
     }
 
-    /// Corrects a settlement made without the register the day before (form 31).
-    ///
-    /// # Errors
-    /// As [`Self::sell`].
-    pub(crate) fn correct(&mut self) -> Result<&Outgoing, KktError> {
-        let general = self.general_rate();
-        let basket = Basket::invent(&mut self.rng, self.shop.trade, general, 1);
-        self.next_receipt()?;
-        let sums = sums_of(&basket);
-        self.shift_totals.add_correction(Settlement::Sale, &sums);
-        self.fn_totals.add_correction(Settlement::Sale, &sums);
-        let fields = documents::correction(self, &basket)?;
-        self.store(FormCode::RECEIPT_CORRECTION, &fields)
+    /// Tag 1213: days until the keys of the storage expire.
+    fn key_resource_days(&self) -> u16 {
+        let passed = self.clock.saturating_sub(self.activated) / DAY_S;
+        self.fn_life.days.saturating_sub(u16::try_from(passed).unwrap_or(u16::MAX))
     }
 
-    /// Closes the shift (form 5).
-    ///
-    /// # Errors
-    /// [`KktError`]; the shift must be open.
-    pub(crate) fn close_shift(&mut self) -> Result<&Outgoing, KktError> {
-        if !self.shift_open {
-            return Err(KktError::OutOfOrder("no shift is open"));
-        }
-        self.documents_in_shift += 1;
-        let fields = documents::shift_close(self)?;
-        self.shift_open = false;
-        self.store(FormCode::SHIFT_CLOSE, &fields)
+    /// Tag 1188.
+    fn model_version(&self) -> String {
+        format!("{:03}", self.shop.model_version)
     }
 
-    fn receipt(&mut self, settlement: Settlement, basket: &Basket) -> Result<&Outgoing, KktError> {
-        self.next_receipt()?;
-        let sums = sums_of(basket);
-        self.shift_totals.add_receipt(settlement, &sums);
-        self.fn_totals.add_receipt(settlement, &sums);
-        let fields = documents::receipt(self, settlement, basket)?;
-        self.store(FormCode::RECEIPT, &fields)
+    fn form_of_receipt(&self) -> FormCode {
+        if self.shop.trade.strict_forms() { FormCode::BSO } else { FormCode::RECEIPT }
     }
 
-    fn next_receipt(&mut self) -> Result<(), KktError> {
-        if !self.shift_open {
-            return Err(KktError::OutOfOrder("a receipt needs an open shift"));
-        }
-        self.receipt_in_shift += 1;
-        self.documents_in_shift += 1;
-        Ok(())
-    }
-
-    /// Hands the fields to the storage and lets some till time pass.
-    fn store(&mut self, form: FormCode, fields: &[u8]) -> Result<&Outgoing, KktError> {
+    /// Hands the fields to the storage, past whoever spoils them, and lets some till time pass.
+    fn store(&mut self, form: FormCode, fields: Vec<u8>) -> Result<&Outgoing, KktError> {
         if let Some(most) = self.pace.step_after(self.storage.next_fd()) {
             let pause = self.rng.range(1, u64::from(most));
             self.clock = self.clock.saturating_add(u32::try_from(pause).unwrap_or(1));
         }
-        Ok(self.storage.make(form.0, fields)?)
-    }
-
-    fn general_rate(&self) -> VatRate {
-        if self.clock >= RATE_22_SINCE { VatRate::TwentyTwo } else { VatRate::Twenty }
+        let mut draft = Draft::new(form, fields);
+        if let Some((tamper, rng)) = &mut self.tamper {
+            tamper.tamper(&mut draft, rng);
+        }
+        Ok(self.storage.make_from(&draft)?)
     }
 }
 
@@ -295,10 +261,6 @@ impl Kkt {
 fn ordinal_of(fn_number: FnNumber) -> u64 {
     const ORDINALS: u64 = 10_000_000_000;
     fn_number.as_str().parse::<u64>().map_or(0, |number| number % ORDINALS)
-}
-
-fn sums_of(basket: &Basket) -> Sums {
-    Sums { cash: basket.cash, cashless: basket.cashless, vat: basket.vat() }
 }
 
 #[cfg(test)]

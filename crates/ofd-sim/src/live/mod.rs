@@ -1,10 +1,12 @@
-//! Honest registers living one day, compressed: registration, shift, receipts, a refund, a correction, one
-//! lost connection, one deliberate repeat, shift close.
+//! Honest registers living compressed lives over real sockets: a day (registration, shift, receipts, refunds, a
+//! correction, closing) or many of them, with one lost connection and one deliberate repeat each.
 //!
-//! A day that ends now has no document in the future, and its shift stays within 20 hours of till time.
+//! A life that ends now has no document in the future, and its shifts stay within 20 hours of till time. What
+//! happens on which day is [`crate::life`]'s.
 //!
 //! Used by `kkt-sim live` and by the daemon's `demo`. Prints nothing: counts go to [`LiveProgress`].
 
+mod mix;
 mod options;
 mod progress;
 mod register;
@@ -15,11 +17,11 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use options::documents_of_day;
-pub use options::{Connections, FfdMix, LiveOptions};
+pub use mix::{FfdMix, TradeMix, ZoneMix};
+pub use options::{Connections, LiveOptions};
 pub use progress::{LiveCounts, LiveProgress, LiveReport, RegisterReport};
 
-/// Runs all registers to the end of their day, or until `token` is cancelled.
+/// Runs all registers to the end of their lives, or until `token` is cancelled.
 ///
 /// Cancelling is clean: every register abandons the exchange under way (a real one would repeat it later),
 /// and the report has the counts so far with `cancelled` set.
@@ -45,7 +47,7 @@ pub async fn run(options: LiveOptions, progress: Arc<LiveProgress>, token: Cance
         counts: progress.snapshot(),
         seconds: started.elapsed().as_secs_f64(),
         cancelled: token.is_cancelled(),
-        registers: registers.into_iter().map(|(_, report)| report).collect(),
+        registers: registers.into_iter().flat_map(|(_, reports)| reports).collect(),
     }
 }
 

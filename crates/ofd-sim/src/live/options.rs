@@ -4,27 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fleet::{fresh_fn_base, till_clock_now};
+use super::mix::{FfdMix, TradeMix, ZoneMix};
+use crate::fleet::{encrypts, fresh_fn_base, till_clock_now};
 use crate::keys::SimKeys;
-use crate::kkt::{OperatorCard, Pace};
+use crate::kkt::{OperatorCard, Tamper};
+use crate::life::{self, LifeSettings, Plan};
 use crate::link::LinkTiming;
+use crate::rng::Rng;
+use crate::storage::Reread;
 
-/// Most till seconds between two documents.
-const MOST_STEP_S: u32 = 150;
-
-/// Which FFD versions the registers have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum FfdMix {
-    /// All registers of FFD 1.05.
-    #[value(name = "1.05")]
-    V1_05,
-    /// All registers of FFD 1.2.
-    #[value(name = "1.2")]
-    V1_2,
-    /// Two of three registers of FFD 1.2, the others of 1.05.
-    #[value(name = "mixed")]
-    Mixed,
-}
+/// Sets the draw of wrong clocks apart from the other draws of a seed.
+const CLOCK_SALT: u64 = 0x1012;
 
 /// How long a TCP connection lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,15 +32,27 @@ pub struct LiveOptions {
     pub to: SocketAddr,
     /// How many registers.
     pub registers: u32,
-    /// Receipts of each register in its shift (the other documents of the day come on top).
+    /// Receipts of each register in each shift (the other documents of the day come on top).
     pub receipts: u32,
+    /// Days that each register lives, one shift a day; one at least. One day has nothing but what every day
+    /// has: changes, replacements and state reports come in longer lives.
+    pub days: u32,
+    /// Days in one piece during which the operator cannot be reached; afterwards everything is sent at once.
+    /// As many as `days` or more: until the last document. 29 at most, after 30 a real ФН stops.
+    pub offline_days: u32,
+    /// Trades of the registers.
+    pub trades: TradeMix,
+    /// Time zones of the registers.
+    pub zones: ZoneMix,
+    /// Most seconds by which the clock of a till is wrong, ahead or behind.
+    pub clock_error_s: u32,
     /// The same seed (with the same `fn_base` and `day_start`) makes the same documents.
     pub seed: u64,
     /// Keys of the simulated storages.
     pub keys: Arc<SimKeys>,
     /// The ФН numbers are 9999 followed by this number and those after it, on 12 digits.
     pub fn_base: u64,
-    /// Till time of the first document, seconds of the wall clock (tag 1012).
+    /// What a till in Moscow shows at the first document, seconds of the wall clock (tag 1012).
     pub day_start: u32,
     /// Share of registers with encryption (tag 1056 = 1), percent.
     pub encrypted_percent: u8,
@@ -64,45 +66,85 @@ pub struct LiveOptions {
     pub timing: LinkTiming,
     /// The operator named in registration reports (1017, 1046).
     pub operator: OperatorCard,
+    /// Spoils documents on purpose.
+    pub(crate) tamper: Option<Arc<dyn Tamper>>,
 }
 
 impl LiveOptions {
-    /// Settings for a demonstration: published test keys, mixed FFD versions, a third of the registers
-    /// encrypted, persistent connections, no pause, seed 1.
+    /// Settings for a demonstration: one day, published test keys, mixed versions and trades, a third of the
+    /// registers encrypted, all in Moscow with right clocks, persistent connections, no pause, seed 1.
     #[must_use]
     pub fn new(to: SocketAddr, registers: u32, receipts: u32, fn_base: u64, day_start: u32) -> Self {
         Self {
             to,
             registers,
             receipts,
+            days: 1,
+            offline_days: 0,
+            trades: TradeMix::default(),
+            zones: ZoneMix::default(),
+            clock_error_s: 0,
             seed: 1,
             keys: Arc::new(SimKeys::published()),
             fn_base,
             day_start,
             encrypted_percent: 33,
-            ffd: FfdMix::Mixed,
+            ffd: FfdMix::default(),
             connections: Connections::Persistent,
             pause: Duration::ZERO,
             timing: LinkTiming::default(),
             operator: OperatorCard::default(),
+            tamper: None,
         }
     }
 
-    /// As [`Self::new`], with a fresh range of ФН numbers and a day that ends about now (Moscow time), both
-    /// from the clock of this machine.
+    /// As [`Self::new`], with a fresh range of ФН numbers and a day that ends about now, both from the clock
+    /// of this machine. Other `days` afterwards need [`Self::end_now`].
     #[must_use]
     pub fn starting_now(to: SocketAddr, registers: u32, receipts: u32) -> Self {
-        let length_s = pace(receipts).length_s(documents_of_day(receipts).into());
-        Self::new(to, registers, receipts, fresh_fn_base(), till_clock_now().saturating_sub(length_s))
+        let mut options = Self::new(to, registers, receipts, fresh_fn_base(), 0);
+        options.end_now();
+        options
     }
-}
 
-/// Documents of one register's day: registration, opening, receipts, correction, close.
-pub(crate) fn documents_of_day(receipts: u32) -> u32 {
-    receipts.saturating_add(4)
-}
+    /// Begins the lives so early that they end about now.
+    pub fn end_now(&mut self) {
+        let length_s = life::length_s(self.receipts, self.days.max(1));
+        self.day_start = till_clock_now().saturating_sub(length_s);
+    }
 
-/// The pace of a day: some minutes between two documents, but the shift stays within a day.
-pub(super) fn pace(receipts: u32) -> Pace {
-    Pace::new(documents_of_day(receipts).into(), MOST_STEP_S)
+    /// Documents that the operator gets from all registers.
+    #[must_use]
+    pub fn documents(&self) -> u64 {
+        if self.days <= 1 {
+            return u64::from(self.registers) * (u64::from(self.receipts) + 4);
+        }
+        (0..self.registers).map(|index| Plan::invent(&self.life(index)).documents()).sum()
+    }
+
+    /// The life of the `index`-th register.
+    pub(crate) fn life(&self, index: u32) -> LifeSettings {
+        let number = self.fn_base.saturating_add(u64::from(index));
+        let most = i64::from(self.clock_error_s);
+        let drawn =
+            Rng::split(self.seed ^ CLOCK_SALT, u64::from(index)).below(u64::from(self.clock_error_s) * 2 + 1);
+        let clock_error_s = i64::try_from(drawn).unwrap_or(0) - most;
+        LifeSettings {
+            number,
+            stride: u64::from(self.registers),
+            ffd: self.ffd.of(index),
+            trade: self.trades.of(index),
+            zone_h: self.zones.of(index),
+            days: self.days.max(1),
+            receipts: self.receipts,
+            offline_days: self.offline_days.min(life::MOST_OFFLINE_DAYS),
+            clock_error_s: i32::try_from(clock_error_s).unwrap_or(0),
+            begins: self.day_start,
+            encrypted: encrypts(self.seed, index, self.encrypted_percent),
+            reread: Reread::EncryptAnew,
+            seed: Rng::split(self.seed, number).next_u64(),
+            operator: self.operator.clone(),
+            tamper: self.tamper.clone(),
+        }
+    }
 }

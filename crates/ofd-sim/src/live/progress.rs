@@ -94,7 +94,7 @@ impl LiveProgress {
 /// Counts of a live run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LiveCounts {
-    /// Registers that began their day.
+    /// Registers that began their life.
     pub registers_started: u64,
     /// Registers whose last document is acknowledged.
     pub registers_finished: u64,
@@ -134,7 +134,7 @@ pub struct LiveCounts {
     pub repeats_equal: u64,
     /// Deliberate repeats answered with other bytes: against the rule of the stored acknowledgement.
     pub repeats_different: u64,
-    /// Sums of all sale receipts less refunds, kopecks.
+    /// Sums of all sale receipts (form 3) less their refunds, kopecks.
     pub turnover_kopecks: u64,
 }
 
@@ -152,7 +152,7 @@ impl LiveCounts {
     }
 }
 
-/// How one register's day ended.
+/// How the life of one ФН ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct RegisterReport {
     /// Its ФН.
@@ -161,7 +161,7 @@ pub struct RegisterReport {
     pub documents: u32,
     /// Documents still waiting for an acknowledgement.
     pub waiting: usize,
-    /// Why it gave up, in words; absent after a good day.
+    /// Why it gave up, in words; absent after a good life.
     pub failure: Option<String>,
 }
 
@@ -174,7 +174,8 @@ pub struct LiveReport {
     pub seconds: f64,
     /// The run was ended from outside before the registers were ready.
     pub cancelled: bool,
-    /// One line for each register, in the order of their numbers.
+    /// One line for each ФН: those of a register together and in their order, the registers in the order of
+    /// their first numbers.
     pub registers: Vec<RegisterReport>,
 }
 

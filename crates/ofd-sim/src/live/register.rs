@@ -1,34 +1,14 @@
-//! One register's day.
+//! One register's life over a socket.
 
-use std::sync::atomic::Ordering;
-
-use ffd::FfdVersion;
+use ffd::FnNumber;
 use kkt_proto::header::CrcMode;
 use tokio_util::sync::CancellationToken;
 
-use super::options::{Connections, FfdMix, LiveOptions, pace};
+use super::options::{Connections, LiveOptions};
 use super::progress::{LiveProgress, RegisterReport};
-use crate::fleet::{debug_fn, encrypts};
-use crate::kkt::{Kkt, KktError, KktSettings};
+use crate::fleet::debug_fn;
+use crate::life::{Act, Life, LifeError, Scene};
 use crate::link::{Fate, Link, LinkCounts, LinkSettings, Silence};
-use crate::rng::Rng;
-use crate::storage::Reread;
-
-/// Most lines of a receipt.
-const MOST_ITEMS: u64 = 5;
-/// One receipt of this many is the refund of the sale before it.
-const REFUND_EVERY: u32 = 7;
-
-/// What a register does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    Register,
-    OpenShift,
-    Sell,
-    Refund,
-    Correct,
-    CloseShift,
-}
 
 /// What is to happen around a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,45 +20,53 @@ enum Incident {
     Repeat,
 }
 
+impl Incident {
+    /// The incidents sit on the third and the fourth time that something is sent, so that even the shortest
+    /// day has them: on the first sale and the one after it, or on the correction and the closing of a day
+    /// without sales.
+    fn of_sending(number: u32) -> Self {
+        match number {
+            3 => Self::LostAnswer,
+            4 => Self::Repeat,
+            _ => Self::Nothing,
+        }
+    }
+}
+
 /// Why a register stopped.
 enum Trouble {
     Cancelled,
     Failed(String),
 }
 
-impl From<KktError> for Trouble {
-    fn from(error: KktError) -> Self {
+impl From<LifeError> for Trouble {
+    fn from(error: LifeError) -> Self {
         Self::Failed(error.to_string())
     }
 }
 
-/// Lives one day; the counts go to `progress` as they happen.
+/// Lives one life; the counts go to `progress` as they happen. One report for each ФН.
 pub(super) async fn live(
     options: &LiveOptions,
     index: u32,
     progress: &LiveProgress,
     token: &CancellationToken,
-) -> RegisterReport {
-    let number = options.fn_base.saturating_add(u64::from(index));
-    let settings = match settings(options, index, number) {
-        Ok(settings) => settings,
-        Err(failure) => {
+) -> Vec<RegisterReport> {
+    let settings = options.life(index);
+    let number = debug_fn(settings.number);
+    let life = match Life::new(settings, &options.keys) {
+        Ok(life) => life,
+        Err(error) => {
             LiveProgress::add(&progress.registers_failed, 1);
-            let fn_number = debug_fn(0).expect("zero fits twelve digits");
-            return RegisterReport { fn_number, documents: 0, waiting: 0, failure: Some(failure) };
+            let fn_number = number.or_else(|_| debug_fn(0)).expect("zero fits twelve digits");
+            let failure = Some(error.to_string());
+            return vec![RegisterReport { fn_number, documents: 0, waiting: 0, failure }];
         }
     };
     LiveProgress::add(&progress.registers_started, 1);
-    let mut day = match Day::new(options, &settings, progress, token) {
-        Ok(day) => day,
-        Err(error) => {
-            LiveProgress::add(&progress.registers_failed, 1);
-            let failure = Some(error.to_string());
-            return RegisterReport { fn_number: settings.fn_number, documents: 0, waiting: 0, failure };
-        }
-    };
-    let outcome = day.live(&plan(options.receipts)).await;
-    day.publish();
+    let mut player = Player::new(options, life, progress, token);
+    let outcome = player.play().await;
+    player.publish();
     let failure = match outcome {
         Ok(()) => {
             LiveProgress::add(&progress.registers_finished, 1);
@@ -90,89 +78,62 @@ pub(super) async fn live(
             Some(reason)
         }
     };
-    let storage = day.kkt.storage();
-    RegisterReport {
-        fn_number: settings.fn_number,
-        documents: storage.next_fd() - 1,
-        waiting: storage.waiting(),
-        failure,
-    }
+    player.report_storage(failure);
+    player.reports
 }
 
-/// The acts of a day; the incidents sit on the first sale and on the one after it, so that even the shortest
-/// day has them (a day without sales has them on its shift opening and closing).
-fn plan(receipts: u32) -> Vec<(Act, Incident)> {
-    let mut acts = vec![(Act::Register, Incident::Nothing), (Act::OpenShift, Incident::Nothing)];
-    for receipt in 1..=receipts {
-        let act = if receipt % REFUND_EVERY == 0 { Act::Refund } else { Act::Sell };
-        acts.push((act, Incident::Nothing));
-    }
-    acts.push((Act::Correct, Incident::Nothing));
-    acts.push((Act::CloseShift, Incident::Nothing));
-    for (place, incident) in [(2, Incident::LostAnswer), (3, Incident::Repeat)] {
-        if let Some((_, slot)) = acts.get_mut(place) {
-            *slot = incident;
-        }
-    }
-    acts
-}
-
-fn settings(options: &LiveOptions, index: u32, number: u64) -> Result<KktSettings, String> {
-    let ffd = match options.ffd {
-        FfdMix::V1_05 => FfdVersion::V1_05,
-        FfdMix::V1_2 => FfdVersion::V1_2,
-        FfdMix::Mixed if index % 3 == 1 => FfdVersion::V1_05,
-        FfdMix::Mixed => FfdVersion::V1_2,
-    };
-    Ok(KktSettings {
-        fn_number: debug_fn(number).map_err(|error| error.to_string())?,
-        ffd,
-        encrypted: encrypts(options.seed, index, options.encrypted_percent),
-        reread: Reread::EncryptAnew,
-        seed: Rng::split(options.seed, number).next_u64(),
-        clock: options.day_start,
-        pace: pace(options.receipts),
-        operator: options.operator.clone(),
-    })
-}
-
-struct Day<'a> {
+/// Plays the script of a life.
+struct Player<'a> {
     options: &'a LiveOptions,
     progress: &'a LiveProgress,
     token: &'a CancellationToken,
-    kkt: Kkt,
+    life: Life,
     link: Link,
     /// What of the link's counts is in `progress` already.
     published: LinkCounts,
-    turnover: u64,
+    turnover: i64,
+    /// Times that something was sent.
+    sendings: u32,
+    reports: Vec<RegisterReport>,
 }
 
-impl<'a> Day<'a> {
+impl<'a> Player<'a> {
     fn new(
         options: &'a LiveOptions,
-        settings: &KktSettings,
+        life: Life,
         progress: &'a LiveProgress,
         token: &'a CancellationToken,
-    ) -> Result<Self, KktError> {
-        let kkt = Kkt::new(settings, &options.keys)?;
-        let link = Link::new(LinkSettings {
-            to: options.to,
-            fn_number: settings.fn_number,
-            p_version: kkt.p_version(),
-            crc_mode: CrcMode::None,
-            persistent: options.connections == Connections::Persistent,
-            timing: options.timing,
-        });
-        Ok(Self { options, progress, token, kkt, link, published: LinkCounts::default(), turnover: 0 })
+    ) -> Self {
+        let link = link_of(options, &life);
+        let turnover = life.kkt().turnover();
+        Self {
+            options,
+            progress,
+            token,
+            life,
+            link,
+            published: LinkCounts::default(),
+            turnover,
+            sendings: 0,
+            reports: Vec::new(),
+        }
     }
 
-    async fn live(&mut self, plan: &[(Act, Incident)]) -> Result<(), Trouble> {
-        for (act, incident) in plan {
+    async fn play(&mut self) -> Result<(), Trouble> {
+        while let Some(Scene { act, online }) = self.life.next_scene() {
             if self.token.is_cancelled() {
                 return Err(Trouble::Cancelled);
             }
-            self.perform(*act)?;
-            self.deliver(*incident).await?;
+            self.perform(act)?;
+            if !online {
+                continue;
+            }
+            self.sendings += 1;
+            let mut incident = Incident::of_sending(self.sendings);
+            while self.life.kkt().storage().front().is_some() {
+                self.deliver(incident).await?;
+                incident = Incident::Nothing;
+            }
             if !self.options.pause.is_zero() {
                 tokio::select! {
                     () = tokio::time::sleep(self.options.pause) => {}
@@ -184,26 +145,36 @@ impl<'a> Day<'a> {
     }
 
     /// Makes the document of an act.
-    fn perform(&mut self, act: Act) -> Result<(), KktError> {
-        let kkt = &mut self.kkt;
-        match act {
-            Act::Register => kkt.register(),
-            Act::OpenShift => kkt.open_shift(),
-            Act::Sell => kkt.sell(MOST_ITEMS),
-            Act::Refund => kkt.refund(),
-            Act::Correct => kkt.correct(),
-            Act::CloseShift => kkt.close_shift(),
-        }?;
-        LiveProgress::add(&self.progress.documents, 1);
-        let totals = self.kkt.totals();
-        let turnover = totals.sales.total().saturating_sub(totals.refunds.total());
-        if turnover >= self.turnover {
-            LiveProgress::add(&self.progress.turnover_kopecks, turnover - self.turnover);
-        } else {
-            self.progress.turnover_kopecks.fetch_sub(self.turnover - turnover, Ordering::Relaxed);
+    fn perform(&mut self, act: Act) -> Result<(), LifeError> {
+        let before = self.number();
+        if act == Act::ReplaceFn {
+            self.report_storage(None);
         }
+        self.life.perform(act, &self.options.keys)?;
+        if self.number() != before {
+            self.publish();
+            (self.link, self.published) = (link_of(self.options, &self.life), LinkCounts::default());
+        }
+        LiveProgress::add(&self.progress.documents, 1);
+        let turnover = self.life.kkt().turnover();
+        // Sums below zero wrap and come back: a day may begin with a refund, in the end sales outweigh.
+        LiveProgress::add(
+            &self.progress.turnover_kopecks,
+            turnover.wrapping_sub(self.turnover).cast_unsigned(),
+        );
         self.turnover = turnover;
         Ok(())
+    }
+
+    fn number(&self) -> FnNumber {
+        self.life.kkt().storage().number()
+    }
+
+    /// Notes how the present storage stands.
+    fn report_storage(&mut self, failure: Option<String>) {
+        let waiting = self.life.kkt().storage().waiting();
+        let documents = self.life.documents();
+        self.reports.push(RegisterReport { fn_number: self.number(), documents, waiting, failure });
     }
 
     /// Sends the first document of the queue until its acknowledgement is accepted.
@@ -213,13 +184,13 @@ impl<'a> Day<'a> {
         loop {
             // What is lost on purpose says nothing about the operator, so it uses up no try.
             tries += u32::from(fate == Fate::Honest);
-            let Some(front) = self.kkt.storage().front() else { return Ok(()) };
+            let Some(front) = self.life.kkt().storage().front() else { return Ok(()) };
             let (container, form) = (front.container.clone(), front.form);
             let outcome = self.link.attempt(&container, fate, self.token).await;
             self.publish();
             fate = Fate::Honest;
             let (reason, another) = match outcome {
-                Ok(reply) => match self.kkt.storage_mut().acknowledge(&reply.body) {
+                Ok(reply) => match self.life.kkt_mut().storage_mut().acknowledge(&reply.body) {
                     Ok(accepted) => {
                         self.progress.count_acknowledged(form, accepted.code);
                         break self.repeat_if(incident, &container).await;
@@ -233,10 +204,10 @@ impl<'a> Day<'a> {
                 Err(silence) => (silence.to_string(), !silence.is_final()),
             };
             if !another || !self.options.timing.allows_another(tries) {
-                let fd_number = self.kkt.storage().front().map_or(0, |front| front.fd_number.get());
+                let fd_number = self.life.kkt().storage().front().map_or(0, |front| front.fd_number.get());
                 return Err(Trouble::Failed(format!("document {fd_number}: {reason}")));
             }
-            self.kkt.storage_mut().reread_front();
+            self.life.kkt_mut().storage_mut().reread_front();
             self.link.pause(self.token).await;
         }
     }
@@ -273,20 +244,13 @@ impl<'a> Day<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_day_has_both_incidents_and_its_documents() {
-        for receipts in [0, 1, 2, 7, 30] {
-            let plan = plan(receipts);
-            assert_eq!(plan.len(), usize::try_from(super::super::documents_of_day(receipts)).unwrap());
-            let count = |wanted| plan.iter().filter(|(_, incident)| *incident == wanted).count();
-            assert_eq!((count(Incident::LostAnswer), count(Incident::Repeat)), (1, 1));
-            assert_eq!(plan.first().map(|(act, _)| *act), Some(Act::Register));
-            assert_eq!(plan.last().map(|(act, _)| *act), Some(Act::CloseShift));
-        }
-        assert!(plan(7).iter().any(|(act, _)| *act == Act::Refund));
-    }
+fn link_of(options: &LiveOptions, life: &Life) -> Link {
+    Link::new(LinkSettings {
+        to: options.to,
+        fn_number: life.kkt().storage().number(),
+        p_version: life.kkt().p_version(),
+        crc_mode: CrcMode::None,
+        persistent: options.connections == Connections::Persistent,
+        timing: options.timing,
+    })
 }

@@ -30,9 +30,9 @@ async fn an_honest_day_is_clean_and_agrees_with_the_operator() {
         let report = run_all(options).await;
         assert!(report.is_clean(), "{report:?}");
         let counts = &report.counts;
-        assert_eq!(counts.documents, 6 * u64::from(documents_of_day(9)));
+        assert_eq!(counts.documents, 6 * (9 + 4));
         assert_eq!(counts.acknowledged(), counts.documents);
-        assert_eq!(counts.by_form, [(1, 6), (2, 6), (3, 54), (5, 6), (31, 6)].into());
+        assert_eq!(counts.by_form, [(1, 6), (2, 6), (3, 45), (4, 9), (5, 6), (31, 5), (41, 1)].into());
         assert_eq!(counts.registers_finished, 6);
         assert_eq!(counts.lost_answers, 6);
         assert_eq!((counts.repeats_equal, counts.repeats_different), (6, 0));
@@ -43,6 +43,44 @@ async fn an_honest_day_is_clean_and_agrees_with_the_operator() {
         assert_eq!(u64::try_from(kept.len()).unwrap(), counts.documents);
         assert_eq!(kept.iter().map(|(_, kept)| u64::from(kept.times)).sum::<u64>(), counts.messages);
         assert!(report.registers.iter().all(|register| register.waiting == 0 && register.failure.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn whole_lives_are_clean_and_every_storage_is_reported() {
+    for offline_days in [0, 3] {
+        let operator = TestOperator::honest().await;
+        let mut options = options(&operator, 9, 3);
+        (options.days, options.offline_days) = (8, offline_days);
+        options.zones = "all".parse().unwrap();
+        let expected = options.documents();
+        let report = run_all(options).await;
+        assert!(report.is_clean(), "{report:?}");
+        let counts = &report.counts;
+        assert_eq!((counts.documents, counts.acknowledged()), (expected, expected));
+        assert_eq!((counts.lost_answers, counts.repeats_equal), (9, 9));
+        assert!(counts.by_form[&6] > 0 && counts.by_form[&11] > 0 && counts.by_form[&21] > 0);
+        assert!(report.registers.len() > 9, "some storages were replaced: {report:?}");
+        let kept = operator.kept();
+        for register in &report.registers {
+            let of_storage = kept.iter().filter(|((number, _), _)| *number == register.fn_number);
+            assert_eq!(of_storage.count(), usize::try_from(register.documents).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_operator_says_in_ffd_1_1_stands_in_the_next_shift_report() {
+    let operator =
+        TestOperator::with(|fd, _| if fd.get() == 3 { Trick::Code(14) } else { Trick::Honest }).await;
+    let mut options = options(&operator, 1, 2);
+    options.ffd = "1.1".parse().unwrap();
+    let report = run_all(options).await;
+    assert_eq!((report.counts.format_logic, report.counts.refused()), (1, 0));
+    for (_, kept) in operator.kept() {
+        let document = ffd::Document::decode(&kept.document).unwrap();
+        let expected = (document.form() == ffd::FormCode::SHIFT_CLOSE).then_some(2);
+        assert_eq!(document.unsigned(1206), expected, "form {}", document.form());
     }
 }
 
@@ -148,7 +186,7 @@ async fn the_mix_does_not_depend_on_the_storage_numbers() {
 fn a_day_that_ends_now_has_no_document_in_the_future() {
     for receipts in [0, 20, 1_000_000] {
         let options = LiveOptions::starting_now(SocketAddr::from(([127, 0, 0, 1], 1)), 1, receipts);
-        let end = options.day_start + options::pace(receipts).length_s(documents_of_day(receipts).into());
+        let end = options.day_start + crate::life::length_s(receipts, 1);
         assert!(end <= crate::fleet::till_clock_now() && end - options.day_start <= 24 * 3600);
     }
 }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use histogram::Histogram;
 use lane::{Ended, Lane, Rules};
-pub(crate) use options::{Amount, Check, LoadMode, LoadOptions};
+pub(crate) use options::{Amount, Check, Items, LoadMode, LoadOptions};
 pub(crate) use prepare::{OPENING_DOCUMENTS, RegisterLoad, prepare};
 
 /// Counters of a running load, to be read at will.

@@ -85,6 +85,50 @@ pub(crate) enum Check {
     None,
 }
 
+/// How many lines receipts have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Items {
+    /// At most this many, every number as often as another.
+    Most(u32),
+    /// As in shops: mostly a few, now and then very many.
+    Retail,
+}
+
+/// Limits of receipts in [`Items::Retail`] and how many of a hundred have each: half of the receipts have one or two
+/// lines, a hundredth up to 120. Messages come out at some 500 bytes (median), 700 (mean) and 4,100 (99 of 100), within the
+/// 0.5 to 1 KB a document that operators plan with; the shape itself is an assumption.
+const RETAIL: [(u64, u64); 7] = [(1, 30), (3, 32), (6, 20), (12, 10), (25, 5), (60, 2), (120, 1)];
+
+impl Items {
+    /// The most lines of the next receipt, by a draw of 0 to 99.
+    #[must_use]
+    pub(crate) fn most(self, draw: u64) -> u64 {
+        match self {
+            Self::Most(most) => most.into(),
+            Self::Retail => {
+                let mut below = 0;
+                let found = RETAIL.iter().find(|(_, share)| {
+                    below += share;
+                    draw < below
+                });
+                found.map_or(1, |(most, _)| *most)
+            }
+        }
+    }
+}
+
+impl FromStr for Items {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "retail" => Ok(Self::Retail),
+            Ok(most) if (1..=200).contains(&most) => Ok(Self::Most(most)),
+            _ => Err("expected retail or a number of 1 to 200".to_owned()),
+        }
+    }
+}
+
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Amount {
@@ -103,6 +147,8 @@ pub(crate) struct LoadOptions {
     pub(crate) registers: u32,
     /// How much is sent.
     pub(crate) amount: Amount,
+    /// How many lines the receipts have.
+    pub(crate) items: Items,
     /// How it travels.
     pub(crate) mode: LoadMode,
     /// How answers are checked.
@@ -169,6 +215,21 @@ impl LoadOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_of_retail_receipts_add_up() {
+        assert_eq!(RETAIL.iter().map(|(_, share)| share).sum::<u64>(), 100);
+        assert_eq!(
+            [0, 29, 30, 61, 62, 98, 99].map(|draw| Items::Retail.most(draw)),
+            [1, 1, 3, 3, 6, 60, 120]
+        );
+        assert_eq!(Items::Most(7).most(50), 7);
+        let check = |text: &str, expected: Option<Items>| assert_eq!(text.parse().ok(), expected, "{text}");
+        check("retail", Some(Items::Retail));
+        check("200", Some(Items::Most(200)));
+        check("201", None);
+        check("0", None);
+    }
 
     #[test]
     fn modes_are_read_and_written() {

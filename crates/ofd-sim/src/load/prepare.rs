@@ -19,6 +19,9 @@ use crate::storage::{AckChecker, Outgoing, Reread, StorageError};
 /// the run starts.
 pub(crate) const OPENING_DOCUMENTS: usize = 2;
 
+/// Sets the draw of receipt lengths apart from the other draws of a seed.
+const ITEMS_SALT: u64 = 0x1059;
+
 /// The whole life of one register as bytes.
 #[derive(Debug)]
 pub(crate) struct RegisterLoad {
@@ -41,6 +44,11 @@ impl RegisterLoad {
     #[must_use]
     pub(crate) fn byte_len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Sizes of its messages in bytes.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = usize> {
+        self.ends.iter().scan(0, |start, end| Some(end - std::mem::replace(start, *end)))
     }
 
     /// Where the messages `from..to` lie (both cut to what there is).
@@ -149,6 +157,7 @@ fn one_register(
         prepared.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
+    let mut items = Rng::split(options.seed ^ ITEMS_SALT, number);
     kkt.register()?;
     push(kkt.storage_mut().take_front(), settings.fn_number)?;
     kkt.open_shift()?;
@@ -157,7 +166,7 @@ fn one_register(
         if count.is_multiple_of(64) && token.is_cancelled() {
             return Err(PrepareError::Cancelled);
         }
-        kkt.sell(1)?;
+        kkt.sell(options.items.most(items.range(0, 99)))?;
         push(kkt.storage_mut().take_front(), settings.fn_number)?;
     }
     bytes.shrink_to_fit();

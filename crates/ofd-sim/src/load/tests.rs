@@ -8,6 +8,7 @@ fn options(to: SocketAddr, amount: Amount, mode: LoadMode) -> LoadOptions {
         to,
         registers: 5,
         amount,
+        items: Items::Most(1),
         mode,
         check: Check::Full,
         fn_base: 7_000,

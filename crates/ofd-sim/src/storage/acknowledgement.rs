@@ -6,24 +6,34 @@
 
 use std::borrow::Cow;
 
-use ffd::{FdNumber, FnNumber, FormCode};
+use ffd::{FdNumber, FfdVersion, FnNumber, FormCode};
 use kkt_proto::ack::{AckFormat, Acknowledgement};
 use kkt_proto::container::{Container, ContainerKind};
 use pkz::derive::FnKeys;
 
 use super::{Accepted, RefusalReason};
+use crate::keys::SimKeys;
 
 /// Checks acknowledgements for one storage.
 #[derive(Debug)]
-pub(crate) struct AckChecker {
+pub struct AckChecker {
     number: FnNumber,
+    ffd: Option<FfdVersion>,
     keys: FnKeys,
     checks_fpo: bool,
 }
 
 impl AckChecker {
-    pub(super) fn new(number: FnNumber, keys: FnKeys, checks_fpo: bool) -> Self {
-        Self { number, keys, checks_fpo }
+    /// The checker of the storage with this number and these keys, whose documents are of version `ffd` (not known,
+    /// any look of an acknowledgement is taken). None when the masters do not belong together.
+    #[must_use]
+    pub fn of_storage(number: FnNumber, ffd: Option<FfdVersion>, keys: &SimKeys) -> Option<Self> {
+        let fn_keys = FnKeys::derive(&number, keys.message(), keys.operator()).ok()?;
+        Some(Self::new(number, ffd, fn_keys, keys.operator().is_some()))
+    }
+
+    pub(super) fn new(number: FnNumber, ffd: Option<FfdVersion>, keys: FnKeys, checks_fpo: bool) -> Self {
+        Self { number, ffd, keys, checks_fpo }
     }
 
     pub(super) fn keys(&self) -> &FnKeys {
@@ -40,7 +50,7 @@ impl AckChecker {
     ///
     /// # Errors
     /// The reason a real storage would give.
-    pub(crate) fn check(&self, expected: FdNumber, bytes: &[u8]) -> Result<Accepted, RefusalReason> {
+    pub fn check(&self, expected: FdNumber, bytes: &[u8]) -> Result<Accepted, RefusalReason> {
         let container = Container::decode(bytes).map_err(|_| RefusalReason::Format)?;
         let header = &container.header;
         if header.kind != ContainerKind::FROM_OFD
@@ -80,7 +90,7 @@ impl AckChecker {
             return Err(RefusalReason::FdNumber);
         }
         // Registers of FFD 1.05 and 1.2 are answered with 1068; 1206 belongs to FFD 1.1.
-        if ack.format != AckFormat::Message1068 {
+        if self.ffd.is_some() && ack.format != AckFormat::for_document(self.ffd, ack.code) {
             return Err(RefusalReason::Format);
         }
         if self.checks_fpo {
@@ -89,6 +99,6 @@ impl AckChecker {
                 return Err(RefusalReason::Sign);
             }
         }
-        Ok(Accepted { code: ack.code.0 })
+        Ok(Accepted { code: ack.code.0, notices: ack.notice.map_or(0, |notice| notice.0) })
     }
 }

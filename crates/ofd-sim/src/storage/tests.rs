@@ -14,7 +14,11 @@ fn storage(encrypted: bool, reread: Reread) -> FiscalStorage {
 
 fn storage_with(encrypted: bool, reread: Reread, keys: &SimKeys) -> FiscalStorage {
     let number = FnNumber::from_padded(NUMBER).unwrap();
-    FiscalStorage::new(StorageSettings { number, encrypted, reread, seed: 1 }, keys).unwrap()
+    FiscalStorage::new(
+        StorageSettings { number, ffd: Some(FfdVersion::V1_2), encrypted, reread, seed: 1 },
+        keys,
+    )
+    .unwrap()
 }
 
 fn fields() -> Vec<u8> {
@@ -105,10 +109,10 @@ fn a_right_acknowledgement_frees_the_queue_in_order() {
     storage.make(2, &fields()).unwrap();
     storage.make(5, &fields()).unwrap();
     assert_eq!(storage.acknowledge(&plain(2)), Err(RefusalReason::FdNumber));
-    assert_eq!(storage.check_acknowledgement(&plain(1)), Ok(Accepted { code: 0 }));
+    assert_eq!(storage.check_acknowledgement(&plain(1)), Ok(Accepted { code: 0, notices: 0 }));
     assert_eq!(storage.waiting(), 2);
-    assert_eq!(storage.acknowledge(&plain(1)), Ok(Accepted { code: 0 }));
-    assert_eq!(storage.acknowledge(&plain(2)), Ok(Accepted { code: 0 }));
+    assert_eq!(storage.acknowledge(&plain(1)), Ok(Accepted { code: 0, notices: 0 }));
+    assert_eq!(storage.acknowledge(&plain(2)), Ok(Accepted { code: 0, notices: 0 }));
     assert_eq!(storage.waiting(), 0);
 }
 
@@ -174,7 +178,7 @@ fn a_storage_without_the_operator_master_does_not_look_at_its_sign() {
     let mut storage = storage_with(false, Reread::SameBytes, &keys);
     storage.make(2, &fields()).unwrap();
     let other_time = acknowledgement(1, |d| replace(d, 1012, &[1, 0, 0, 0]), |_| {}, AckFormat::Message1068);
-    assert_eq!(storage.acknowledge(&other_time), Ok(Accepted { code: 0 }));
+    assert_eq!(storage.acknowledge(&other_time), Ok(Accepted { code: 0, notices: 0 }));
 }
 
 #[test]
@@ -218,6 +222,6 @@ proptest::proptest! {
         damaged[index] ^= flip;
         assert!(storage.check_acknowledgement(&damaged).is_err());
         assert!(storage.check_acknowledgement(&good[..cut % good.len()]).is_err());
-        assert_eq!(storage.acknowledge(&good), Ok(Accepted { code: 0 }));
+        assert_eq!(storage.acknowledge(&good), Ok(Accepted { code: 0, notices: 0 }));
     }
 }
