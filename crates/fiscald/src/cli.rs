@@ -3,11 +3,17 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad
 //! configuration.
 
+mod care;
+mod documents;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
+
+pub(crate) use care::{BackupArgs, ChecksCommand, ClockCommand, ReindexArgs, VerifyArgs};
+pub(crate) use documents::{DocumentsCommand, DocumentsListArgs, FindingWeight};
 
 /// Reception of fiscal documents: an operator's (ОФД) daemon and its tools.
 #[derive(Debug, Parser)]
@@ -45,6 +51,18 @@ pub(crate) enum Command {
     /// Messages kept aside without an answer
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Rules of the format and logic control (ФЛК)
+    #[command(subcommand)]
+    Checks(ChecksCommand),
+    /// The clock that acknowledgements are made by
+    #[command(subcommand)]
+    Clock(ClockCommand),
+    /// Re-read everything that is stored and report what is wrong with it
+    Verify(VerifyArgs),
+    /// Copy the store into a new file, while the daemon serves
+    Backup(BackupArgs),
+    /// Rebuild the columns that are taken out of documents
+    Reindex(ReindexArgs),
     /// Keystore files: make and check
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -236,62 +254,20 @@ pub(crate) struct RegisterAddArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum DocumentsCommand {
-    /// The newest documents
-    #[command(
-        after_help = "Examples:\n  fiscald documents list\n  fiscald documents list --fn 9999078900000017 --limit 500\n  \
-        fiscald documents list --code 14 --json"
-    )]
-    List(DocumentsListArgs),
-    /// One document with its acknowledgement, every byte explained
-    #[command(after_help = "Example:\n  fiscald documents show 9999078900000017 3")]
-    Show {
-        /// Number of the ФН
-        #[arg(value_name = "FN")]
-        fn_number: FnNumber,
-        /// Number of the document (ФД)
-        #[arg(value_name = "FD")]
-        fd_number: ffd::ids::FdNumber,
-        #[command(flatten)]
-        table: TableArgs,
-    },
-    /// Missing numbers in the chains of documents
-    #[command(after_help = "Example:\n  fiscald documents gaps --fn 9999078900000017")]
-    Gaps {
-        /// Only this ФН
-        #[arg(long = "fn", value_name = "FN")]
-        fn_number: Option<FnNumber>,
-        #[command(flatten)]
-        table: TableArgs,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DocumentsListArgs {
-    /// Only this ФН
-    #[arg(long = "fn", value_name = "FN")]
-    pub(crate) fn_number: Option<FnNumber>,
-    /// Only this form code (1, 2, 3, ...)
-    #[arg(long, value_name = "FORM")]
-    pub(crate) form: Option<u16>,
-    /// Only documents answered with this code (0, 11, 14)
-    #[arg(long, value_name = "CODE")]
-    pub(crate) code: Option<u8>,
-    /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
     /// What is kept, newest first
-    #[command(after_help = "Example:\n  fiscald quarantine list --fn 9999078900000017")]
+    #[command(after_help = "Examples:\n  fiscald quarantine list --fn 9999078900000017\n  \
+        fiscald quarantine list --reason unknown_fn_held --held")]
     List {
         /// Only this ФН
         #[arg(long = "fn", value_name = "FN")]
         fn_number: Option<FnNumber>,
+        /// Only what was kept for this reason
+        #[arg(long, value_name = "REASON", value_parser = ofd_ingest::decision::Refusal::ALL.map(|reason| reason.as_str()))]
+        reason: Option<String>,
+        /// Only what is held still
+        #[arg(long)]
+        held: bool,
         /// How many at most
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
@@ -384,95 +360,4 @@ pub(crate) enum KeyPurpose {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    /// Parses a line and says whether it is right usage.
-    fn check(line: &str, good: bool) -> Option<Cli> {
-        let parsed = Cli::try_parse_from(std::iter::once("fiscald").chain(line.split_whitespace()));
-        assert_eq!(parsed.is_ok(), good, "{line}: {parsed:?}");
-        parsed.ok()
-    }
-
-    #[test]
-    fn the_description_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_command_has_help_with_an_example() {
-        fn visit(command: &clap::Command, path: &str) {
-            for inner in command.get_subcommands() {
-                let path = format!("{path} {}", inner.get_name());
-                assert!(inner.get_about().is_some(), "{path} has no help");
-                if inner.has_subcommands() {
-                    visit(inner, &path);
-                } else {
-                    let after = inner.get_after_help().map(ToString::to_string).unwrap_or_default();
-                    assert!(after.contains("Example"), "{path} has no example");
-                    assert!(after.contains(path.trim_start()), "the example of {path} does not use it");
-                }
-            }
-        }
-        visit(&Cli::command(), "fiscald");
-    }
-
-    #[test]
-    fn usage() {
-        for line in [
-            "serve",
-            "serve --config f.toml --only ingest",
-            "serve --only ingest,fns,web",
-            "demo --registers 3 --data d",
-            "decode",
-            "decode - --as fns",
-            "decode f.bin --input hex",
-            "check-config",
-            "check-config --config f --offline",
-            "export --fn 9999078900000017 --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00+03:00 --as raw --out f",
-            "registers list --json",
-            "registers show 9999078900000017",
-            "registers add --fn 9999078900000017",
-            "registers add --kkt-serial 0128003270",
-            "documents list --form 3 --limit 10",
-            "documents show 9999078900000017 3 --json",
-            "documents gaps",
-            "quarantine list",
-            "quarantine show 9999078900000017",
-            "quarantine show 9999078900000017 3 --json",
-            "quarantine release 9999078900000017",
-            "keys generate --purpose msg --out f",
-            "keys check a b --test",
-        ] {
-            check(line, true);
-        }
-        for line in [
-            "",
-            "serve --only kitchen",
-            "demo --registers 0",
-            "demo --registers 2001",
-            "decode --as xml",
-            "export --from yesterday",
-            "export --fn 12x",
-            "registers add",
-            "registers add --inn 7802781104",
-            "documents show 9999078900000017 0",
-            "documents list --limit 0",
-            "keys generate --purpose doc --out f",
-            "keys generate --purpose msg --generation 16 --out f",
-            "keys check",
-        ] {
-            check(line, false);
-        }
-    }
-
-    #[test]
-    fn parts_are_a_list() {
-        let cli = check("serve --only ingest,web", true).unwrap();
-        assert!(
-            matches!(cli.command, Command::Serve(ServeArgs { only, .. }) if only == [Part::Ingest, Part::Web])
-        );
-    }
-}
+mod tests;

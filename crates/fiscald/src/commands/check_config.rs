@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::output::Output;
 use super::serve;
 use crate::cli::CheckConfigArgs;
-use crate::config::{Loaded, NOT_YET, load};
+use crate::config::{Loaded, load};
 
 /// Says that the configuration is right, or every fault with the key's path, with the exit code of `serve`. `--offline`
 /// leaves out what only the machine of the daemon has: its INN may come from the environment there, and the key files
@@ -39,10 +39,9 @@ fn remarks(loaded: &Loaded, offline: bool) -> Vec<String> {
     let unbuilt = &loaded.unbuilt;
     let unbuilt =
         unbuilt.iter().map(|section| format!("[{section}] is checked, but its part is not built yet"));
-    let not_yet = NOT_YET.iter().map(|&remark| remark.to_owned());
     let skipped =
         offline.then(|| "not looked at (--offline): key files, and whether there is an INN".to_owned());
-    overrides.chain(unbuilt).chain(not_yet).chain(skipped).collect()
+    overrides.chain(unbuilt).chain(skipped).collect()
 }
 
 #[cfg(test)]

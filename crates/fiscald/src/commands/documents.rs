@@ -7,12 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ffd::dict::FormCode;
 use ffd::value::{Kopecks, LocalTime};
-use ofd_store::{DocumentFilter, DocumentRow, DocumentSummary, FindingSeverity};
+use ofd_store::{
+    DocumentFilter, DocumentRow, DocumentSummary, FindingFilter, FindingSeverity, MAX_STORED_FINDINGS, Reader,
+};
 use serde_json::json;
 
 use super::output::Output;
-use super::{decode, reader};
-use crate::cli::{DocumentsCommand, DocumentsListArgs};
+use super::{decode, progress, reader};
+use crate::cli::{DocumentsCommand, DocumentsListArgs, FindingWeight};
 
 /// Lists, shows, looks for gaps.
 ///
@@ -63,14 +65,7 @@ pub(crate) fn run(command: DocumentsCommand, out: &mut Output) -> Result<ExitCod
 }
 
 fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
-    let filter = DocumentFilter {
-        fn_number: args.fn_number,
-        form: args.form,
-        code: args.code,
-        ..DocumentFilter::default()
-    };
-    let reader = reader(&args.table.config)?;
-    let rows = reader.summaries(&filter, usize::try_from(args.limit)?)?;
+    let rows = search(&reader(&args.table.config)?, filter(args), usize::try_from(args.limit)?)?;
     if args.table.json {
         return out.json(&rows.iter().map(summary_json).collect::<Vec<_>>());
     }
@@ -92,6 +87,48 @@ fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
         "MARKS",
     ];
     Ok(out.table(&heading, &[0, 2, 6, 7], rows.iter().map(cells).collect())?)
+}
+
+/// What the command line asks for.
+fn filter(args: &DocumentsListArgs) -> DocumentFilter {
+    let findings = match (&args.rule, args.severity, args.findings) {
+        (Some(rule), ..) => Some(FindingFilter::Rule(rule.clone())),
+        (_, Some(FindingWeight::Hard), _) => Some(FindingFilter::Severity(FindingSeverity::Hard)),
+        (_, Some(FindingWeight::Soft), _) => Some(FindingFilter::Severity(FindingSeverity::Soft)),
+        (_, _, true) => Some(FindingFilter::Any),
+        (None, None, false) => None,
+    };
+    DocumentFilter {
+        fn_number: args.fn_number,
+        form: args.form,
+        code: args.code,
+        verdict: args.verdict.clone(),
+        from: args.from,
+        to: args.to,
+        conflicts_only: args.conflicts,
+        findings,
+        ..DocumentFilter::default()
+    }
+}
+
+/// Page by page, so that a long search shows that it gets on.
+fn search(reader: &Reader, mut filter: DocumentFilter, limit: usize) -> Result<Vec<DocumentSummary>> {
+    let spinner = progress::working();
+    let mut rows = Vec::new();
+    loop {
+        let page = reader.summaries_page(&filter, limit.saturating_sub(rows.len()))?;
+        rows.extend(page.rows);
+        match page.next_before_seq {
+            Some(before) if rows.len() < limit => {
+                filter.before_seq = Some(before);
+                spinner.set_message(format!("{} found, looking before position {before}", rows.len()));
+                spinner.tick();
+            }
+            _ => break,
+        }
+    }
+    spinner.finish_and_clear();
+    Ok(rows)
 }
 
 fn cells(row: &DocumentSummary) -> Vec<String> {
@@ -122,6 +159,10 @@ fn marks(row: &DocumentSummary) -> String {
     if row.flk_mark {
         marks.push("flk".to_owned());
     }
+    let soft = row.findings.iter().filter(|finding| finding.severity == FindingSeverity::Soft).count();
+    if soft > 0 {
+        marks.push(format!("warnings {soft}"));
+    }
     if row.sign_mark {
         marks.push("sign".to_owned());
     }
@@ -151,16 +192,7 @@ fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
         out.line(format!("   marks       {marks}"))?;
     }
     out.line(format!("   identity    {}", hex::encode(row.identity)))?;
-    for finding in &row.findings {
-        let severity = severity(finding.severity);
-        let path: Vec<String> = finding.path.iter().map(ToString::to_string).collect();
-        out.line(format!(
-            "   finding     {severity} [{}] {} {}",
-            finding.rule,
-            path.join("/"),
-            finding.text
-        ))?;
-    }
+    out.text(&findings(row))?;
     out.line("")?;
     out.text(&decode::tree(&row.container)?)?;
     if let Some(opened) = &row.opened {
@@ -170,6 +202,23 @@ fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
     out.line("\nacknowledgement:")?;
     out.text(&decode::tree(&row.acknowledgement)?)?;
     Ok(out.line("")?)
+}
+
+/// What the control found at reception, by the weights that were in force then; the texts are Russian, as for users.
+fn findings(row: &DocumentSummary) -> String {
+    if row.findings.is_empty() {
+        return "   findings    none\n".to_owned();
+    }
+    let hard = row.findings.iter().filter(|finding| finding.severity == FindingSeverity::Hard).count();
+    let soft = row.findings.len().saturating_sub(hard);
+    let more = if row.findings.len() >= MAX_STORED_FINDINGS { ", more were not kept" } else { "" };
+    let mut text = format!("   findings    {hard} hard, {soft} soft{more}\n");
+    for finding in &row.findings {
+        let path: Vec<String> = finding.path.iter().map(ToString::to_string).collect();
+        let path = if path.is_empty() { String::new() } else { format!(" {}:", path.join("/")) };
+        text += &format!("     {} [{}]{path} {}\n", severity(finding.severity), finding.rule, finding.text);
+    }
+    text
 }
 
 fn severity(severity: FindingSeverity) -> &'static str {

@@ -9,18 +9,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use indicatif::{ProgressBar, ProgressStyle};
-use kkt_proto::container::{CONTAINER_HEADER_LEN, TRAILER_LEN};
+use indicatif::ProgressBar;
 use ofd_store::{ExportFilter, ExportRow, Reader};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::new_file::NewFile;
 use super::output::Output;
-use super::{open_reader, settings, store_place};
+use super::stop_signals::StopSignals;
+use super::{open_reader, progress, settings, store_place};
 use crate::cli::{ExportArgs, ExportShape};
 
 /// Rows of one page: one transaction, held in memory at once.
@@ -61,7 +59,7 @@ pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
         Some(path) => {
             let signals = StopSignals::watch()?;
             let mut file = NewFile::create(path, store_place(&store).as_deref())?;
-            let progress = progress();
+            let progress = progress::counting("documents");
             let rows =
                 write_all(&reader, &filter, args.shape, &mut file.writer, &progress, &signals.stopped)?;
             progress.finish_and_clear();
@@ -70,41 +68,6 @@ pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A line on a terminal's stderr; nothing where there is no terminal.
-fn progress() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {human_pos} documents, {per_sec}, {elapsed}");
-    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
-}
-
-/// Signals that ask for an end, taken over so that the unfinished file can be removed first.
-struct StopSignals {
-    stopped: CancellationToken,
-    /// Listens in a thread of its own until it is dropped.
-    _listener: Runtime,
-}
-
-impl StopSignals {
-    fn watch() -> Result<Self> {
-        let listener = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_io()
-            .build()
-            .context("cannot listen to signals")?;
-        let stopped = CancellationToken::new();
-        // Not SIGHUP: who starts an export with `nohup` wants it to go on.
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let _context = listener.enter();
-            let mut signals = signal(kind).context("cannot listen to signals")?;
-            let stopped = stopped.clone();
-            listener.spawn(async move {
-                signals.recv().await;
-                stopped.cancel();
-            });
-        }
-        Ok(Self { stopped, _listener: listener })
-    }
 }
 
 fn write_all(
@@ -165,21 +128,15 @@ fn line(row: &ExportRow) -> Line {
         verdict: row.verdict.clone(),
         sha256: hex::encode(Sha256::digest(&row.container)),
         raw: STANDARD.encode(&row.container),
-        document: STANDARD.encode(opened(row)),
+        document: STANDARD.encode(row.opened_document()),
     }
-}
-
-/// The opened document: beside an encrypted container it is stored, in an open one it lies inside.
-pub(super) fn opened(row: &ExportRow) -> &[u8] {
-    if let Some(opened) = &row.opened {
-        return opened;
-    }
-    let end = row.container.len().saturating_sub(TRAILER_LEN);
-    row.container.get(CONTAINER_HEADER_LEN..end).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use kkt_proto::container::{CONTAINER_HEADER_LEN, TRAILER_LEN};
+    use tokio::runtime::Builder;
+
     use super::*;
 
     fn row(opened: Option<Vec<u8>>) -> ExportRow {

@@ -1,6 +1,10 @@
 //! One file for each command. A command writes results to [`output::Output`] and returns the exit code.
 
+pub(crate) mod backup;
 pub(crate) mod check_config;
+pub(crate) mod checks;
+pub(crate) mod clock;
+mod columns;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod documents;
@@ -8,9 +12,13 @@ pub(crate) mod export;
 pub(crate) mod keys;
 mod new_file;
 pub(crate) mod output;
+mod progress;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
+pub(crate) mod reindex;
 pub(crate) mod serve;
+mod stop_signals;
+pub(crate) mod verify;
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -51,6 +59,11 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Registers(command) => registers::run(command, &mut out)?,
         Command::Documents(command) => documents::run(command, &mut out)?,
         Command::Quarantine(command) => quarantine::run(command, &mut out)?,
+        Command::Checks(command) => checks::run(&command, &mut out)?,
+        Command::Clock(command) => clock::run(command, &mut out)?,
+        Command::Verify(args) => verify::run(&args, &mut out)?,
+        Command::Backup(args) => backup::run(&args, &mut out)?,
+        Command::Reindex(args) => reindex::run(&args, &mut out)?,
         Command::Keys(command) => keys::run(command, &mut out)?,
     };
     out.finish()?;

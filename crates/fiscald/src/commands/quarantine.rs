@@ -19,9 +19,10 @@ use crate::cli::QuarantineCommand;
 /// The store cannot be used; nothing is kept of the ФН.
 pub(crate) fn run(command: QuarantineCommand, out: &mut Output) -> Result<ExitCode> {
     match command {
-        QuarantineCommand::List { fn_number, limit, table } => {
+        QuarantineCommand::List { fn_number, reason, held, limit, table } => {
             let reader = reader(&table.config)?;
-            let filter = QuarantineFilter { fn_number, ..QuarantineFilter::default() };
+            let filter =
+                QuarantineFilter { fn_number, reason, held_only: held, ..QuarantineFilter::default() };
             let rows = reader.quarantine(&filter, usize::try_from(limit)?)?;
             if table.json {
                 out.json(&rows.iter().map(as_json).collect::<Vec<_>>())?;

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::WrongUsage;
 use crate::cli::{Part, ServeArgs};
-use crate::config::{BadConfig, Loaded, NOT_YET, Problem, load};
+use crate::config::{BadConfig, Loaded, Problem, Settings, load};
 use crate::run::keys::{self, Device, NoKeys};
 use crate::run::signals::Signals;
 use crate::run::{Daemon, process};
@@ -27,11 +27,11 @@ const REMINDER: Duration = Duration::from_secs(3_600);
 /// A configuration that cannot be used; keys, store or ports that cannot be opened.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode> {
     only_built_parts(&args.only)?;
-    let loaded = load(args.config.config.as_deref())?;
+    let mut loaded = load(args.config.config.as_deref())?;
     let (inn, device) = identity(&loaded)?;
     telemetry::start(&loaded.settings.log).context("cannot start logging")?;
     announce(&loaded, &device);
-    process::raise_descriptor_limit(loaded.settings.ingest.max_connections);
+    fit_connections(&mut loaded.settings);
     if device.has_keys() && !device.holds_published_test_key() {
         process::harden();
     }
@@ -41,6 +41,18 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode> {
         .context("cannot start the runtime")?;
     let clean = runtime.block_on(serve(&loaded, inn, device))?;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every connection needs a descriptor, one at the marking point a second one for its upstream.
+fn fit_connections(settings: &mut Settings) {
+    let marking = settings.sister.listen.map_or(0, |_| settings.sister.max_connections.saturating_mul(2));
+    let wanted = settings.ingest.max_connections.saturating_add(marking);
+    let fit = process::raise_descriptor_limit(wanted);
+    if fit < wanted {
+        settings.sister.max_connections = (fit / 8).clamp(1, settings.sister.max_connections);
+        let left = if marking == 0 { fit } else { fit.saturating_sub(settings.sister.max_connections * 2) };
+        settings.ingest.max_connections = left.clamp(1, settings.ingest.max_connections);
+    }
 }
 
 fn only_built_parts(parts: &[Part]) -> Result<(), WrongUsage> {
@@ -103,8 +115,9 @@ fn announce(loaded: &Loaded, device: &Device) {
     for section in &loaded.unbuilt {
         info!(section, "this section of the configuration is checked, but its part is not built yet");
     }
-    for remark in NOT_YET {
-        warn!("{remark}");
+    if !settings.checks.is_empty() {
+        let rules: Vec<&str> = settings.checks.keys().map(String::as_str).collect();
+        info!(rules = rules.join(" "), "the configuration gives these rules of the control their weight");
     }
     if settings.fns.url.is_none() {
         warn!(

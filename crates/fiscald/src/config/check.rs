@@ -1,20 +1,17 @@
 //! Values that parse but cannot work, and sections that go together.
 
+use ffd::check::{Severities, UnknownRule};
 use ffd::ids::Inn;
 use pkz::SignMode;
 
+use super::nearest::nearest;
 use super::{Problem, Settings, SignProfile, SignsConfig};
 
 /// Longest period that makes sense in a setting given in seconds: ten years.
 const MAX_PERIOD_S: u64 = 10 * 366 * 86_400;
 
 /// Sections that are read and checked, but whose part this build does not have.
-const UNBUILT: [&str; 5] = ["checks", "fns", "sister", "web", "mail"];
-
-/// What every configuration of this build must know: said by `serve` at its start and by `check-config`.
-pub(crate) const NOT_YET: [&str; 1] =
-    ["the format and logic control (ФЛК) is not built yet: beyond identity no content \
-     is checked, documents are accepted without it"];
+const UNBUILT: [&str; 3] = ["fns", "web", "mail"];
 
 /// Which of the sections named by the operator do nothing yet.
 pub(super) fn unbuilt(named: impl Fn(&str) -> bool) -> Vec<&'static str> {
@@ -166,21 +163,37 @@ fn registration(settings: &Settings, report: &mut Report<'_>) {
 }
 
 fn checks(settings: &Settings, report: &mut Report<'_>) {
-    for rule in settings.checks.keys() {
+    let mut severities = Severities::default();
+    for (rule, weight) in &settings.checks {
         let key = format!("checks.{rule}");
-        let word = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        };
-        if !rule.split('.').all(word) {
-            report.bad(
-                &key,
-                "is no name of a rule",
-                "write it in quotes as findings show it, \"group.rule\"",
-            );
-        } else if rule.starts_with("identity.") {
+        match severities.set(rule, *weight) {
+            Ok(()) => {}
             // Whose document it is cannot be a matter of taste.
-            report.bad(&key, "rules of identity are always hard", "remove the line");
+            Err(UnknownRule::Fixed { .. }) => {
+                report.bad(&key, "rules of identity are always hard", "remove the line");
+            }
+            Err(UnknownRule::NotThere { .. }) => report.bad(&key, "is no name of a rule", nearest_rule(rule)),
         }
+    }
+}
+
+/// The name of a rule, for the command line.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn rule_name(text: &str) -> Result<String, String> {
+    match ffd::check::rule(text) {
+        Some(rule) => Ok(rule.name.to_owned()),
+        None => Err(nearest_rule(text)),
+    }
+}
+
+/// What to write instead of a name that no rule has.
+fn nearest_rule(wrong: &str) -> String {
+    let all = "`fiscald checks list` shows all of them";
+    match nearest(wrong, ffd::check::rules().iter().map(|rule| rule.name)) {
+        Some(name) => format!("did you mean \"{name}\"? {all}"),
+        None => all.to_owned(),
     }
 }
 
@@ -226,11 +239,14 @@ fn fns(settings: &Settings, report: &mut Report<'_>) {
 
 fn sister(settings: &Settings, report: &mut Report<'_>) {
     let sister = &settings.sister;
-    if let Some(upstream) = &sister.upstream {
-        report.remote("sister.upstream", upstream);
-        if sister.listen.is_none() {
-            report.bad("sister.upstream", "is given without sister.listen", "name the address to listen on");
+    if let Err(error) = sister.validate() {
+        match error {
+            ofd_ingest::IngestError::Config { key, reason } => report.bad(&key, reason, ""),
+            other => report.bad("sister", other.to_string(), ""),
         }
+    }
+    if sister.upstream.is_some() && sister.listen.is_none() {
+        report.bad("sister.upstream", "is given without sister.listen", "name the address to listen on");
     }
 }
 

@@ -6,6 +6,7 @@
 //! for: an INN that begins with a zero survives.
 
 mod check;
+mod nearest;
 mod problem;
 mod sections;
 mod types;
@@ -18,14 +19,13 @@ use config::builder::DefaultState;
 use config::{
     Config, ConfigBuilder, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind,
 };
+use ffd::check::{Severities, UnknownRule};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use check::NOT_YET;
+pub(crate) use check::rule_name;
 pub(crate) use problem::{BadConfig, Problem};
-use sections::{
-    ChecksConfig, FnsConfig, MailConfig, OperatorConfig, RegistrationConfig, SisterConfig, WebConfig,
-};
+use sections::{ChecksConfig, FnsConfig, MailConfig, OperatorConfig, RegistrationConfig, WebConfig};
 pub(crate) use sections::{LogConfig, LogFormat, SignProfile, SignsConfig};
 
 /// Prefix of the environment variables that override the file.
@@ -47,11 +47,23 @@ pub(crate) struct Settings {
     pub(crate) registration: RegistrationConfig,
     pub(crate) checks: ChecksConfig,
     pub(crate) fns: FnsConfig,
-    pub(crate) sister: SisterConfig,
+    pub(crate) sister: ofd_ingest::SisterConfig,
     pub(crate) web: WebConfig,
     pub(crate) admin: ofd_ingest::AdminConfig,
     pub(crate) mail: MailConfig,
     pub(crate) log: LogConfig,
+}
+
+impl Settings {
+    /// The weights of the control's rules.
+    ///
+    /// # Errors
+    /// A name that no rule has; settings that were read here have none.
+    pub(crate) fn severities(&self) -> Result<Severities, UnknownRule> {
+        let mut severities = Severities::default();
+        self.checks.iter().try_for_each(|(rule, weight)| severities.set(rule, *weight))?;
+        Ok(severities)
+    }
 }
 
 /// Names of all sections, in the order of the shipped file.
@@ -114,6 +126,7 @@ pub(crate) fn parse(
     overrides.sort();
     let bad = |problems| BadConfig { source: source.to_owned(), problems };
     let mut tables = tables(text, environment).map_err(|problem| bad(vec![problem]))?;
+    join_dotted_keys(&mut tables, "checks");
 
     let mut problems = Vec::new();
     let unbuilt = check::unbuilt(|section| tables.contains_key(section));
@@ -208,6 +221,26 @@ fn tables(text: &str, environment: HashMap<String, String>) -> Result<Map<String
         .build()
         .and_then(|config| config.collect())
         .map_err(|error| Problem::new("", error.to_string().trim_end().to_owned(), fix))
+}
+
+/// Names of this section hold dots. Written without quotes, and in the environment, they come as tables inside tables.
+fn join_dotted_keys(tables: &mut Map<String, Value>, section: &str) {
+    fn join(prefix: &str, from: Map<String, Value>, into: &mut Map<String, Value>) {
+        for (key, value) in from {
+            let name = format!("{prefix}{key}");
+            match value.kind {
+                ValueKind::Table(inner) if !inner.is_empty() => join(&format!("{name}."), inner, into),
+                // Written in two ways, in the file and in the environment: only the latter has an origin, and it wins.
+                _ if value.origin().is_none() && into.contains_key(&name) => {}
+                _ => {
+                    into.insert(name, value);
+                }
+            }
+        }
+    }
+    let Some(ValueKind::Table(table)) = tables.get_mut(section).map(|value| &mut value.kind) else { return };
+    let nested = std::mem::take(table);
+    join("", nested, table);
 }
 
 fn section<T: DeserializeOwned + Default>(

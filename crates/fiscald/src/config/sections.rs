@@ -1,12 +1,13 @@
 //! The sections of the configuration that belong to no other crate, with their defaults.
 //!
-//! `[ingest]`, `[admin]` and `[store]` are described by the crates that use them. A section whose part is not built
+//! `[ingest]`, `[sister]`, `[admin]` and `[store]` are described by the crates that use them. A section whose part is not built
 //! yet stands here too, so that a configuration written today is still right tomorrow.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ffd::check::Weight;
 use ofd_ingest::UnknownFn;
 use serde::Deserialize;
 
@@ -89,20 +90,8 @@ impl Default for RegistrationConfig {
 
 const DAY_S: u64 = 86_400;
 
-/// `[checks]`: rule of the format and logic control = severity.
-pub(crate) type ChecksConfig = BTreeMap<String, CheckSeverity>;
-
-/// How much a finding of one rule weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum CheckSeverity {
-    /// Code 14.
-    Hard,
-    /// Kept with the document, code 0.
-    Soft,
-    /// Not checked.
-    Off,
-}
+/// `[checks]`: rule of the format and logic control = weight of its findings.
+pub(crate) type ChecksConfig = BTreeMap<String, Weight>;
 
 /// `[fns]`: the tax service. Forwarding is not built yet; `forward_unknown` already marks the documents.
 #[derive(Debug, Clone, Deserialize)]
@@ -165,14 +154,6 @@ impl Default for FnsConfig {
 pub(crate) enum FnsNames {
     Modern,
     Legacy,
-}
-
-/// `[sister]`: the relay of marking-code messages. Not built yet; off while `listen` is absent.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct SisterConfig {
-    pub(crate) listen: Option<SocketAddr>,
-    pub(crate) upstream: Option<String>,
 }
 
 /// `[web]`: the cabinet. Not built yet.

@@ -1,3 +1,5 @@
+use ffd::check::Weight;
+
 use super::*;
 
 const MINIMAL: &str = "[operator]\ninn = \"7700000009\"\n";
@@ -134,8 +136,11 @@ fn every_bad_value_is_reported_under_its_key() {
         ),
         ("[registration]\nt_card_s = 0\n", "registration.t_card_s", "outside"),
         ("[registration]\nsilent_s = 999999999999\n", "registration.silent_s", "outside"),
-        ("[checks]\n\"sums.total\" = \"medium\"\n", "checks.sums.total", "\"hard\", \"soft\" or \"off\""),
-        ("[checks]\n\"Sums total\" = \"soft\"\n", "checks.Sums total", "name of a rule"),
+        ("[checks]\n\"sum.items\" = \"medium\"\n", "checks.sum.items", "\"hard\", \"soft\" or \"off\""),
+        ("[checks]\n\"sum.item\" = \"soft\"\n", "checks.sum.item", "did you mean \"sum.items\"?"),
+        ("[checks]\nsum.item = \"soft\"\n", "checks.sum.item", "did you mean \"sum.items\"?"),
+        ("[checks]\n\"weather\" = \"soft\"\n", "checks.weather", "`fiscald checks list`"),
+        ("[checks]\nsum = {}\n", "checks.sum", "\"soft\""),
         ("[checks]\n\"identity.fn\" = \"off\"\n", "checks.identity.fn", "always hard"),
         ("[fns]\nurl = \"http://fns.example\"\n", "fns.url", "https://"),
         ("[fns]\nurl = \"https://fns.example\"\n", "fns.cert", "client certificate"),
@@ -169,7 +174,7 @@ fn good_values_at_the_edges() {
         "[operator]\ninn = \"7700000001\"\n[signs]\ntest = true\n",
         "[signs]\nmode = \"off\"\ni_understand_unsigned = true\nprofile = \"none\"\n",
         "[signs]\nmode = \"log-only\"\n",
-        "[checks]\n\"sums.total\" = \"soft\"\n",
+        "[checks]\n\"sum.items\" = \"soft\"\nvalue.taxation-registered = \"hard\"\n",
         "[registration]\ngrace_s = 0\n",
         "[ingest]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
         "[sister]\nlisten = \"127.0.0.1:7001\"\nupstream = \"crpt.example:7000\"\n",
@@ -178,6 +183,26 @@ fn good_values_at_the_edges() {
     ] {
         let result = parsed(text, &[]);
         assert!(result.is_ok(), "{text}\n{result:?}");
+    }
+}
+
+#[test]
+fn the_weights_of_rules_are_the_operators() {
+    let version = ffd::dict::FfdVersion::V1_2;
+    for (text, pairs) in [
+        ("[checks]\n\"sum.items\" = \"off\"\n\"time.order\" = \"hard\"\n", &[][..]),
+        ("[checks]\nsum.items = \"off\"\ntime.order = \"hard\"\n", &[]),
+        ("[checks]\nsum.items = \"off\"\n", &[("FISCALD__CHECKS__TIME.ORDER", "hard")]),
+        // The environment overrides the file, however the name is written there.
+        (
+            "[checks]\n\"sum.items\" = \"hard\"\ntime.order = \"hard\"\n",
+            &[("FISCALD__CHECKS__SUM.ITEMS", "off")],
+        ),
+    ] {
+        let severities = parsed(text, pairs).unwrap().severities().unwrap();
+        assert_eq!(severities.weight("sum.items", version), Weight::Off, "{text}");
+        assert_eq!(severities.weight("time.order", version), Weight::Hard, "{text}");
+        assert_eq!(severities.weight("sum.payments", version), Weight::Hard, "{text}");
     }
 }
 
@@ -235,7 +260,7 @@ fn a_value_of_the_file_has_the_type_of_its_key() {
         ("signs", "mode", "{ required = 1 }", "\"log-only\""),
         ("log", "format", "true", "\"json\""),
         ("ingest", "listen", "7777", "ADDRESS:PORT"),
-        ("checks", "\"sums.total\"", "true", "\"soft\""),
+        ("checks", "\"sum.items\"", "true", "\"soft\""),
     ] {
         let bad = parsed(&format!("[{section}]\n{key} = {value}\n"), &[]).expect_err(value);
         let said: Vec<String> = bad.problems.iter().map(ToString::to_string).collect();

@@ -14,8 +14,8 @@ use ffd::ids::Inn;
 use metrics_exporter_prometheus::PrometheusHandle;
 use ofd_ingest::admin::{self, Health};
 use ofd_ingest::metrics::Metrics;
-use ofd_ingest::{Policy, Reception, ReceptionParts};
-use ofd_store::{JournalHandle, Store};
+use ofd_ingest::{Policy, Reception, ReceptionParts, Sister, TrustedClock};
+use ofd_store::{JournalHandle, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -30,6 +30,8 @@ const DEVICE_CLOCK: Duration = Duration::from_secs(60);
 pub(crate) struct Daemon {
     store: Store,
     reception: Reception,
+    sister: Option<Sister>,
+    clock: Arc<TrustedClock>,
     admin: TcpListener,
     health: Health,
     prometheus: PrometheusHandle,
@@ -53,11 +55,18 @@ impl Daemon {
         ffd::dictionary();
         let store_config = settings.store.clone();
         // Opening reads and syncs; that has no place on the runtime's threads.
-        let store = tokio::task::spawn_blocking(move || Store::open(&store_config))
+        let opening = move || {
+            let store = Store::open(&store_config)?;
+            let newest = store.newest_acknowledged()?;
+            Ok::<_, StoreError>((store, newest))
+        };
+        let (store, newest) = tokio::task::spawn_blocking(opening)
             .await
             .context("the store's opening was interrupted")?
             .with_context(|| format!("cannot open the store {}", settings.store.url))?;
+        let clock = Arc::new(TrustedClock::new(newest));
         let sign_mode = settings.signs.mode;
+        let metrics = Arc::new(Metrics::new());
         let reception = Reception::bind(ReceptionParts {
             config: settings.ingest.clone(),
             policy: Policy {
@@ -68,19 +77,29 @@ impl Daemon {
             operator_inn: inn,
             verifier: device.verifier(),
             signer: device.signer(),
+            severities: settings.severities()?,
+            clock: Arc::clone(&clock),
+            history: store.history(),
             journal: store.journal(),
             facts: store.facts(),
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::clone(&metrics),
         })
         .await?;
+        let sister = Sister::bind(settings.sister.clone(), metrics)?;
+        if let Some(sister) = &sister {
+            let upstream = settings.sister.upstream.as_deref().unwrap_or("none: only probes are answered");
+            info!(marking = %sister.local_addr()?, upstream, "the marking point is open");
+        }
         let admin = admin::bind(&settings.admin).await?;
         Ok(Self {
             register_address: reception.local_addr()?,
             admin_address: admin.local_addr()?,
-            health: Health::new(store.journal(), reception.state(), sign_mode),
+            health: Health::new(store.journal(), reception.state(), Arc::clone(&clock), sign_mode),
             grace: Duration::from_secs(settings.ingest.shutdown_grace_s),
             store,
             reception,
+            sister,
+            clock,
             admin,
             prometheus,
             device,
@@ -97,12 +116,19 @@ impl Daemon {
     /// # Errors
     /// None at present: what goes wrong on the way out is logged where it happens and makes the answer false.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<bool> {
-        let Self { store, reception, admin, health, prometheus, device, grace, .. } = self;
+        let Self { store, reception, sister, clock, admin, health, prometheus, device, grace, .. } = self;
         let helpers = CancellationToken::new();
         let admin = tokio::spawn(admin::serve(admin, health, prometheus, helpers.clone()));
-        let clock = tokio::spawn(tell_time(device, helpers.clone()));
+        let device_clock = tokio::spawn(tell_time(device, helpers.clone()));
+        let (confirmations, stop_keeping) = (store.clock_confirmations(), helpers.clone());
+        let clock = tokio::spawn(async move { clock.keep(confirmations, stop_keeping).await });
 
+        // Both stop together; the marking point keeps nothing, so it only has to be waited for.
+        let marking = sister.map(|sister| tokio::spawn(sister.run(stop.clone())));
         let report = reception.run(stop).await;
+        if let Some(marking) = marking {
+            marking.await.context("the marking point ended badly")?;
+        }
         if !report.drained {
             let abandoned = report.abandoned;
             warn!(abandoned, "the grace period is over, connections are abandoned; registers will repeat");
@@ -118,7 +144,8 @@ impl Daemon {
             Ok(Err(error)) => error!(%error, "the admin port failed"),
             Err(error) => error!(%error, "the admin port ended badly"),
         }
-        clock.await.context("the device's clock ended badly")?;
+        device_clock.await.context("the device's clock ended badly")?;
+        clock.await.context("the guard of the clock ended badly")?;
         info!("stopped");
         Ok(report.drained && closed.is_ok())
     }

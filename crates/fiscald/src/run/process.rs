@@ -20,25 +20,37 @@ pub(crate) fn harden() {
     }
 }
 
-/// Raises the limit of open descriptors as far as the system lets us, and says when that is too little.
-pub(crate) fn raise_descriptor_limit(max_connections: usize) {
+/// Raises the limit of open descriptors as far as the system lets us. Gives the number of connections that fit: the one
+/// asked for, or fewer, said loudly, because a connection that cannot be accepted is worse than one that makes room.
+pub(crate) fn raise_descriptor_limit(max_connections: usize) -> usize {
     let needed = u64::try_from(max_connections).unwrap_or(u64::MAX).saturating_add(SPARE_DESCRIPTORS);
     let limit = getrlimit(Resource::Nofile);
     let enough = |value: Option<u64>| value.is_none_or(|value| value >= needed);
     if enough(limit.current) {
-        return;
+        return max_connections;
     }
     let wanted = if enough(limit.maximum) { Some(needed) } else { limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: limit.maximum }) {
         warn!(%error, "cannot raise the limit of open descriptors");
     }
-    if !enough(wanted) {
-        warn!(
-            limit = wanted,
-            needed,
-            "the system allows fewer descriptors than ingest.max_connections needs; raise LimitNOFILE of the unit"
-        );
+    let got = getrlimit(Resource::Nofile).current;
+    if enough(got) {
+        return max_connections;
     }
+    let fit = connections_within(got.unwrap_or(needed));
+    warn!(
+        limit = got,
+        needed,
+        max_connections = fit,
+        "the system allows fewer descriptors than ingest.max_connections needs, so FEWER CONNECTIONS are served; \
+         raise LimitNOFILE of the unit"
+    );
+    fit
+}
+
+/// Connections that fit into so many descriptors: at least one, or nobody could be served at all.
+fn connections_within(descriptors: u64) -> usize {
+    usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX).max(1)
 }
 
 /// Tells the service manager, if there is one.
@@ -122,6 +134,18 @@ mod tests {
     /// Values of a key of the shipped unit, in their order.
     fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
         unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+    }
+
+    #[test]
+    fn connections_fit_beside_what_else_is_open() {
+        for (descriptors, expected) in [
+            (0, 1),
+            (super::SPARE_DESCRIPTORS, 1),
+            (super::SPARE_DESCRIPTORS + 2, 2),
+            (u64::from(u32::MAX), 4_294_967_167),
+        ] {
+            assert_eq!(super::connections_within(descriptors), expected, "{descriptors}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `fiscald decode`: captured bytes of any layer, explained to the last one.
 //!
-//! No keys are used: signs are shown, not checked, and an encrypted body is only said to be encrypted.
+//! No keys are used: signs are shown, not checked, and an encrypted body is only said to be encrypted. No store is
+//! looked at either, so a document is judged without what its register did before.
 
 mod container;
+mod control;
 mod document;
 mod frame;
 mod input;
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use ffd::dict::FormCode;
 use ffd::json::{FnsJson, Names};
+use jiff::Timestamp;
 
 use crate::cli::{DecodeArgs, DecodeShape};
 use crate::commands::output::Output;
@@ -28,9 +31,10 @@ use model::{Content, Decoded, PartKind};
 /// Input that cannot be read, and `--as fns` without a document the tax service takes.
 pub(crate) fn run(args: DecodeArgs, out: &mut Output) -> Result<ExitCode> {
     let (bytes, encoding) = input::decode(input::read(&args.file)?, args.input)?;
-    let decoded = layers::explain(&bytes);
+    let mut decoded = layers::explain(&bytes);
+    control::judge(&mut decoded, Timestamp::now());
     match args.shape {
-        DecodeShape::Tree => out.text(&tree(&bytes)?)?,
+        DecodeShape::Tree => out.text(&render::tree(&decoded, bytes.len())?)?,
         DecodeShape::Json => out.json(&decoded)?,
         DecodeShape::Fns => fns(&decoded, out)?,
     }
@@ -41,7 +45,8 @@ pub(crate) fn run(args: DecodeArgs, out: &mut Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The tree of any bytes, for other commands that show what they hold.
+/// The tree of any bytes, for other commands that show what they hold. Documents are not judged anew: what was found
+/// when they came is kept with them.
 ///
 /// # Errors
 /// None that could happen: writing to a text does not fail.

@@ -11,6 +11,13 @@ fn capture(name: &str) -> Vec<u8> {
     std::fs::read(fixtures().join(format!("{name}.bin"))).unwrap()
 }
 
+/// What the command prints, at a moment that stays the same.
+fn judged_tree(bytes: &[u8]) -> String {
+    let mut decoded = layers::explain(bytes);
+    control::judge(&mut decoded, "2026-11-22T00:00:00Z".parse().unwrap());
+    render::tree(&decoded, bytes.len()).unwrap()
+}
+
 /// Every byte of the input lies in exactly one field or document, in order.
 fn assert_complete(bytes: &[u8], decoded: &Decoded<'_>) {
     let mut at = 0;
@@ -56,7 +63,7 @@ fn every_capture_is_explained() {
         assert!(!decoded.is_damaged(), "{}", path.display());
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name, tree(&bytes).unwrap());
+            insta::assert_snapshot!(name, judged_tree(&bytes));
         });
         seen += 1;
     }
@@ -255,7 +262,7 @@ fn a_cut_message_is_no_ciphertext_and_shows_no_sign() {
 fn a_cut_message_on_paper() {
     let message = capture("msg_reg11_ffd12_9999078902013267_fd1");
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!("cut_msg_reg11_ffd12", tree(&message[..100]).unwrap());
+        insta::assert_snapshot!("cut_msg_reg11_ffd12", judged_tree(&message[..100]));
     });
 }
 
@@ -308,4 +315,22 @@ fn bytes_behind_a_container_are_left_over() {
     let mut bytes = capture("msg_reg11_ffd12_9999078902013267_fd1")[30..].to_vec();
     bytes.extend_from_slice(b"xyz");
     check_damage(&bytes, "после контейнера ещё 3 байта");
+}
+
+#[test]
+fn documents_are_judged_without_their_register() {
+    let remarks = |bytes: &[u8]| {
+        let mut decoded = layers::explain(bytes);
+        control::judge(&mut decoded, "2026-11-22T00:00:00Z".parse().unwrap());
+        decoded.parts.into_iter().flat_map(|part| part.remarks).collect::<Vec<_>>()
+    };
+    // A real operator answered it with code 14: the name of the user and the address are missing.
+    let report = remarks(&capture("msg_reg11_ffd12_9999078902013267_fd1"));
+    let hard: Vec<_> = report.iter().filter(|remark| remark.weight == Weight::Hard).collect();
+    assert!(hard.iter().all(|remark| remark.rule == "structure.mandatory"), "{hard:?}");
+    assert_eq!(hard.len(), 2, "{hard:?}");
+    assert!(report.iter().any(|remark| remark.weight == Weight::Note && remark.text.contains("прежние")));
+    // What an operator makes is not judged.
+    let ack = remarks(&capture("container_ack7_taxcom_flk14_9999078902013267_fd1"));
+    assert!(ack.is_empty(), "{ack:?}");
 }

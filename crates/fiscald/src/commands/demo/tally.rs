@@ -9,8 +9,6 @@ use ffd::tags;
 use ofd_sim::live::LiveReport;
 use ofd_store::{ExportFilter, MAX_PAGE_ROWS, Reader};
 
-use crate::commands::export::opened;
-
 /// What is in the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -45,7 +43,7 @@ impl Tally {
                 *tally.by_code.entry(row.code).or_default() += 1;
                 *tally.by_verdict.entry(row.verdict.clone()).or_default() += 1;
                 *tally.by_register.entry(row.fn_number.to_string()).or_default() += 1;
-                tally.add_turnover(opened(row));
+                tally.add_turnover(row.opened_document());
             }
         }
     }

@@ -1,0 +1,77 @@
+//! The command line of the commands that care for the store and for what the daemon judges by.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{ConfigArg, TableArgs};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChecksCommand {
+    /// All rules: what they demand, what they weigh by default and by the configuration
+    #[command(after_help = "Examples:\n  fiscald checks list\n  \
+        fiscald checks list --json | jq -r '.[] | select(.in_force == \"hard\") | .rule'\n\n\
+        hard: the document is answered with code 14; soft: the finding is kept with it; off: the rule is not applied.\n\
+        Another weight is a line under [checks] of the configuration, such as \"time.order\" = \"hard\". In documents of\n\
+        FFD 1.0 only identity is hard, whatever is set. CHECK is the number in the order's list of an operator's checks.")]
+    List(TableArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Our clock, the newest acknowledgement, the last confirmation
+    #[command(after_help = "Example:\n  fiscald clock show\n\n\
+        A daemon answers nothing while its clock is behind the newest acknowledgement it gave, or jumped by more than a\n\
+        minute while it ran; /readyz and the log say which. It goes on by itself when the clock agrees again.")]
+    Show(TableArgs),
+    /// State that the clock is right now: what was acknowledged before says nothing about the time any more
+    #[command(after_help = "Examples:\n  fiscald clock confirm\n  fiscald clock confirm --yes\n\n\
+        The time of an acknowledgement stays in the register's ФН for ever. Compare the clock with another source first.\n\
+        A running daemon notices within a second.")]
+    Confirm {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fiscald verify\n  fiscald verify --from-seq 1200000 --json\n  \
+    FISCALD__STORE__URL=sqlite:/srv/backup/fiscald.db fiscald verify\n\n\
+    Needs no keys and may run beside the daemon. Of each document: identity (SHA-256), container and its check code,\n\
+    readable TLV or code 11, derived columns, the acknowledgement and whom it answers, the decision about forwarding;\n\
+    then the database itself, page by page. Missing numbers of registers are counted, they are no fault of the store.\n\
+    Exit code 1 when anything is wrong, with a line for each fault: position, ФН, ФД, what, what to do.")]
+pub(crate) struct VerifyArgs {
+    /// Begin at this position of the journal instead of the first; the database check is left out then
+    #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) from_seq: i64,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fiscald backup /srv/backup/fiscald-2026-11-22.db\n  \
+    fiscald backup /mnt/other-disk/fiscald.db && FISCALD__STORE__URL=sqlite:/mnt/other-disk/fiscald.db fiscald verify\n\n\
+    One state of the store, with every document acknowledged before the command began; the file appears whole or not\n\
+    at all, readable by its owner only. To restore: stop the daemon, put the copy in the place of store.url (no -wal and\n\
+    -shm files of the old one beside it), owned by the user of the service, start. Documents acknowledged after the copy\n\
+    was made are not in it.")]
+pub(crate) struct BackupArgs {
+    /// The new file; an existing one is refused
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  fiscald reindex\n\n\
+    Documents, acknowledgements, codes and findings are never touched. May run beside the daemon: it writes in short\n\
+    pieces and lets the daemon's writer go first. Ended in the middle, it can simply be run again.")]
+pub(crate) struct ReindexArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}

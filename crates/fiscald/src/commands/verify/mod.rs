@@ -1,0 +1,248 @@
+//! `fiscald verify`: everything that is stored, read anew and held against itself.
+//!
+//! Works on a running daemon's store and on a copy alike, page by page, each in a transaction of its own.
+
+mod examine;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use indicatif::HumanBytes;
+use ofd_store::{DocumentFilter, IntegrityDepth, Reader, StoreError, VerifyRow};
+use serde_json::json;
+
+use super::output::Output;
+use super::{progress, reader};
+use crate::cli::VerifyArgs;
+use examine::{Fault, FaultKind, examine};
+
+/// Rows of one page, at most; the store cuts heavy pages shorter.
+const PAGE_ROWS: usize = 2_000;
+
+/// Faults listed in JSON; more are only counted. Lines of text have no such limit.
+const MAX_LISTED: usize = 10_000;
+
+/// Reads everything, prints each fault as it is found, then a summary. Exit code 1 when there was any.
+///
+/// # Errors
+/// The store cannot be opened.
+pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<ExitCode> {
+    let reader = reader(&args.table.config)?;
+    let began = Instant::now();
+    let mut walk = Walk::default();
+    let mut listed = Vec::new();
+    {
+        let mut found = |problem: Problem| -> io::Result<()> {
+            if !args.table.json {
+                return out.line(problem.to_string());
+            }
+            if listed.len() < MAX_LISTED {
+                listed.push(problem);
+            }
+            Ok(())
+        };
+        // Trouble of one stage is a finding, and the others go on.
+        let read = journal(&reader, args.from_seq, &mut walk, &mut found);
+        walk.stage(read, "the journal cannot be read further", &mut found)?;
+        if args.from_seq == 1 {
+            let checked = database(&reader, &mut walk, &mut found);
+            walk.stage(checked, "the database cannot be checked", &mut found)?;
+        }
+        let counted = count_gaps(&reader, &mut walk);
+        walk.stage(counted, "missing numbers cannot be counted", &mut found)?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    if args.table.json {
+        out.json(&walk.as_json(&listed, seconds))?;
+    } else {
+        out.text(&walk.told(seconds, args.from_seq == 1))?;
+    }
+    Ok(if walk.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A fault and its place.
+struct Problem {
+    place: Option<Place>,
+    fault: Fault,
+}
+
+/// Position, and the document's numbers as far as they can be read.
+struct Place {
+    seq: i64,
+    document: Option<(String, u32)>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Some(Place { seq, document: Some((fn_number, fd)) }) => {
+                write!(f, "#{seq} ФН {fn_number} ФД {fd}: {}", self.fault)
+            }
+            Some(Place { seq, document: None }) => write!(f, "#{seq}: {}", self.fault),
+            None => write!(f, "database: {}", self.fault),
+        }
+    }
+}
+
+impl Problem {
+    fn as_json(&self) -> serde_json::Value {
+        let document = self.place.as_ref().and_then(|place| place.document.as_ref());
+        json!({
+            "seq": self.place.as_ref().map(|place| place.seq),
+            "fn": document.map(|(fn_number, _)| fn_number),
+            "fd": document.map(|(_, fd)| fd),
+            "what": self.fault.what,
+            "do": self.fault.kind.advice(),
+        })
+    }
+}
+
+/// What was read.
+#[derive(Default)]
+struct Walk {
+    documents: u64,
+    bytes: u64,
+    by_code: BTreeMap<u8, u64>,
+    /// Encrypted acknowledgements: of these only the container was judged.
+    sealed_answers: u64,
+    conflicts: u64,
+    gaps: usize,
+    missing_numbers: u64,
+    problems: u64,
+}
+
+type Found<'f> = dyn FnMut(Problem) -> io::Result<()> + 'f;
+
+fn journal(reader: &Reader, from_seq: i64, walk: &mut Walk, found: &mut Found<'_>) -> Result<()> {
+    let newest = reader.summaries(&DocumentFilter::default(), 1)?.first().map_or(0, |row| row.seq);
+    let bar = progress::bar(u64::try_from(newest)?, "positions");
+    let mut next = Some(from_seq.saturating_sub(1));
+    while let Some(after) = next {
+        let page = reader.verify_page(after, PAGE_ROWS)?;
+        for row in &page.rows {
+            walk.row(row, &mut |problem| bar.suspend(|| found(problem)))?;
+        }
+        next = page.next;
+        bar.set_position(u64::try_from(next.unwrap_or(newest))?);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn database(reader: &Reader, walk: &mut Walk, found: &mut Found<'_>) -> Result<()> {
+    let spinner = progress::working();
+    let sentences = reader.integrity_check(IntegrityDepth::Full, &mut |step| {
+        spinner.set_message(format!("database: {step}"));
+        spinner.tick();
+    })?;
+    spinner.finish_and_clear();
+    for what in sentences {
+        walk.problems += 1;
+        found(Problem { place: None, fault: Fault { kind: FaultKind::Database, what } })?;
+    }
+    Ok(())
+}
+
+fn count_gaps(reader: &Reader, walk: &mut Walk) -> Result<()> {
+    let gaps = reader.gaps(None)?;
+    walk.gaps = gaps.len();
+    walk.missing_numbers =
+        gaps.iter().map(|gap| u64::from(gap.to.saturating_sub(gap.from)).saturating_add(1)).sum();
+    Ok(())
+}
+
+impl Walk {
+    /// What the store could not do is a fault of the database; what our own output could not do ends the command.
+    fn stage(&mut self, outcome: Result<()>, what: &str, found: &mut Found<'_>) -> Result<()> {
+        let Err(error) = outcome else { return Ok(()) };
+        if !error.is::<StoreError>() {
+            return Err(error);
+        }
+        self.problems += 1;
+        let fault = Fault { kind: FaultKind::Database, what: format!("{what}: {error:#}") };
+        Ok(found(Problem { place: None, fault })?)
+    }
+
+    fn row(&mut self, row: &VerifyRow, found: &mut Found<'_>) -> io::Result<()> {
+        match row {
+            VerifyRow::Document(row) => {
+                self.documents += 1;
+                let parts = [Some(&row.container), row.opened.as_ref(), Some(&row.acknowledgement)];
+                self.bytes += parts.into_iter().flatten().map(|part| part.len() as u64).sum::<u64>();
+                *self.by_code.entry(row.code).or_default() += 1;
+                self.conflicts += u64::from(row.conflict_no > 0);
+                self.sealed_answers += u64::from(row.opened.is_some());
+                for fault in examine(row) {
+                    let document = Some((row.fn_number.to_string(), row.fd_number.get()));
+                    self.report(Place { seq: row.seq, document }, fault, found)?;
+                }
+                Ok(())
+            }
+            VerifyRow::Unreadable { seq, why } => {
+                let fault = Fault { kind: FaultKind::Document, what: format!("cannot be read: {why}") };
+                self.report(Place { seq: *seq, document: None }, fault, found)
+            }
+            VerifyRow::Missing { from, to } => {
+                let what = match to - from {
+                    0 => "the document of this position is gone".to_owned(),
+                    more => format!("the documents of this position and the next {more} are gone"),
+                };
+                let fault = Fault { kind: FaultKind::Document, what };
+                self.report(Place { seq: *from, document: None }, fault, found)
+            }
+        }
+    }
+
+    fn report(&mut self, place: Place, fault: Fault, found: &mut Found<'_>) -> io::Result<()> {
+        self.problems += 1;
+        found(Problem { place: Some(place), fault })
+    }
+
+    /// The summary for people.
+    fn told(&self, seconds: f64, whole: bool) -> String {
+        let codes: Vec<String> =
+            self.by_code.iter().map(|(code, count)| format!("{count} with code {code}")).collect();
+        let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+        let database = if whole { "checked" } else { "not checked (--from-seq)" };
+        let verdict = match self.problems {
+            0 => "nothing is wrong".to_owned(),
+            count => format!("PROBLEMS: {count}"),
+        };
+        format!(
+            "documents        {}{codes}, {} in {seconds:.1} s\n\
+             conflicts        {}\n\
+             sealed answers   {} (encrypted: container and addressee checked, not the code inside)\n\
+             missing numbers  {} in {} gaps (`fiscald documents gaps`; not a fault of the store)\n\
+             database         {database}\n\
+             {verdict}\n",
+            self.documents,
+            HumanBytes(self.bytes),
+            self.conflicts,
+            self.sealed_answers,
+            self.missing_numbers,
+            self.gaps,
+        )
+    }
+
+    fn as_json(&self, listed: &[Problem], seconds: f64) -> serde_json::Value {
+        let by_code = self.by_code.iter().map(|(code, count)| (code.to_string(), (*count).into()));
+        json!({
+            "documents": self.documents,
+            "bytes": self.bytes,
+            "seconds": seconds,
+            "by_code": by_code.collect::<serde_json::Map<_, _>>(),
+            "conflicts": self.conflicts,
+            "sealed_answers": self.sealed_answers,
+            "gaps": self.gaps,
+            "missing_numbers": self.missing_numbers,
+            "problem_count": self.problems,
+            "problems": listed.iter().map(Problem::as_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
