@@ -1,0 +1,5 @@
+//! What must hold for any bytes: one module for each fuzz target, its function `check` panics when it does not.
+
+pub mod container;
+mod dice;
+pub mod session_message;

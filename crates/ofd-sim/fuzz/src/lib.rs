@@ -1,0 +1,7 @@
+//! What must hold for any bytes: one module for each fuzz target, its function `check` panics when it does not.
+
+pub mod acknowledgement;
+pub mod capture;
+mod dice;
+mod pcap;
+pub mod spelling;

@@ -1,0 +1,4 @@
+//! What must hold for any bytes: one module for each fuzz target, its function `check` panics when it does not.
+
+pub mod keystore;
+pub mod sealed;
