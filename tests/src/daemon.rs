@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// How long a daemon may take for what is asked of it, on a machine with other work.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Path of one of the programs, beside the test that runs.
 pub fn program(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().unwrap();
@@ -49,6 +52,12 @@ impl Setup {
     /// Sets one key, as `section.key`.
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.set(key, value);
+        self
+    }
+
+    /// Sets a variable of the environment that is no setting, for example `LD_PRELOAD`.
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -92,27 +101,47 @@ impl Setup {
 
     /// Starts the daemon and waits until it takes documents.
     pub fn start(&self) -> Daemon {
-        let mut child = self
-            .command(&["serve"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let stderr = child.stderr.take().unwrap();
-        let lines = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
-        let mut daemon =
-            Daemon { child, log, registers: ([127, 0, 0, 1], 0).into(), admin: ([127, 0, 0, 1], 0).into() };
+        self.start_by(self.command(&["serve"]))
+    }
+
+    /// The same with a command the caller has changed, see [`Self::command`].
+    pub fn start_by(&self, command: Command) -> Daemon {
+        let mut daemon = spawn(command);
         daemon.registers = daemon.address("registers");
         daemon.admin = daemon.address("admin");
         daemon
     }
+
+    /// Starts a daemon that may refuse to run; `None` when it ended instead.
+    pub fn try_start(&self) -> Option<Daemon> {
+        let mut daemon = spawn(self.command(&["serve"]));
+        let deadline = Instant::now() + PATIENCE;
+        while daemon.ready_line().is_none() {
+            if daemon.child.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(Instant::now() < deadline, "neither ready nor ended:\n{}", daemon.log().join("\n"));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        daemon.registers = daemon.address("registers");
+        daemon.admin = daemon.address("admin");
+        Some(daemon)
+    }
+}
+
+/// Starts the command and collects its log; the addresses are not known yet.
+fn spawn(mut command: Command) -> Daemon {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let stderr = child.stderr.take().unwrap();
+    let lines = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
+    Daemon { child, log, registers: ([127, 0, 0, 1], 0).into(), admin: ([127, 0, 0, 1], 0).into() }
 }
 
 impl Default for Setup {
@@ -135,11 +164,14 @@ impl Daemon {
     /// Waits for the log line that says the daemon is ready and takes one of its two addresses from it.
     fn address(&mut self, port: &str) -> SocketAddr {
         self.wait_for(&format!("the {port} port"), |daemon| {
-            daemon.log().iter().find_map(|line| {
-                let line: serde_json::Value = serde_json::from_str(line).ok()?;
-                line["message"].as_str()?.starts_with("ready").then_some(())?;
-                Some(line[port].as_str()?.parse().unwrap())
-            })
+            Some(daemon.ready_line()?[port].as_str()?.parse().unwrap())
+        })
+    }
+
+    fn ready_line(&self) -> Option<serde_json::Value> {
+        self.log().iter().find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            line["message"].as_str()?.starts_with("ready").then_some(line)
         })
     }
 
@@ -150,7 +182,7 @@ impl Daemon {
 
     /// Waits until the question has an answer; fails with the log after 20 seconds or when the daemon has ended.
     pub fn wait_for<T>(&mut self, what: &str, mut question: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(answer) = question(self) {
                 return answer;
@@ -182,6 +214,13 @@ impl Daemon {
             .filter(|line| labels.iter().all(|label| line.contains(label)))
             .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
             .sum()
+    }
+
+    /// The most memory the process ever had in use, in KiB (`VmHWM`).
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Process number, for signals.

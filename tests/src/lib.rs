@@ -13,6 +13,12 @@
 )]
 
 pub mod daemon;
+pub mod fleet;
+pub mod pcap;
+pub mod random;
+pub mod shim;
+pub mod sockets;
+pub mod tshark;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -86,6 +86,36 @@ pub fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Number as a VLN: least significant byte first, without high zeros (zero is one byte).
+pub fn vln(number: u64) -> Vec<u8> {
+    let bytes = number.to_le_bytes();
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+    bytes[..length].to_vec()
+}
+
+/// Text in code page 866: ASCII and Russian letters.
+pub fn cp866(text: &str) -> Vec<u8> {
+    let byte = |letter: char| match letter {
+        '\0'..='\x7F' => letter as u32,
+        'А'..='п' => letter as u32 - 'А' as u32 + 0x80,
+        'р'..='я' => letter as u32 - 'р' as u32 + 0xE0,
+        other => panic!("{other} is not for these tests"),
+    };
+    text.chars().map(|letter| u8::try_from(byte(letter)).unwrap()).collect()
+}
+
+/// INN of the user in every document.
+pub const USER_INN: &str = "7707083893";
+/// Serial number of the register that the registration number (РНМ) of every document belongs to.
+pub const KKT_SERIAL: &str = "00106900000019";
+
+/// Registration number: ten digits, then six of the check code over them, the INN and the serial number.
+fn rnm() -> String {
+    let ordinal = format!("{:010}", 1);
+    let code = crc(format!("{ordinal}{USER_INN:0>12}{KKT_SERIAL:0>20}").as_bytes());
+    format!("{ordinal}{code:06}")
+}
+
 /// A fiscal storage of the published test keys, generation 1, as the open sign profile describes it.
 #[derive(Clone)]
 pub struct Storage {
@@ -119,8 +149,8 @@ impl Storage {
     /// A document of one form: the tags every form needs, then those given, signed with ФПД.
     pub fn document(&self, form: u16, fd_number: u32, extra: &[u8]) -> Vec<u8> {
         let mut children = tlv(1041, format!("{:<16}", self.fn_number).as_bytes());
-        children.extend(tlv(1037, b"0000000001012307    "));
-        children.extend(tlv(1018, b"7707083893  "));
+        children.extend(tlv(1037, format!("{:<20}", rnm()).as_bytes()));
+        children.extend(tlv(1018, format!("{USER_INN:<12}").as_bytes()));
         children.extend(tlv(1040, &fd_number.to_le_bytes()));
         children.extend(tlv(1012, &1_735_722_000u32.to_le_bytes()));
         children.extend(extra);
@@ -136,23 +166,83 @@ impl Storage {
         document
     }
 
-    /// A receipt whose content depends on `total` (kopecks).
+    /// A receipt of ФФД 1.05 about one thing for `total` kopecks. Its number in its shift is that of the document, its
+    /// shift the first.
     pub fn receipt(&self, fd_number: u32, total: u16) -> Vec<u8> {
-        let mut extra = tlv(1038, &1u32.to_le_bytes());
-        extra.extend(tlv(1042, &fd_number.to_le_bytes()));
-        extra.extend(tlv(1054, &[1]));
-        extra.extend(tlv(1055, &[1]));
-        extra.extend(tlv(1020, &total.to_le_bytes()));
-        extra.extend(tlv(1209, &[2]));
-        self.document(3, fd_number, &extra)
+        self.receipt_of(fd_number, fd_number, total.into(), total.into())
     }
 
-    /// A registration report with the serial of the register.
+    /// The same with a number of its own in the shift; the thing may cost something else than is paid.
+    pub fn receipt_of(&self, fd_number: u32, receipt_number: u32, price: u64, total: u64) -> Vec<u8> {
+        let records = self.receipt_records(2, receipt_number, price, total);
+        self.document(3, fd_number, &records)
+    }
+
+    /// What a receipt of a version (tag 1209: 2 or 3) says beside what every document says.
+    pub fn receipt_records(&self, version: u8, receipt_number: u32, price: u64, total: u64) -> Vec<u8> {
+        let mut thing = tlv(1030, &cp866("Хлеб"));
+        thing.extend(tlv(1079, &vln(price)));
+        thing.extend(tlv(1023, &[0, 1]));
+        thing.extend(tlv(1043, &vln(price)));
+        thing.extend(tlv(1199, &[6]));
+        thing.extend(tlv(1212, &[1]));
+        thing.extend(tlv(1214, &[4]));
+        let mut records = tlv(1209, &[version]);
+        records.extend(tlv(1021, &cp866("Кассир")));
+        records.extend(tlv(1038, &1u32.to_le_bytes()));
+        records.extend(tlv(1042, &receipt_number.to_le_bytes()));
+        records.extend(tlv(1054, &[1]));
+        records.extend(tlv(1055, &[1]));
+        records.extend(tlv(1059, &thing));
+        records.extend(tlv(1020, &vln(total)));
+        records.extend(tlv(1031, &vln(total)));
+        for nothing in [1081, 1215, 1216, 1217] {
+            records.extend(tlv(nothing, &vln(0)));
+        }
+        records.extend(tlv(1105, &vln(price)));
+        records
+    }
+
+    /// A registration report of ФФД 1.05 with the serial of the register.
     pub fn registration(&self, fd_number: u32, kkt_serial: &str) -> Vec<u8> {
-        let mut extra = tlv(1013, kkt_serial.as_bytes());
-        extra.extend(tlv(1056, &[0]));
-        extra.extend(tlv(1209, &[2]));
-        self.document(1, fd_number, &extra)
+        let mut records = tlv(1209, &[2]);
+        records.extend(tlv(1048, &cp866("Пекарня")));
+        records.extend(tlv(1009, &cp866("Москва")));
+        records.extend(tlv(1187, &cp866("Зал")));
+        records.extend(tlv(1021, &cp866("Кассир")));
+        records.extend(tlv(1013, kkt_serial.as_bytes()));
+        records.extend(tlv(1062, &[1]));
+        for no in [1001, 1002, 1056, 1108, 1109, 1110, 1221] {
+            records.extend(tlv(no, &[0]));
+        }
+        records.extend(tlv(1060, b"www.nalog.ru"));
+        records.extend(tlv(1117, b"shop@example.ru"));
+        records.extend(tlv(1017, b"7704211201  "));
+        records.extend(tlv(1046, &cp866("Оператор")));
+        records.extend(tlv(1188, b"001"));
+        records.extend(tlv(1189, &[2]));
+        self.document(1, fd_number, &records)
+    }
+
+    /// The report on the opening of the first shift, of ФФД 1.05.
+    pub fn shift_open(&self, fd_number: u32) -> Vec<u8> {
+        let mut records = tlv(1209, &[2]);
+        records.extend(tlv(1021, &cp866("Кассир")));
+        records.extend(tlv(1038, &1u32.to_le_bytes()));
+        records.extend(tlv(1188, b"001"));
+        records.extend(tlv(1189, &[2]));
+        self.document(2, fd_number, &records)
+    }
+
+    /// The report on the closing of the first shift, of ФФД 1.05, with so many receipts in it.
+    pub fn shift_close(&self, fd_number: u32, receipts: u32) -> Vec<u8> {
+        let mut records = tlv(1209, &[2]);
+        records.extend(tlv(1021, &cp866("Кассир")));
+        records.extend(tlv(1038, &1u32.to_le_bytes()));
+        records.extend(tlv(1118, &receipts.to_le_bytes()));
+        records.extend(tlv(1111, &(receipts + 2).to_le_bytes()));
+        records.extend(tlv(1097, &0u32.to_le_bytes()));
+        self.document(5, fd_number, &records)
     }
 
     /// The container of a document, open, with its ФПС.
@@ -278,6 +368,24 @@ impl Register {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Self { stream }
+    }
+
+    /// Speaks over a connection that was made elsewhere.
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream }
+    }
+
+    /// The connection, for what a register does not do.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Connects to a daemon that may not be there; reads wait as long as told.
+    pub fn try_connect(to: SocketAddr, read_timeout: Duration) -> std::io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&to, read_timeout)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(read_timeout))?;
+        Ok(Self { stream })
     }
 
     /// Writes bytes as they are.

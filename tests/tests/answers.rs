@@ -298,7 +298,7 @@ fn ffd_1_1_is_answered_through_1206_and_others_through_1068() {
         let has = |tag: u16| fields.iter().any(|(found, _)| *found == tag);
         assert_eq!((has(1068), has(1206)), (version != Some(3), version == Some(3)), "1209 = {version:?}");
     }
-    let document = storage.document(3, 9, &tlv(1209, &[3]));
+    let document = storage.document(3, 9, &storage.receipt_records(3, 9, 100, 100));
     let answer = register.exchange(&storage.send(9, &document));
     let fields = records(&answer.body[36..answer.body.len() - 10]);
     assert!(

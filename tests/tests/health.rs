@@ -26,7 +26,7 @@ fn metrics_count_documents_by_form_code_and_verdict() {
     let labels = ["form=\"3\"", "code=\"0\"", "verdict=\"valid\""];
     assert!((daemon.metric("fiscald_documents_total", &labels) - 3.0).abs() < f64::EPSILON);
     assert!((daemon.metric("fiscald_repeats_total", &[]) - 1.0).abs() < f64::EPSILON);
-    for stage in ["decode", "open", "seal", "queue", "commit", "write"] {
+    for stage in ["decode", "open", "check", "seal", "queue", "commit", "write"] {
         let label = format!("stage=\"{stage}\"");
         assert!(daemon.metric("fiscald_stage_seconds_count", &[&label]) > 0.0, "no figures of stage {stage}");
     }

@@ -1,8 +1,14 @@
 //! Chores of the project, run as `cargo xtask NAME`.
 //!
 //! `test` is the whole test run of the README: it looks for what a fresh machine may lack, installs it where it
-//! may, builds the programs the system tests start, and runs every test. `ci` puts the style checks before it.
+//! may, builds the programs the system tests start, and runs every test. `ci` puts the style checks before it. `deb`
+//! builds the Debian package and tries it in a clean root; it takes minutes and needs root, so it is no part of `ci`.
 #![allow(clippy::print_stderr, reason = "a chore talks to the person who started it")]
+
+mod deb;
+mod faults;
+mod fuzz;
+mod record;
 
 use std::env;
 use std::path::PathBuf;
@@ -19,11 +25,20 @@ Commands:
   test    build the programs, then run all tests (unit, property, system, documentation)
   check   format, clippy and rustdoc, warnings as errors
   ci      check, then test: what the continuous integration runs
+  record-stream    make the captured streams of proto-fixtures/streams anew (needs tshark and port 7777)
+  faults [--kills N] [--rounds N] [--standstill-s N] [--seed N]
+          the fault suite at length: 200 kills, every fault of disk, file and clock several times
+  fuzz [TARGET...] [--seconds N] [--seed N] [--keep]
+          fuzz the readers of hostile bytes, each for N seconds (60); --keep adds what was learnt to the corpus
+  deb     build the Debian package, then install, run, remove and purge it in a clean root (as root)
 
 Examples:
   cargo xtask test
   cargo xtask test -- -p ffd
-  cargo xtask ci";
+  cargo xtask ci
+  cargo xtask deb
+  cargo xtask faults --kills 50 --seed 1
+  cargo xtask fuzz container --seconds 1260";
 
 fn main() -> ExitCode {
     let mut args = env::args().skip(1);
@@ -32,7 +47,11 @@ fn main() -> ExitCode {
     let result = match command.as_deref() {
         Some("test") => test(&rest),
         Some("check") => check(),
+        Some("deb") => deb::run(&rest),
+        Some("faults") => faults::run(&rest),
+        Some("fuzz") => fuzz::run(&rest),
         Some("ci") => check().and_then(|()| test(&rest)),
+        Some("record-stream") => record_stream(),
         Some("help" | "--help" | "-h") => {
             eprintln!("{USAGE}");
             Ok(())
@@ -65,6 +84,11 @@ fn check() -> Result<()> {
 /// Everything a fresh machine needs, then every test.
 fn test(runner_args: &[String]) -> Result<()> {
     need_c_compiler()?;
+    if let Err(missing) = need_tshark() {
+        eprintln!(
+            "xtask: {missing:#}; the tests of the dissector and of the reassembly will say that they prove nothing"
+        );
+    }
     // The system tests start the real programs, so these are built before the runner starts.
     cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
     let extra: Vec<&str> = runner_args.iter().map(String::as_str).collect();
@@ -82,6 +106,29 @@ fn test(runner_args: &[String]) -> Result<()> {
         cargo(&["test", "--workspace", "--doc", "--locked"], &[])?;
     }
     Ok(())
+}
+
+/// Records what the tests and the benchmark replay.
+fn record_stream() -> Result<()> {
+    need_c_compiler()?;
+    need_tshark()?;
+    cargo(&["build", "--package", "fiscald", "--package", "ofd-sim", "--bins", "--locked"], &[])?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    record::streams(&target.join("debug"), &root().join("proto-fixtures/streams"))
+}
+
+/// The dissector is proved by tshark, and streams are recorded with it.
+fn need_tshark() -> Result<()> {
+    if succeeds("tshark", &["--version"]) {
+        return Ok(());
+    }
+    if is_root() && succeeds("apt-get", &["--version"]) {
+        eprintln!("xtask: tshark not found, installing it");
+        if apt_get(&["update"]) && apt_get(&["install", "-y", "--no-install-recommends", "tshark"]) {
+            return Ok(());
+        }
+    }
+    bail!("tshark is needed; install it, for example: sudo apt-get install -y tshark")
 }
 
 /// SQLite is built from its C source. Where we may install a compiler we do; else we name the command.
@@ -123,16 +170,19 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
 /// Runs one cargo command from the root of the workspace, so that `cargo xtask` works from any folder.
 fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     eprintln!("xtask: cargo {}", args.join(" "));
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
         .args(args)
         .envs(environment.iter().copied())
-        .current_dir(root)
+        .current_dir(root())
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
         bail!("`cargo {}` failed", args.join(" "));
     }
     Ok(())
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
