@@ -17,6 +17,8 @@ use meaning::Meaning;
 
 pub use data::json_tree;
 
+/// The word for bytes, see [`plural`].
+const BYTES: [&str; 3] = ["байт", "байта", "байт"];
 /// Bytes in one row of the dump.
 const ROW_BYTES: usize = 16;
 /// Columns of the hex part: two digits and a space for each byte of a row.
@@ -45,6 +47,11 @@ pub fn plural(number: usize, words: [&str; 3]) -> &str {
         (_, 2..=4) => few,
         _ => many,
     }
+}
+
+/// A number of bytes in words.
+pub(crate) fn bytes_ru(len: usize) -> String {
+    format!("{len} {}", plural(len, BYTES))
 }
 
 /// The line over the tree: name and code of the form, length of its value, ФФД version.

@@ -109,6 +109,11 @@ impl<'c, 'd> Case<'c, 'd> {
     }
 }
 
+/// Whether a record says nothing: it is empty, or spaces alone.
+pub(super) fn is_blank(node: &Node<'_>) -> bool {
+    node.raw.iter().all(|&byte| byte == b' ')
+}
+
 /// Notifications about marked goods exist in ФФД 1.2 only and do not say their version.
 fn version(doc: &Document<'_>) -> FfdVersion {
     let declared = dictionary().form(doc.form(), doc.version()).is_some();

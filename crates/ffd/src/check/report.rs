@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::rules::{self, COUNT};
 use super::{Finding, IDENTITY, Severities, Severity, Weight};
 use crate::dict::FfdVersion;
+use crate::text::plural;
 use crate::tlv::MAX_DEPTH;
 
 /// Findings kept of one rule at one path.
@@ -157,7 +158,8 @@ impl<'s> Report<'s> {
         self.found.sort_by_key(|found| found.offset);
         let finished = self.found.into_iter().map(|Found { mut finding, more, .. }| {
             if more > 0 {
-                finding.text_ru.push_str(&format!(" (и ещё {more} таких нарушений)"));
+                let words = plural(more, ["такое нарушение", "таких нарушения", "таких нарушений"]);
+                finding.text_ru.push_str(&format!(" (и ещё {more} {words})"));
             }
             finding
         });
@@ -183,6 +185,9 @@ mod tests {
     fn repetitions_are_counted_not_kept() {
         let severities = Severities::default();
         let mut report = Report::new(&severities, FfdVersion::V1_2);
+        for offset in 0..=MAX_PER_PATH {
+            report.add("item.vat", place(offset + 2000, 1200), || format!("строка {offset}"));
+        }
         for offset in 0..1000 {
             report.add("item.cost", place(offset, 1059), || format!("строка {offset}"));
         }
@@ -190,9 +195,11 @@ mod tests {
             report.add("structure.undeclared", place(1000, tag), || format!("тег {tag}"));
         }
         let findings = report.finish();
-        assert_eq!(findings.len(), MAX_PER_PATH + MAX_PER_RULE);
+        assert_eq!(findings.len(), 2 * MAX_PER_PATH + MAX_PER_RULE);
         assert_eq!(findings[MAX_PER_PATH - 1].text_ru, "строка 19 (и ещё 980 таких нарушений)");
-        assert_eq!(findings.last().unwrap().text_ru, "тег 99 (и ещё 900 таких нарушений)");
+        let last = &findings[MAX_PER_PATH + MAX_PER_RULE - 1];
+        assert_eq!(last.text_ru, "тег 99 (и ещё 900 таких нарушений)");
+        assert_eq!(findings.last().unwrap().text_ru, "строка 19 (и ещё 1 такое нарушение)");
     }
 
     #[test]

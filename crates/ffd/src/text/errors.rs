@@ -3,11 +3,10 @@
 //! Offsets are six hex digits, as in the tree, and count from where the reader of the text counts: `base_offset` is
 //! where the document begins there. Tags of values are left out, for the text stands beside its tag.
 
-use super::plural;
+use super::{BYTES, plural};
 use crate::error::{DecodeError, IdError, IdKind, Lengths, TlvError, ValueError};
 use crate::tlv::HEADER_LEN;
 
-const BYTES: [&str; 3] = ["байт", "байта", "байт"];
 const DIGITS: [&str; 3] = ["цифра", "цифры", "цифр"];
 
 impl ValueError {

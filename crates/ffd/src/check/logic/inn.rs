@@ -2,13 +2,18 @@
 //!
 //! Twelve zeros mean «нет ИНН» and are right for a cashier, a buyer, a supplier without a Russian number (letter of the
 //! tax service of 2020-11-25 АБ-4-20/19338@), and for the operator of a register that works without one. Genuine
-//! documents of tests carry wrong check digits, so those only warn.
+//! documents of tests carry wrong check digits, so those only warn. A blank number of a supplier or of an operator of a
+//! transfer is no number at all.
 
-use crate::check::case::Case;
+use crate::check::case::{Case, is_blank};
 use crate::check::report::{Path, Place, Report};
 use crate::document::Node;
 use crate::ids::Inn;
 use crate::tags;
+use crate::text::bytes_ru;
+
+/// The longest number, bytes.
+const MAX_LEN: usize = 12;
 
 /// A requisite that holds an ИНН.
 struct Requisite {
@@ -18,6 +23,9 @@ struct Requisite {
     format: &'static str,
     zeros: Zeros,
     has_digits_rule: bool,
+    /// Whether one that is too long is said here, else by structure.
+    has_length_rule: bool,
+    may_be_blank: bool,
 }
 
 /// Where twelve zeros are right.
@@ -34,6 +42,8 @@ const OPERATOR: Requisite = Requisite {
     format: "inn.format",
     zeros: Zeros::Offline,
     has_digits_rule: true,
+    has_length_rule: false,
+    may_be_blank: false,
 };
 const USER: Requisite = Requisite {
     tag: tags::USER_INN,
@@ -41,6 +51,8 @@ const USER: Requisite = Requisite {
     format: "inn.format",
     zeros: Zeros::Never,
     has_digits_rule: true,
+    has_length_rule: false,
+    may_be_blank: false,
 };
 const CASHIER: Requisite = Requisite {
     tag: tags::CASHIER_INN,
@@ -48,6 +60,8 @@ const CASHIER: Requisite = Requisite {
     format: "inn.person",
     zeros: Zeros::Always,
     has_digits_rule: true,
+    has_length_rule: true,
+    may_be_blank: false,
 };
 const BUYER: Requisite = Requisite {
     tag: tags::BUYER_INN,
@@ -55,6 +69,8 @@ const BUYER: Requisite = Requisite {
     format: "inn.person",
     zeros: Zeros::Always,
     has_digits_rule: true,
+    has_length_rule: false,
+    may_be_blank: false,
 };
 const SUPPLIER: Requisite = Requisite {
     tag: tags::SUPPLIER_INN,
@@ -62,6 +78,8 @@ const SUPPLIER: Requisite = Requisite {
     format: "inn.format",
     zeros: Zeros::Always,
     has_digits_rule: true,
+    has_length_rule: false,
+    may_be_blank: true,
 };
 const TRANSFER: Requisite = Requisite {
     tag: tags::TRANSFER_OPERATOR_INN,
@@ -69,15 +87,21 @@ const TRANSFER: Requisite = Requisite {
     format: "inn.format",
     zeros: Zeros::Always,
     has_digits_rule: false,
+    has_length_rule: false,
+    may_be_blank: true,
 };
 
 pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
-    for requisite in [&OPERATOR, &USER, &CASHIER, &BUYER, &TRANSFER] {
+    for requisite in [&OPERATOR, &USER, &CASHIER, &BUYER] {
         if let Some(node) = case.node(requisite.tag)
             && !report.is_judged(node.tag)
         {
             requisite.check(case, node, case.at(requisite.tag), report);
         }
+    }
+    // Several banks may take part in one transfer.
+    for node in case.doc.nodes_of(TRANSFER.tag) {
+        TRANSFER.check(case, node, Place { offset: node.offset, path: Path::top(node.tag) }, report);
     }
     if let Some(buyer) = case.node(tags::BUYER) {
         BUYER.check_inside(case, buyer, case.at(buyer.tag), report);
@@ -109,18 +133,24 @@ impl Requisite {
 
     fn check(&self, case: &Case<'_, '_>, node: &Node<'_>, here: Place, report: &mut Report<'_>) {
         let Some(text) = node.text() else { return };
-        // A longer value is a finding of structure.
-        if node.raw.len() > 12 {
+        let is_long = node.raw.len() > MAX_LEN;
+        if is_long && !self.has_length_rule || self.may_be_blank && is_blank(node) {
             return;
         }
-        let inn = Inn::from_padded(node.raw).ok();
+        let inn = Inn::from_padded(node.raw).ok().filter(|_| !is_long);
         if inn.is_some_and(|inn| inn.is_absent()) && self.admits_zeros(case) {
             return;
         }
         let Some(inn) = inn.filter(|inn| !inn.as_str().starts_with("00")) else {
             report.add(self.format, here, || {
+                // A text may be as long as the document; nobody reads that.
+                let shown = if is_long {
+                    format!("длиной {}", bytes_ru(node.raw.len()))
+                } else {
+                    format!("«{text}»")
+                };
                 format!(
-                    "ИНН {} (тег {}) «{text}»: нужно 10 или 12 цифр, первые две — не 00",
+                    "ИНН {} (тег {}) {shown}: нужно 10 или 12 цифр, первые две — не 00",
                     self.whose, self.tag
                 )
             });

@@ -3,8 +3,8 @@
 //! One pass over all items: what later checks need of them is added up on the way, so that a receipt of thousands of
 //! items costs no more per item than one of five.
 
-use super::inn;
-use crate::check::case::Case;
+use super::{agents, inn};
+use crate::check::case::{Case, is_blank};
 use crate::check::report::{Path, Place, Report};
 use crate::dict::FfdVersion;
 use crate::document::Node;
@@ -53,6 +53,8 @@ pub(super) struct Items {
     pub(super) agent: u64,
     /// First item that says so.
     pub(super) agent_place: Option<Place>,
+    /// First item with data of an agent (1223) and no sign of one (1222).
+    pub(super) agent_data: Option<Place>,
     /// First excisable item.
     pub(super) excise: Option<Place>,
     /// First item with which a credit is paid.
@@ -83,7 +85,8 @@ struct Item<'n, 'd> {
     vat: Option<&'n Node<'d>>,
     kind: Option<u64>,
     method: Option<u64>,
-    agent: Option<u64>,
+    agent: Option<&'n Node<'d>>,
+    has_agent_data: bool,
     has_measure: bool,
     is_coded: bool,
     is_discounted: bool,
@@ -125,12 +128,14 @@ fn read<'n, 'd>(
             tags::ITEM_VAT => item.vat = Some(child),
             tags::ITEM_TYPE => item.kind = child.unsigned(),
             tags::PAYMENT_METHOD => item.method = child.unsigned(),
-            tags::ITEM_AGENT => item.agent = child.unsigned(),
+            tags::ITEM_AGENT => item.agent = Some(child),
             tags::MEASURE => item.has_measure = true,
             tags::DISCOUNT => item.is_discounted = true,
             tags::PRODUCT_CODE => item.is_coded = true,
             tags::SUPPLIER_INN | tags::AGENT_DATA => {
-                item.is_coded |= child.tag == tags::SUPPLIER_INN;
+                let is_said = !is_blank(child);
+                item.is_coded |= is_said && child.tag == tags::SUPPLIER_INN;
+                item.has_agent_data |= is_said && child.tag == tags::AGENT_DATA;
                 let here = Place { offset: child.offset, path: place.path.with(child.tag) };
                 inn::check_item(case, child, here, report);
             }
@@ -160,7 +165,10 @@ impl Items {
             of_rate.turnover += u128::from(cost.unwrap_or_default());
             of_rate.unknown_turnover |= cost.is_none();
         }
-        if let Some(agent) = item.agent.filter(|&agent| agent != 0) {
+        if item.has_agent_data && agents::has_no_sign(item.agent) {
+            self.agent_data.get_or_insert(Place { path: place.path.with(tags::AGENT_DATA), ..place });
+        }
+        if let Some(agent) = item.agent.and_then(Node::unsigned).filter(|&agent| agent != 0) {
             self.agent |= agent;
             self.agent_place.get_or_insert(Place { path: place.path.with(tags::ITEM_AGENT), ..place });
         }

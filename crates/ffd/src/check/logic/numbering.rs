@@ -90,8 +90,11 @@ fn shift_length(case: &Case<'_, '_>, register: &RegisterState, report: &mut Repo
     let is_open = register.shift.is_open == Some(true);
     if is_open && case.form().is_receipt_like() && time > opened.saturating_add(LONGEST_SHIFT_S) {
         report.add("numbering.shift-length", case.at(tags::DATE_TIME), || {
-            let hours = (time - opened) / 3600;
-            format!("чек пробит через {hours} ч после открытия смены, смена длится не более 24 ч")
+            let passed = time - opened;
+            let (hours, minutes, seconds) = (passed / 3600, passed / 60 % 60, passed % 60);
+            format!(
+                "чек пробит через {hours} ч {minutes} мин {seconds} с после открытия смены, смена длится не более 24 ч"
+            )
         });
     }
 }

@@ -135,7 +135,9 @@ fn same(case: &Case<'_, '_>, registration: &Registration, report: &mut Report<'_
         let (Some(text), Some(registered)) = (case.text(tag), registered) else { continue };
         if text != registered && !report.is_judged(tag) {
             report.add(rule, case.at(tag), || {
-                format!("{name} (тег {tag}) «{text}» — не тот, что в отчёте о регистрации: «{registered}»")
+                format!(
+                    "{name} (тег {tag}) не совпадает с отчётом о регистрации: «{text}», а в отчёте «{registered}»"
+                )
             });
         }
     }

@@ -92,17 +92,21 @@ impl Block {
     }
 }
 
-/// Check 15, first half: taxed items and not a single total. An agent settles for somebody else's tax.
+/// Whether the receipt or one of its items is sold by an agent, who settles for somebody else's tax.
+fn is_agent(case: &Case<'_, '_>, items: &Items) -> bool {
+    items.agent != 0 || case.number(tags::AGENT).is_some_and(|mask| mask != 0)
+}
+
+/// Check 15, first half: taxed items and not a single total.
 fn absent(case: &Case<'_, '_>, items: &Items, block: &Block, report: &mut Report<'_>) -> bool {
     let is_taxed = |rate: usize| {
         let of_rate = items.of_rate(rate);
         of_rate.count > 0 && (rate == 5 || of_rate.vat() != Some(0))
     };
-    let is_agent = items.agent != 0 || case.number(tags::AGENT).is_some_and(|mask| mask != 0);
     let mut totals = TOTALS.iter().filter(|total| total.rate != WITHOUT_VAT);
     let has_total = block.is_there || totals.any(|total| case.node(total.tag).is_some());
     let is_absent = !has_total && (1..=MAX_RATE).any(|rate| rate != WITHOUT_VAT && is_taxed(rate));
-    if is_absent && !is_agent {
+    if is_absent && !is_agent(case, items) {
         let place = Place { offset: 0, path: Path::top(tags::VAT_20) };
         report.add("vat.absent", place, || {
             "предметы расчёта облагаются НДС, а в чеке нет ни одного его итога (теги 1102, 1103, 1104, 1106, 1107, 1115)"
@@ -152,7 +156,7 @@ fn total_of_rate(
         }
         // Genuine receipts leave the turnover without VAT out.
         None if total.rate == WITHOUT_VAT => return,
-        None if items.agent != 0 => return,
+        None if is_agent(case, items) => return,
         None => 0,
     };
     // The tax of a rate of the block stands here, which has been said.

@@ -2,7 +2,9 @@
 //! satisfy it.
 //!
 //! The tables of the order say «conditional» of many more fields, with conditions such as «when the buyer is known»;
-//! those are not judged. Conditions that are rules of their own (registration reports, corrections, VAT, measure of an
+//! those are not judged. Fields that one source makes mandatory and another conditional are here too, and the tables
+//! then demand nothing more of them: 1009 and 1187 of a receipt of 1.2, which an electronic receipt may leave to the
+//! registration report (check 17), and 1079 and 1023 of items before 1.2. Conditions that are rules of their own (registration reports, corrections, VAT, measure of an
 //! item) are not repeated here.
 
 use crate::check::case::Case;
@@ -49,6 +51,8 @@ enum When {
     Internet,
     /// The item is sold as an agent.
     SoldByAgent,
+    /// Nothing in the document decides the condition, and the newer order demands the field.
+    Always,
     /// The document is younger than the end of the exemption.
     GoodsNamed,
     /// The same, and the item is no advance.
@@ -60,7 +64,7 @@ const SINCE_1_05: &[FfdVersion] = &[V1_05, V1_1, V1_2];
 const SINCE_1_1: &[FfdVersion] = &[V1_1, V1_2];
 
 #[rustfmt::skip]
-pub(super) static CONDITIONS: [Condition; 12] = [
+pub(super) static CONDITIONS: [Condition; 15] = [
     Condition { forms: &[21], versions: SINCE_1_05, parent: 0, demanded: tags::UNSENT_COUNT, when: When::ReportOnline, because_ru: "если касса передаёт данные оператору" },
     Condition { forms: &[21], versions: SINCE_1_05, parent: 0, demanded: tags::FIRST_UNSENT, when: When::SomethingUnsent, because_ru: "если есть непереданные документы" },
     Condition { forms: &[21], versions: SINCE_1_1, parent: 0, demanded: tags::UNSENT_TOTALS, when: When::ReportOnline, because_ru: "если касса передаёт данные оператору" },
@@ -71,7 +75,10 @@ pub(super) static CONDITIONS: [Condition; 12] = [
     Condition { forms: RECEIPTS, versions: SINCE_1_05, parent: tags::ITEM, demanded: tags::SUPPLIER_INN, when: When::SoldByAgent, because_ru: "если предмет расчёта продан агентом (1222)" },
     Condition { forms: &[82], versions: &[V1_2], parent: tags::MARKED_GOODS, demanded: tags::SUPPLIER_INN, when: When::SoldByAgent, because_ru: "если предмет расчёта продан агентом (1222)" },
     Condition { forms: RECEIPTS, versions: SINCE_1_05, parent: tags::ITEM, demanded: tags::ITEM_NAME, when: When::GoodsNamedNoAdvance, because_ru: "если способ расчёта — не аванс" },
-    Condition { forms: RECEIPTS, versions: &[V1_05], parent: tags::ITEM, demanded: tags::QUANTITY, when: When::GoodsNamed, because_ru: "начиная с 2021-02-01" },
+    Condition { forms: RECEIPTS, versions: &[V1_2], parent: 0, demanded: tags::ADDRESS, when: When::Always, because_ru: "если чек не только электронный" },
+    Condition { forms: RECEIPTS, versions: &[V1_2], parent: 0, demanded: tags::PLACE, when: When::Always, because_ru: "если чек не только электронный" },
+    Condition { forms: RECEIPTS, versions: &[V1_05, V1_1], parent: tags::ITEM, demanded: tags::PRICE, when: When::GoodsNamed, because_ru: "начиная с 2021-02-01" },
+    Condition { forms: RECEIPTS, versions: &[V1_05, V1_1], parent: tags::ITEM, demanded: tags::QUANTITY, when: When::GoodsNamed, because_ru: "начиная с 2021-02-01" },
     Condition { forms: RECEIPTS, versions: &[V1_05], parent: tags::ITEM, demanded: tags::PAYMENT_METHOD, when: When::GoodsNamed, because_ru: "начиная с 2021-02-01" },
 ];
 
@@ -102,6 +109,7 @@ impl Condition {
             }
             When::Internet => number(tags::INTERNET_PAYMENT) == Some(1),
             When::SoldByAgent => number(tags::ITEM_AGENT).is_some_and(|mask| mask != 0),
+            When::Always => true,
             When::GoodsNamed => is_named_now(),
             When::GoodsNamedNoAdvance => {
                 number(tags::PAYMENT_METHOD).is_some_and(|method| method != ADVANCE) && is_named_now()

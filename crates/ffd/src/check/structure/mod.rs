@@ -4,20 +4,31 @@
 //! The walk looks at every record once. What a form declares was laid out beforehand ([`plan`]); a group the form does
 //! not declare is one finding and is not entered. A record that does not read gives one finding and nothing follows
 //! from it.
+//!
+//! What sources disagree about or do not give at all is never more than a warning: the length of a group beside that of
+//! its members (no finding at all), types that were inferred, fields that only one source demands.
 
 mod conditional;
 mod plan;
 mod value;
 
 use super::report::{Path, Place, Report};
-use crate::check::case::Case;
+use crate::check::case::{Case, is_blank};
 use crate::dict::FfdVersion;
 use crate::document::{Content, Node};
 use crate::tags;
+use crate::text::bytes_ru;
 use plan::{FormPlan, ParentPlan};
 
 /// Tags that the tables make mandatory and genuine documents lack: never demanded (measured on genuine receipts).
 pub(super) const NEVER_DEMANDED: [u16; 9] = [1021, 1060, 1125, 1163, 1223, 1224, 1234, 2106, 2115];
+
+/// Tags whose type no source gives, so that it was inferred (tables of tags): a value that does not fit warns, as one
+/// that is not in its list does.
+pub(super) const TYPE_NOT_KNOWN: [u16; 2] = [tags::TIME_ZONE, tags::RECEIPT_FD];
+
+/// Tags that may be there without a value: a blank one is as good as none.
+pub(super) const MAY_BE_BLANK: [u16; 2] = [tags::SUPPLIER_INN, tags::TRANSFER_OPERATOR_INN];
 
 /// Tags that changed with the version of the format, whose place is a rule of its own (`version.tags`): the tag and
 /// whether it belongs to 1.0 and 1.05 (else to 1.1 and later).
@@ -68,7 +79,8 @@ fn size(case: &Case<'_, '_>, plan: &FormPlan, report: &mut Report<'_>) {
     let len = case.doc.bytes().len().saturating_sub(crate::tlv::HEADER_LEN);
     if let Some(limit) = plan.max_len.filter(|&limit| len > limit) {
         report.add("structure.size", Place::DOCUMENT, || {
-            format!("размер документа {len} байт больше допустимого для формы: {limit} байт")
+            let (len, limit) = (bytes_ru(len), bytes_ru(limit));
+            format!("размер документа {len} больше допустимого для формы: {limit}")
         });
     }
 }
@@ -82,7 +94,8 @@ struct Walk<'w, 'c, 'd, 's> {
 impl Walk<'_, '_, '_, '_> {
     /// The records of one group, or of the top level.
     fn group(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, place: Place) {
-        let mut seen = 0_u128;
+        // A blank record is there, so it must not be repeated, but it is not what a condition demands.
+        let (mut seen, mut blank) = (0_u128, 0_u128);
         for node in nodes {
             // A path is only laid out when there is something to say about it.
             let here = || Place { offset: node.offset, path: place.path.with(node.tag) };
@@ -96,12 +109,16 @@ impl Walk<'_, '_, '_, '_> {
                 });
             }
             seen |= bit;
+            if field.may_be_blank && is_blank(node) {
+                blank |= bit;
+                continue;
+            }
             if place.path == Path::DOCUMENT && self.report.is_judged(node.tag) {
                 continue;
             }
             let is_free = field.is_free_in_1_0 && self.case.version == FfdVersion::V1_0;
             if !is_free && let Some(fault) = value::fault(node, field) {
-                self.report.add(fault.rule(), here(), || fault.text_ru(node));
+                self.report.add(fault.rule(field), here(), || fault.text_ru(node));
             }
             if field.is_of_versions {
                 self.version(node, here());
@@ -112,7 +129,8 @@ impl Walk<'_, '_, '_, '_> {
                 self.group(children, inner, here());
             }
         }
-        self.missing(nodes, parent, seen, place);
+        self.missing(parent, seen, place);
+        self.conditional(nodes, parent, seen & !blank, place);
     }
 
     fn undeclared(&mut self, node: &Node<'_>, parent: &ParentPlan, here: Place) {
@@ -141,7 +159,7 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     /// Fields that are not there, and must be.
-    fn missing(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, seen: u128, place: Place) {
+    fn missing(&mut self, parent: &'static ParentPlan, seen: u128, place: Place) {
         let mut missing = parent.mandatory & !seen;
         while missing != 0 {
             let number = missing.trailing_zeros();
@@ -155,6 +173,10 @@ impl Walk<'_, '_, '_, '_> {
                 format!("нет обязательного реквизита {} в {}", field.name_ru(), parent.name_ru())
             });
         }
+    }
+
+    /// Fields that are not there, and must be under a condition that holds.
+    fn conditional(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, seen: u128, place: Place) {
         for &(bit, condition) in &parent.conditions {
             if seen & bit == 0 && condition.holds(self.case, nodes) {
                 let here = Place { offset: place.offset, path: place.path.with(condition.demanded) };

@@ -9,11 +9,8 @@ use std::sync::LazyLock;
 
 use super::conditional::{CONDITIONS, Condition};
 use super::value::{Limit, Values};
-use super::{NEVER_DEMANDED, OF_VERSIONS};
+use super::{MAY_BE_BLANK, NEVER_DEMANDED, OF_VERSIONS, TYPE_NOT_KNOWN};
 use crate::dict::{FfdVersion, FormCode, FormDef, Medium, Requirement, TagDef, ValueKind, dictionary};
-
-/// Groups of counters: their official limits are smaller than their members (FFD order, section on counters).
-const COUNTER_GROUPS: [u16; 12] = [1129, 1130, 1131, 1132, 1133, 1145, 1146, 1157, 1158, 1194, 1232, 1233];
 
 /// Requisites that ФФД 1.0 lets have any format.
 const FREE_IN_1_0: [u16; 10] = [1045, 1067, 1069, 1071, 1080, 1082, 1083, 1084, 1112, 1119];
@@ -57,6 +54,10 @@ pub(super) struct FieldPlan {
     pub(super) is_free_in_1_0: bool,
     /// Whether its place depends on the version, see [`OF_VERSIONS`].
     pub(super) is_of_versions: bool,
+    /// Whether a source gives its type, see [`TYPE_NOT_KNOWN`].
+    pub(super) is_type_known: bool,
+    /// Whether a blank value is none, see [`MAY_BE_BLANK`].
+    pub(super) may_be_blank: bool,
     pub(super) limit: Limit,
     pub(super) values: Option<Values>,
     def: Option<&'static TagDef>,
@@ -70,7 +71,7 @@ impl FormPlan {
         PLANS.get(place)
     }
 
-    /// What stands in this form code or group; `None` for a group the form does not look into.
+    /// What stands in this form code or group; `None` for a group whose members no table knows.
     pub(super) fn parent(&self, tag: u16) -> Option<&ParentPlan> {
         self.parents.iter().find(|parent| parent.tag == tag)
     }
@@ -113,6 +114,10 @@ impl FieldPlan {
             None => format!("(тег {})", self.tag),
         }
     }
+
+    fn is_group(&self) -> bool {
+        self.def.is_some_and(|def| def.kind == ValueKind::Group)
+    }
 }
 
 /// Bit of a field; of those past the mask (no form has them) none.
@@ -131,29 +136,55 @@ fn all() -> Vec<FormPlan> {
 }
 
 fn plan(form: &'static FormDef) -> FormPlan {
-    let mut parents: Vec<u16> = form.fields.iter().map(|field| field.parent).collect();
-    parents.dedup();
     let document = dictionary().tag(form.form.0, 0, form.version);
     FormPlan {
         form: form.form,
         version: form.version,
         max_len: document.and_then(|def| def.max_len).and_then(|len| usize::try_from(len).ok()),
-        parents: parents.into_iter().map(|parent| parent_plan(form, parent)).collect(),
+        parents: parents(form),
     }
 }
 
+/// The groups that the table of forms fills, and those it only names and the table of tags fills.
+fn parents(form: &'static FormDef) -> Vec<ParentPlan> {
+    let mut tags: Vec<u16> = form.fields.iter().map(|field| field.parent).collect();
+    tags.dedup();
+    let mut parents: Vec<ParentPlan> = Vec::new();
+    // What a group holds may be a group of its own: the list grows while it is worked off.
+    while let Some(&tag) = tags.get(parents.len()) {
+        let parent = parent_plan(form, tag);
+        for group in parent.fields.iter().filter(|field| field.is_group()) {
+            if !tags.contains(&group.tag) {
+                tags.push(group.tag);
+            }
+        }
+        parents.push(parent);
+    }
+    parents.retain(|parent| !parent.fields.is_empty());
+    parents.sort_by_key(|parent| parent.tag);
+    parents
+}
+
+/// Whether the table of tags puts a tag into a group.
+fn is_member(def: &TagDef, parent: u16, version: FfdVersion) -> bool {
+    def.parents.contains(&parent) && def.versions.contains(version)
+}
+
 fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
-    let is_declared = |def: &TagDef| def.parents.contains(&parent) && def.versions.contains(form.version);
-    let of_tags = dictionary().tags().iter().filter(|&def| is_declared(def)).map(|def| def.tag);
+    let of_tags = dictionary().tags().iter().filter(|&def| is_member(def, parent, form.version));
+    let of_tags = of_tags.map(|def| def.tag);
     let mut tags: Vec<u16> = form.children(parent).iter().map(|field| field.tag).chain(of_tags).collect();
     tags.sort_unstable();
     tags.dedup();
     let fields: Vec<FieldPlan> = tags.iter().map(|&tag| field_plan(form, parent, tag)).collect();
+    let has_condition =
+        |tag| CONDITIONS.iter().any(|condition| condition.is_about(form.form.0, form.version, parent, tag));
     let mandatory = |tag: u16| {
         form.field(parent, tag).is_some_and(|field| {
             field.requirement == Requirement::Mandatory
                 && field.medium != Medium::Printed
                 && !NEVER_DEMANDED.contains(&tag)
+                && !has_condition(tag)
         })
     };
     let numbered = || tags.iter().copied().enumerate();
@@ -185,36 +216,12 @@ fn field_plan(form: &'static FormDef, parent: u16, tag: u16) -> FieldPlan {
         repeatable: field.is_some_and(|field| field.repeatable) || def.is_some_and(|def| def.repeatable),
         is_of_versions: OF_VERSIONS.iter().any(|&(other, _)| other == tag),
         is_free_in_1_0: FREE_IN_1_0.contains(&tag),
-        limit: def
-            .map_or(Limit::None, |def| if is_limited(form, def) { Limit::of(def) } else { Limit::None }),
+        is_type_known: !TYPE_NOT_KNOWN.contains(&tag),
+        may_be_blank: MAY_BE_BLANK.contains(&tag),
+        limit: def.map_or(Limit::None, Limit::of),
         values: def.and_then(Values::of),
         def,
     }
-}
-
-/// Whether the table's limit can be held: that of a group only when all its members fit into it.
-fn is_limited(form: &FormDef, def: &TagDef) -> bool {
-    if def.kind != ValueKind::Group {
-        return true;
-    }
-    !COUNTER_GROUPS.contains(&def.tag) && def.max_len.is_some_and(|limit| needed(form, def.tag, 0) <= limit)
-}
-
-/// Bytes that a group with each of its members once at full length takes.
-fn needed(form: &FormDef, group: u16, depth: usize) -> u32 {
-    const HEADER: u32 = 4;
-    if depth > crate::tlv::MAX_DEPTH {
-        return u32::MAX;
-    }
-    let members = form.children(group).iter().map(|field| {
-        let def = dictionary().tag(field.tag, group, form.version);
-        let len = match def {
-            Some(def) if def.kind == ValueKind::Group => needed(form, def.tag, depth + 1),
-            def => def.and_then(|def| def.max_len).unwrap_or_default(),
-        };
-        len.saturating_add(HEADER)
-    });
-    members.fold(0, u32::saturating_add)
 }
 
 #[cfg(test)]
@@ -268,19 +275,27 @@ mod tests {
         check(1, FfdVersion::V1_2, 1, 1021, false);
         check(5, FfdVersion::V1_2, 5, tags::SHIFT_TOTALS, true);
         check(82, FfdVersion::V1_2, tags::MARKED_GOODS, 2115, false);
+        // What a condition speaks of is its alone.
+        check(3, FfdVersion::V1_2, 3, tags::ADDRESS, false);
+        check(1, FfdVersion::V1_2, 1, tags::ADDRESS, true);
+        check(3, FfdVersion::V1_1, tags::ITEM, tags::PRICE, false);
+        check(3, FfdVersion::V1_2, tags::ITEM, tags::PRICE, true);
     }
 
+    /// Reports declare it without saying what is in it, which the table of tags does.
     #[test]
-    fn a_group_whose_members_do_not_fit_has_no_limit() {
-        let check = |parent, tag, expected| {
-            let plan = FormPlan::of(FormCode::RECEIPT, FfdVersion::V1_2).unwrap();
-            let (_, field) = plan.parent(parent).unwrap().field(tag).unwrap();
-            assert_eq!(field.limit != Limit::None, expected, "{tag}");
-        };
-        check(3, tags::ITEM, false);
-        check(tags::ITEM, tags::AGENT_DATA, true);
-        check(tags::ITEM, tags::PRODUCT_CODE_GROUP, false);
-        check(3, tags::BUYER, true);
+    fn every_declared_group_with_known_members_is_looked_into() {
+        for form in FormCode::OF_KKT.into_iter().chain([7, 81, 82, 83, 84].map(FormCode)) {
+            for plan in FfdVersion::ALL.into_iter().filter_map(|version| FormPlan::of(form, version)) {
+                assert!(plan.parents.is_sorted_by_key(|parent| parent.tag), "form {form}");
+                let fields = plan.parents.iter().flat_map(|parent| &parent.fields);
+                for field in fields.filter(|field| field.is_group()) {
+                    let mut tags = dictionary().tags().iter();
+                    let has_members = tags.any(|def| is_member(def, field.tag, plan.version));
+                    assert!(!has_members || plan.parent(field.tag).is_some(), "{} of {form}", field.tag);
+                }
+            }
+        }
     }
 
     #[test]

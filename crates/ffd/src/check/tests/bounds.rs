@@ -81,14 +81,14 @@ proptest! {
     ) {
         let document = Document::decode(&bytes).unwrap();
         let claimed = Claimed {
-            fn_number: made::FN.parse().unwrap(),
+            fn_number: FN.parse().unwrap(),
             fd_number: FdNumber::new(4).unwrap(),
             form: FormCode(3),
         };
         let around = Surroundings {
             claimed: Some(claimed),
             received_at,
-            operator_inn: Some(made::OPERATOR.parse().unwrap()),
+            operator_inn: Some(OPERATOR.parse().unwrap()),
             register: Some(&register),
         };
         let findings = check(&document, &around, &Severities::default());

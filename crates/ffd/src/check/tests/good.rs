@@ -3,21 +3,6 @@
 use super::made::*;
 use super::*;
 
-fn findings(made: &Made, register: Option<&RegisterState>) -> Vec<Finding> {
-    let claimed = |number| Claimed {
-        fn_number: FN.parse().unwrap(),
-        fd_number: FdNumber::new(number).unwrap(),
-        form: FormCode(made.form()),
-    };
-    let around = Surroundings {
-        claimed: made.has(1040).then(|| claimed(made.number(1040))),
-        received_at: RECEIVED,
-        operator_inn: Some(OPERATOR.parse().unwrap()),
-        register,
-    };
-    check(&Document::decode(&made.bytes()).unwrap(), &around, &Severities::default())
-}
-
 /// A whole short life of a storage, document by document.
 fn life(version: u8) -> Vec<Made> {
     vec![
