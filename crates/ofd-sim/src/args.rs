@@ -1,5 +1,6 @@
 //! The command line of `kkt-sim`.
 
+mod faults;
 mod replay;
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use ffd::{FnNumber, Inn};
 
 use crate::fleet::till_clock;
-use crate::live::{Connections, FfdMix, TradeMix, ZoneMix};
+use crate::live::{Connections, Faults, FfdMix, TradeMix, ZoneMix};
 use crate::load::{Check, Items, LoadMode};
 pub(crate) use replay::{AnswerCheck, ReplayArgs};
 
@@ -85,13 +86,15 @@ pub(crate) struct KeyArgs {
     kkt-sim live --to 127.0.0.1:7777 --registers 3 --receipts 100 --pause-ms 200 --encrypted 100\n  \
     kkt-sim live --to 127.0.0.1:7777 --registers 1 --base 42 --seed 7 --ffd 1.05 --json\n  \
     kkt-sim live --to 127.0.0.1:7777 --registers 20 --days 30 --receipts 10 --zones all\n  \
-    kkt-sim live --to 127.0.0.1:7777 --registers 5 --days 7 --offline-days 4 --trade grocery,pharmacy\n\n\
+    kkt-sim live --to 127.0.0.1:7777 --registers 5 --days 7 --offline-days 4 --trade grocery,pharmacy\n  \
+    kkt-sim live --to 127.0.0.1:7777 --registers 9 --faults sum.items:5,inn.digits:once\n\n\
     Each register registers and lives its days: opens a shift, makes its receipts (one of seven a refund, one\n\
     of twelve a payout) and a correction, closes the shift, which never lasts longer than 20 hours of till time.\n\
     Longer lives have changes of parameters, reports on the state of settlements, a new ФН, its closing; some\n\
     registers come from another operator. Each one loses one answer on purpose and repeats one acknowledged\n\
     document (the answer must be the same bytes). A new ФН of the register counts on from --base by --registers.\n\
-    Exit code 0 when every document got code 0 and nothing was refused.")]
+    A document with a hard fault must get code 14 and is done with that; every other one code 0.\n\
+    Exit code 0 when every document got its code and nothing was refused.")]
 pub(crate) struct LiveArgs {
     /// Operator's address, HOST:PORT
     #[arg(long, value_name = "ADDR")]
@@ -132,6 +135,10 @@ pub(crate) struct LiveArgs {
     /// Most seconds by which the clock of a till is wrong, ahead or behind; each register draws its own
     #[arg(long, alias = "clock-error", value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=31_536_000))]
     pub(crate) clock_error_s: u32,
+    /// Faults to be made on purpose, with commas between them: NAME[:PERCENT] (of the documents that fit; 10 when
+    /// not given), NAME:once (each register), all[:PERCENT], or list, which prints them and ends
+    #[arg(long, value_name = "LIST", value_parser = faults::FaultsParser)]
+    pub(crate) faults: Option<Faults>,
     /// Life of connections
     #[arg(long, value_enum, default_value_t = Connections::Persistent)]
     pub(crate) connections: Connections,

@@ -25,6 +25,15 @@ pub(crate) fn debug_fn(number: u64) -> Result<FnNumber, OutOfRange> {
     FnNumber::from_padded(text.as_bytes()).map_err(|_| OutOfRange(number))
 }
 
+/// The number of a storage that is not for tests, as far as an operator can see: 9280 followed by `number`.
+///
+/// # Errors
+/// [`OutOfRange`] past 12 digits.
+pub(crate) fn genuine_fn(number: u64) -> Result<FnNumber, OutOfRange> {
+    let text = format!("9280{number:012}");
+    FnNumber::from_padded(text.as_bytes()).map_err(|_| OutOfRange(number))
+}
+
 /// A first ФН number that differs from run to run: ten numbers for each millisecond of the clock, on 12
 /// digits, so it comes round after three years. Runs of more registers than that may overlap when one
 /// begins within a second of another; they say `--base`.

@@ -6,6 +6,9 @@
 //! sending of captured bytes (`send`, [`spelling`]) and the replay of whole captures ([`replay`]). The command line of `kkt-sim` is `args` and
 //! [`commands`]. Public is what the daemon's demonstration, its `decode` and the fuzz targets need; the rest serves the binary.
 //!
+//! Registers are honest unless they are asked for faults (`faults`): every rule of the control has one of its name, a
+//! document that breaks it and only it, signed like any other. `kkt-sim live --faults list` shows the table.
+//!
 //! Left out on purpose: everything of the receiving side. This crate never uses `ofd-ingest` or `ofd-store`,
 //! so that a mistake there cannot hide behind the same mistake here. The modules below print nothing, except
 //! [`commands`], which is the terminal side of the binary.
@@ -17,6 +20,7 @@ mod args;
     reason = "results go to stdout, everything else to stderr"
 )]
 pub mod commands;
+mod faults;
 mod fleet;
 pub mod keys;
 pub mod kkt;

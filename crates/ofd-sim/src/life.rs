@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ffd::{FfdVersion, FnNumber};
 
-use crate::fleet::{OutOfRange, debug_fn};
+use crate::fleet::{OutOfRange, debug_fn, genuine_fn};
 use crate::keys::SimKeys;
 use crate::kkt::{Cause, Character, FnLife, Kkt, KktError, KktSettings, OperatorCard, Pace, Tamper, Variety};
 use crate::rng::Rng;
@@ -75,6 +75,8 @@ pub(crate) struct Scene {
 pub(crate) struct LifeSettings {
     /// 9999 and this number on 12 digits is its first ФН.
     pub(crate) number: u64,
+    /// Its storages have numbers 9280..., which are not for tests, instead.
+    pub(crate) genuine: bool,
     /// What the next ФН of the same register adds to that number: the registers of the run.
     pub(crate) stride: u64,
     /// Version of the format at the beginning.
@@ -103,6 +105,13 @@ pub(crate) struct LifeSettings {
     pub(crate) operator: OperatorCard,
     /// Spoils its documents.
     pub(crate) tamper: Option<Arc<dyn Tamper>>,
+}
+
+impl LifeSettings {
+    /// The storage with this number.
+    pub(crate) fn fn_number(&self, number: u64) -> Result<FnNumber, OutOfRange> {
+        if self.genuine { genuine_fn(number) } else { debug_fn(number) }
+    }
 }
 
 /// A life that cannot be lived.
@@ -142,7 +151,7 @@ impl Life {
             + (i64::from(settings.zone_h) - i64::from(MOSCOW_H)) * 3600
             + i64::from(settings.clock_error_s);
         let kkt_settings = KktSettings {
-            fn_number: debug_fn(settings.number)?,
+            fn_number: settings.fn_number(settings.number)?,
             ffd: settings.ffd,
             encrypted: settings.encrypted,
             reread: settings.reread,
@@ -156,7 +165,7 @@ impl Life {
             zone_h: settings.zone_h,
             variety: Variety::Whole,
             fn_life: plan.first_storage,
-            tamper: settings.tamper.clone(),
+            tamper: None,
             keeps_marking: false,
         };
         let kkt = Kkt::with_character(&kkt_settings, character, keys)?;
@@ -164,6 +173,10 @@ impl Life {
         let mut life = Self { settings, plan, kkt, day: 0, scenes, storages: 1, sent_elsewhere: 0 };
         if life.plan.comes_from_another_operator() {
             life.live_elsewhere()?;
+        }
+        // What another operator got is nobody's business here.
+        if let Some(tamper) = life.settings.tamper.clone() {
+            life.kkt.be_spoiled(tamper);
         }
         Ok(life)
     }
@@ -235,7 +248,9 @@ impl Life {
     }
 
     fn next_number(&self) -> Result<FnNumber, OutOfRange> {
-        debug_fn(self.settings.number.saturating_add(self.storages.saturating_mul(self.settings.stride)))
+        self.settings.fn_number(
+            self.settings.number.saturating_add(self.storages.saturating_mul(self.settings.stride)),
+        )
     }
 
     /// When the present day begins on the till's clock.

@@ -60,6 +60,10 @@ pub(crate) struct Outgoing {
     pub(crate) sign: [u8; 8],
     /// The container as it goes out.
     pub(crate) container: Vec<u8>,
+    /// The rule that it was made to break.
+    pub(crate) fault: Option<&'static str>,
+    /// The rules that it breaks because of earlier faults.
+    pub(crate) echoes: Vec<&'static str>,
 }
 
 /// The storage.
@@ -193,7 +197,8 @@ impl FiscalStorage {
         let sign = self.checker.keys().fps(&document);
         let container = self.pack(form, fd_number, &document, sign)?;
         self.next_fd = number + 1;
-        self.queue.push_back(Outgoing { fd_number, form, document, sign, container });
+        let (fault, echoes) = (draft.fault, draft.echoes.clone());
+        self.queue.push_back(Outgoing { fd_number, form, document, sign, container, fault, echoes });
         self.queue.back().ok_or(StorageError::Exhausted)
     }
 
@@ -232,7 +237,7 @@ impl FiscalStorage {
     /// Appends 1040, 1041 and 1077 and puts the head before it all.
     fn sign_document(&self, draft: &Draft, fd: FdNumber) -> Result<Vec<u8>, StorageError> {
         let mut document = Vec::with_capacity(4 + draft.body.len() + 44);
-        document.extend_from_slice(&draft.form.0.to_le_bytes());
+        document.extend_from_slice(&draft.stated_form.unwrap_or(draft.form).0.to_le_bytes());
         document.extend_from_slice(&[0, 0]);
         document.extend_from_slice(&draft.body);
         let mut own = crate::kkt::Fields::new();
@@ -240,6 +245,10 @@ impl FiscalStorage {
         own.u32(tags::FD_NUMBER, draft.stated_fd.unwrap_or(fd).get());
         own.raw(tags::FN_NUMBER, &stated_fn.padded());
         document.extend_from_slice(&own.finish().map_err(|_| StorageError::TooLong)?);
+        if draft.is_unsigned {
+            set_length(&mut document, 0)?;
+            return Ok(document);
+        }
         set_length(&mut document, 10)?;
         // The ФПД leaves 1077 itself out, so it can be computed before the tag is there.
         let fpd = self.document_keys.fpd(&document).map_err(|_| StorageError::NotTlv)?;

@@ -1,5 +1,6 @@
 //! `kkt-sim live`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::live::{self, LiveCounts, LiveOptions, LiveProgress, LiveReport};
 pub(super) async fn run(args: &LiveArgs) -> anyhow::Result<bool> {
     let options = options(args).await?;
     let total = options.documents();
+    let wanted: BTreeSet<_> = options.faults.iter().flat_map(|faults| faults.names()).collect();
     let progress = Arc::new(LiveProgress::default());
     let shown = CancellationToken::new();
     let display = tokio::spawn(show(total, Arc::clone(&progress), shown.clone()));
@@ -26,6 +28,11 @@ pub(super) async fn run(args: &LiveArgs) -> anyhow::Result<bool> {
     for register in report.registers.iter().filter(|register| register.failure.is_some()).take(10) {
         let failure = register.failure.as_deref().unwrap_or_default();
         eprintln!("kkt-sim: ФН {}: {failure} ({} waiting)", register.fn_number, register.waiting);
+    }
+    let never: Vec<_> =
+        wanted.into_iter().filter(|name| !report.counts.by_fault.contains_key(name)).collect();
+    if !never.is_empty() {
+        eprintln!("kkt-sim: faults that no document was spoiled with: {}", never.join(", "));
     }
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -49,6 +56,7 @@ async fn options(args: &LiveArgs) -> anyhow::Result<LiveOptions> {
     options.clock_error_s = args.clock_error_s;
     options.encrypted_percent = args.encrypted;
     options.ffd = args.ffd.clone();
+    options.faults = args.faults.clone().map(Arc::new);
     options.connections = args.connections;
     options.pause = Duration::from_millis(args.pause_ms);
     options.keys = keys(&args.keys)?;
@@ -103,6 +111,11 @@ fn print_text(report: &LiveReport) {
         "codes         0: {}, 11: {}, 14: {}, other: {}",
         counts.accepted, counts.unrecognised, counts.format_logic, counts.other_codes
     );
+    if !counts.by_fault.is_empty() {
+        let faults: Vec<_> = counts.by_fault.iter().map(|(rule, count)| format!("{rule}: {count}")).collect();
+        println!("faults        {}", faults.join(", "));
+        println!("codes         {} other than the documents were made for", counts.unexpected_codes);
+    }
     println!(
         "refused       1 sign: {}, 2 format: {}, 3 ФД number: {}, 4 ФН number: {}",
         counts.refused_sign, counts.refused_format, counts.refused_fd_number, counts.refused_fn_number

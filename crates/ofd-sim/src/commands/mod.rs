@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,14 @@ use crate::keys::SimKeys;
 /// Runs the command line of this process; 0 done, 1 failed. Wrong usage ends in the parser with 2.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let Some(ContextValue::String(table)) = error.get(ContextKind::Custom) else { error.exit() };
+            print!("{table}");
+            return ExitCode::SUCCESS;
+        }
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     // A second subscriber (there is none in the binary) would only lose log lines.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();

@@ -34,6 +34,8 @@ pub(crate) struct Fault {
     pub(super) loses: bool,
     /// The operator knows less of the shift afterwards: no other fault before the next shift.
     pub(super) rests: bool,
+    /// No operator judges it: it is not sent, or never gets past the check of the sign.
+    pub(super) is_unsent: bool,
     /// What an earlier registration report must say for it, where honest ones do not.
     pub(super) prepare: Option<Change>,
     /// Spoils the document; nothing when it does not fit.
@@ -46,7 +48,7 @@ pub(super) type Change = fn(&mut Work<'_>) -> Option<()>;
 impl Fault {
     pub(super) const fn new(rule: &'static str, done: &'static str, spoil: Change) -> Self {
         let after = After::Nothing;
-        Self { rule, done, after, loses: false, rests: false, prepare: None, spoil }
+        Self { rule, done, after, loses: false, rests: false, is_unsent: false, prepare: None, spoil }
     }
 
     pub(super) const fn then(self, after: After) -> Self {
@@ -57,8 +59,17 @@ impl Fault {
         Self { loses: true, rests: true, ..self }
     }
 
+    /// The operator keeps the document, but not in mind.
+    pub(super) const fn unremembered(self) -> Self {
+        self.then(After::Next("numbering.document")).losing()
+    }
+
     pub(super) const fn resting(self) -> Self {
         Self { rests: true, ..self }
+    }
+
+    pub(super) const fn unsent(self) -> Self {
+        Self { is_unsent: true, ..self }
     }
 
     pub(super) const fn prepared(self, prepare: Change) -> Self {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use ffd::{FnNumber, FormCode, tags};
 
 use super::body::Body;
-use super::fault::{After, Fault, Work};
+use super::fault::{After, Fault};
+use crate::kkt::Draft;
 
 /// Items with a product code or a supplier that a register without an operator may have in a receipt.
 const MAX_CODED_OFFLINE: usize = 10;
@@ -103,8 +104,8 @@ impl Memory {
         }
     }
 
-    /// The rule that an honest document breaks because of what went before; takes note that it has come.
-    pub(super) fn echo(&mut self, form: FormCode, body: &Body) -> Option<&'static str> {
+    /// The rules that an honest document breaks because of what went before; takes note that they have come.
+    pub(super) fn echoes(&mut self, form: FormCode, body: &Body) -> Vec<&'static str> {
         let chain = &mut self.chain;
         let due = match chain.pending {
             Some(After::Next(rule)) => Some(rule),
@@ -120,14 +121,16 @@ impl Memory {
         if due.is_some() {
             chain.pending = None;
         }
-        if form == FormCode::FN_CLOSE && chain.missing {
-            return Some("closing.unacknowledged");
-        }
         let is_coded = |item: &&Body| item.has(&[tags::PRODUCT_CODE]) || item.has(&[tags::SUPPLIER_INN]);
         let too_many = chain.offline
             && form.is_receipt_like()
             && body.items().iter().filter(is_coded).count() > MAX_CODED_OFFLINE;
-        due.or(too_many.then_some("receipt.offline-items"))
+        // The closing of the ФН speaks of all numbers that are missing, the last one among them.
+        let misses = chain.missing && form == FormCode::FN_CLOSE;
+        let due = due.filter(|rule| !misses || *rule != "numbering.document");
+        let at_once =
+            [too_many.then_some("receipt.offline-items"), misses.then_some("closing.unacknowledged")];
+        due.into_iter().chain(at_once.into_iter().flatten()).collect()
     }
 
     /// Whether the document must stay honest.
@@ -151,13 +154,13 @@ impl Memory {
     }
 
     /// Remembers a document as it goes to the storage.
-    pub(super) fn remember(&mut self, work: &Work<'_>) {
-        let (body, form, chain) = (&work.body, work.draft.form, &mut self.chain);
+    pub(super) fn remember(&mut self, draft: &Draft, body: &Body, fd: u32) {
+        let (form, chain) = (draft.form, &mut self.chain);
         if form.is_registration() {
             chain.offline = body.number(&[tags::OFFLINE_MODE]) == Some(1);
             let usage = body.number(&[tags::USAGE]).map(|mask| mask & USAGE_EXCISE != 0);
             chain.excise = body.number(&[tags::EXCISE_SIGN]).map(|sign| sign != 0).or(usage);
-            if work.fd == 1 && work.draft.lost_before == 0 {
+            if fd == 1 && draft.lost_before == 0 {
                 chain.shift = Shift::Closed;
             }
         }

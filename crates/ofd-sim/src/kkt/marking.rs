@@ -10,7 +10,7 @@ use ffd::{FfdVersion, FnNumber, FormCode};
 use super::basket::{Basket, Variety};
 use super::fields::{FieldError, Fields};
 use super::goods::{Item, Mark};
-use super::{Character, Kkt, KktError, KktSettings, OperatorCard, Pace, Settlement, item};
+use super::{Character, Draft, Kkt, KktError, KktSettings, OperatorCard, Pace, Settlement, item};
 use crate::keys::SimKeys;
 use crate::storage::Reread;
 use crate::trade::Trade;
@@ -83,6 +83,14 @@ impl Desk {
     }
 }
 
+#[cfg(test)]
+impl Kkt {
+    /// The marking exchange so far, of a register that keeps it.
+    pub(crate) fn marking_messages(&self) -> &[MarkingMessage] {
+        &self.marking.kept
+    }
+}
+
 /// The exchange around a receipt with the number `receipt_fd`.
 pub(super) fn around(
     kkt: &mut Kkt,
@@ -102,7 +110,8 @@ pub(super) fn around(
     }
     kkt.marking.notifications += 1;
     let (notification, receipt) = (notification(kkt, settlement, basket, receipt_fd)?, receipt(kkt)?);
-    keep(kkt, 82, &notification);
+    let notification = kkt.spoiled(Draft::new(FormCode(82), notification));
+    keep(kkt, 82, &notification.body);
     keep(kkt, 84, &receipt);
     Ok(())
 }

@@ -42,7 +42,8 @@ pub(crate) use registration::Cause;
 pub use settings::OperatorCard;
 pub(crate) use settings::{Character, FnLife, KktSettings};
 pub(crate) use shop::Shop;
-pub(crate) use tamper::{Draft, Tamper};
+use tamper::Spoiling;
+pub(crate) use tamper::{Draft, Place, Tamper};
 
 use crate::keys::SimKeys;
 use crate::rng::Rng;
@@ -86,7 +87,9 @@ pub(crate) struct Kkt {
     counter: Counter,
     rng: Rng,
     zone_h: u8,
-    tamper: Option<(Arc<dyn Tamper>, Rng)>,
+    spoiling: Option<Spoiling>,
+    /// Seed of the draws of [`Tamper`].
+    tamper_seed: u64,
     marking: marking::Desk,
     clock: u32,
     fn_life: FnLife,
@@ -140,7 +143,7 @@ impl Kkt {
             reread: settings.reread,
             seed: rng.next_u64(),
         };
-        Ok(Self {
+        let mut kkt = Self {
             ffd: settings.ffd,
             pace: settings.pace,
             operator: settings.operator.clone(),
@@ -149,7 +152,8 @@ impl Kkt {
             counter: Counter::new(character.variety),
             rng,
             zone_h: character.zone_h,
-            tamper: character.tamper.map(|tamper| (tamper, Rng::split(settings.seed, TAMPER_SALT))),
+            spoiling: None,
+            tamper_seed: settings.seed,
             marking: marking::Desk::new(character.keeps_marking),
             clock: settings.clock,
             fn_life: character.fn_life,
@@ -166,7 +170,16 @@ impl Kkt {
             last_sale: None,
             last_payout: None,
             turnover: 0,
-        })
+        };
+        if let Some(tamper) = character.tamper {
+            kkt.be_spoiled(tamper);
+        }
+        Ok(kkt)
+    }
+
+    /// Lets every document from now on be spoiled.
+    pub(crate) fn be_spoiled(&mut self, by: Arc<dyn Tamper>) {
+        self.spoiling = Some(Spoiling::new(by, Rng::split(self.tamper_seed, TAMPER_SALT)));
     }
 
     /// Its storage.
@@ -248,11 +261,17 @@ impl Kkt {
             let pause = self.rng.range(1, u64::from(most));
             self.clock = self.clock.saturating_add(u32::try_from(pause).unwrap_or(1));
         }
-        let mut draft = Draft::new(form, fields);
-        if let Some((tamper, rng)) = &mut self.tamper {
-            tamper.tamper(&mut draft, rng);
-        }
+        let draft = self.spoiled(Draft::new(form, fields));
         Ok(self.storage.make_from(&draft)?)
+    }
+
+    /// The draft after whoever spoils it.
+    fn spoiled(&mut self, mut draft: Draft) -> Draft {
+        let place = Place { fn_number: self.storage.number(), fd: self.storage.next_fd() };
+        if let Some(spoiling) = &mut self.spoiling {
+            spoiling.spoil(&mut draft, &place);
+        }
+        draft
     }
 }
 

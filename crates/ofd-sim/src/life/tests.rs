@@ -10,6 +10,7 @@ use crate::storage::Outgoing;
 fn settings(index: u64) -> LifeSettings {
     LifeSettings {
         number: 700_000 + index,
+        genuine: false,
         stride: 1_000,
         ffd: FfdVersion::V1_2,
         trade: Trade::Grocery,

@@ -4,6 +4,9 @@
 //! A life that ends now has no document in the future, and its shifts stay within 20 hours of till time. What
 //! happens on which day is [`crate::life`]'s.
 //!
+//! Registers may be told to make faults ([`Faults`], `--faults`): then each spoiled document must get the code that its
+//! rule weighs, 14 or 0, and every other one 0.
+//!
 //! Used by `kkt-sim live` and by the daemon's `demo`. Prints nothing: counts go to [`LiveProgress`].
 
 mod mix;
@@ -17,9 +20,10 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::faults::Faults;
 pub use mix::{FfdMix, TradeMix, ZoneMix};
 pub use options::{Connections, LiveOptions};
-pub use progress::{LiveCounts, LiveProgress, LiveReport, RegisterReport};
+pub use progress::{LiveCounts, LiveProgress, LiveReport, RegisterReport, SpoiledDocument};
 
 /// Runs all registers to the end of their lives, or until `token` is cancelled.
 ///

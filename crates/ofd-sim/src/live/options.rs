@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::mix::{FfdMix, TradeMix, ZoneMix};
+use crate::faults::Faults;
 use crate::fleet::{encrypts, fresh_fn_base, till_clock_now};
 use crate::keys::SimKeys;
 use crate::kkt::{OperatorCard, Tamper};
@@ -66,8 +67,9 @@ pub struct LiveOptions {
     pub timing: LinkTiming,
     /// The operator named in registration reports (1017, 1046).
     pub operator: OperatorCard,
-    /// Spoils documents on purpose.
-    pub(crate) tamper: Option<Arc<dyn Tamper>>,
+    /// Faults to be made on purpose; registers are honest without. Storages get genuine numbers (9280...) instead of
+    /// those for tests where a fault needs it.
+    pub faults: Option<Arc<Faults>>,
 }
 
 impl LiveOptions {
@@ -94,7 +96,7 @@ impl LiveOptions {
             pause: Duration::ZERO,
             timing: LinkTiming::default(),
             operator: OperatorCard::default(),
-            tamper: None,
+            faults: None,
         }
     }
 
@@ -131,6 +133,7 @@ impl LiveOptions {
         let clock_error_s = i64::try_from(drawn).unwrap_or(0) - most;
         LifeSettings {
             number,
+            genuine: self.faults.as_ref().is_some_and(|faults| faults.need_genuine_storages()),
             stride: u64::from(self.registers),
             ffd: self.ffd.of(index),
             trade: self.trades.of(index),
@@ -144,7 +147,7 @@ impl LiveOptions {
             reread: Reread::EncryptAnew,
             seed: Rng::split(self.seed, number).next_u64(),
             operator: self.operator.clone(),
-            tamper: self.tamper.clone(),
+            tamper: self.faults.clone().map(|faults| faults as Arc<dyn Tamper>),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use ffd::ids::FnNumber;
+use ffd::check::Severity;
+use ffd::ids::{FdNumber, FnNumber};
 use serde::Serialize;
 
 use crate::storage::RefusalReason;
@@ -22,6 +23,8 @@ pub struct LiveProgress {
     pub(super) format_logic: AtomicU64,
     pub(super) other_codes: AtomicU64,
     by_form: Mutex<BTreeMap<u16, u64>>,
+    pub(super) unexpected: AtomicU64,
+    by_fault: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) refused: [AtomicU64; 4],
     pub(super) repeats: AtomicU64,
     pub(super) lost_answers: AtomicU64,
@@ -48,7 +51,9 @@ impl LiveProgress {
             unrecognised: read(&self.unrecognised),
             format_logic: read(&self.format_logic),
             other_codes: read(&self.other_codes),
-            by_form: self.forms(|forms| forms.clone()),
+            by_form: entries(&self.by_form, |forms| forms.clone()),
+            unexpected_codes: read(&self.unexpected),
+            by_fault: entries(&self.by_fault, |faults| faults.clone()),
             refused_sign: read(sign),
             refused_format: read(format),
             refused_fd_number: read(fd_number),
@@ -73,8 +78,8 @@ impl LiveProgress {
         }
     }
 
-    /// Counts a document of `form` that was acknowledged with `code`.
-    pub(super) fn count_acknowledged(&self, form: u16, code: u8) {
+    /// Counts a document of `form` that was acknowledged with `code`, and the rule that it was made to break.
+    pub(super) fn count_acknowledged(&self, form: u16, code: u8, fault: Option<&'static str>) {
         let counter = match code {
             0 => &self.accepted,
             11 => &self.unrecognised,
@@ -82,13 +87,18 @@ impl LiveProgress {
             _ => &self.other_codes,
         };
         Self::add(counter, 1);
-        self.forms(|forms| *forms.entry(form).or_default() += 1);
+        entries(&self.by_form, |forms| *forms.entry(form).or_default() += 1);
+        if let Some(rule) = fault {
+            entries(&self.by_fault, |faults| *faults.entry(rule).or_default() += 1);
+        }
+        let is_hard = fault.and_then(ffd::check::rule).is_some_and(|rule| rule.severity == Severity::Hard);
+        Self::add(&self.unexpected, u64::from(code != if is_hard { 14 } else { 0 }));
     }
+}
 
-    fn forms<T>(&self, work: impl FnOnce(&mut BTreeMap<u16, u64>) -> T) -> T {
-        // A count cannot be left half done, so the map of a thread that died is as good as any.
-        work(&mut self.by_form.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+fn entries<K, T>(counts: &Mutex<BTreeMap<K, u64>>, work: impl FnOnce(&mut BTreeMap<K, u64>) -> T) -> T {
+    // A count cannot be left half done, so the map of a thread that died is as good as any.
+    work(&mut counts.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Counts of a live run.
@@ -114,6 +124,11 @@ pub struct LiveCounts {
     pub other_codes: u64,
     /// Documents acknowledged, whatever the code, by their form code.
     pub by_form: BTreeMap<u16, u64>,
+    /// Documents acknowledged with another code than they were made for: 14 with a hard fault, else 0.
+    pub unexpected_codes: u64,
+    /// Documents that were spoiled on purpose and acknowledged, by the rule that they break.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_fault: BTreeMap<&'static str, u64>,
     /// Acknowledgements the ФН refused: reason 1, wrong fiscal sign.
     pub refused_sign: u64,
     /// Reason 2, wrong format.
@@ -163,6 +178,22 @@ pub struct RegisterReport {
     pub waiting: usize,
     /// Why it gave up, in words; absent after a good life.
     pub failure: Option<String>,
+    /// The documents that break a rule; nothing of honest registers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spoiled: Vec<SpoiledDocument>,
+}
+
+/// A document that breaks a rule on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SpoiledDocument {
+    /// Its number.
+    pub fd_number: FdNumber,
+    /// The rule that it was made to break.
+    pub fault: Option<&'static str>,
+    /// The rules that it breaks because of earlier faults, honest as it is.
+    pub echoes: Vec<&'static str>,
+    /// The operator's answer.
+    pub code: u8,
 }
 
 /// The result of a live run.
@@ -180,12 +211,14 @@ pub struct LiveReport {
 }
 
 impl LiveReport {
-    /// Every document acknowledged with code 0, no refusal, every deliberate repeat equal, nobody gave up.
+    /// Every document acknowledged with the code that it was made for (0, or 14 with a hard fault), no refusal, every
+    /// deliberate repeat equal, nobody gave up.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let counts = &self.counts;
         !self.cancelled
-            && counts.accepted == counts.documents
+            && counts.acknowledged() == counts.documents
+            && counts.unexpected_codes == 0
             && counts.refused() == 0
             && counts.repeats_different == 0
             && counts.registers_failed == 0

@@ -5,7 +5,7 @@ use kkt_proto::header::CrcMode;
 use tokio_util::sync::CancellationToken;
 
 use super::options::{Connections, LiveOptions};
-use super::progress::{LiveProgress, RegisterReport};
+use super::progress::{LiveProgress, RegisterReport, SpoiledDocument};
 use crate::fleet::debug_fn;
 use crate::life::{Act, Life, LifeError, Scene};
 use crate::link::{Fate, Link, LinkCounts, LinkSettings, Silence};
@@ -53,14 +53,20 @@ pub(super) async fn live(
     token: &CancellationToken,
 ) -> Vec<RegisterReport> {
     let settings = options.life(index);
-    let number = debug_fn(settings.number);
+    let number = settings.fn_number(settings.number);
     let life = match Life::new(settings, &options.keys) {
         Ok(life) => life,
         Err(error) => {
             LiveProgress::add(&progress.registers_failed, 1);
             let fn_number = number.or_else(|_| debug_fn(0)).expect("zero fits twelve digits");
             let failure = Some(error.to_string());
-            return vec![RegisterReport { fn_number, documents: 0, waiting: 0, failure }];
+            return vec![RegisterReport {
+                fn_number,
+                documents: 0,
+                waiting: 0,
+                failure,
+                spoiled: Vec::new(),
+            }];
         }
     };
     LiveProgress::add(&progress.registers_started, 1);
@@ -95,6 +101,8 @@ struct Player<'a> {
     /// Times that something was sent.
     sendings: u32,
     reports: Vec<RegisterReport>,
+    /// Spoiled documents of the present storage.
+    spoiled: Vec<SpoiledDocument>,
 }
 
 impl<'a> Player<'a> {
@@ -116,6 +124,7 @@ impl<'a> Player<'a> {
             turnover,
             sendings: 0,
             reports: Vec::new(),
+            spoiled: Vec::new(),
         }
     }
 
@@ -174,7 +183,8 @@ impl<'a> Player<'a> {
     fn report_storage(&mut self, failure: Option<String>) {
         let waiting = self.life.kkt().storage().waiting();
         let documents = self.life.documents();
-        self.reports.push(RegisterReport { fn_number: self.number(), documents, waiting, failure });
+        let spoiled = std::mem::take(&mut self.spoiled);
+        self.reports.push(RegisterReport { fn_number: self.number(), documents, waiting, failure, spoiled });
     }
 
     /// Sends the first document of the queue until its acknowledgement is accepted.
@@ -186,13 +196,18 @@ impl<'a> Player<'a> {
             tries += u32::from(fate == Fate::Honest);
             let Some(front) = self.life.kkt().storage().front() else { return Ok(()) };
             let (container, form) = (front.container.clone(), front.form);
+            let (fd_number, fault, echoes) = (front.fd_number, front.fault, front.echoes.clone());
             let outcome = self.link.attempt(&container, fate, self.token).await;
             self.publish();
             fate = Fate::Honest;
             let (reason, another) = match outcome {
                 Ok(reply) => match self.life.kkt_mut().storage_mut().acknowledge(&reply.body) {
                     Ok(accepted) => {
-                        self.progress.count_acknowledged(form, accepted.code);
+                        self.progress.count_acknowledged(form, accepted.code, fault);
+                        if fault.is_some() || !echoes.is_empty() {
+                            let code = accepted.code;
+                            self.spoiled.push(SpoiledDocument { fd_number, fault, echoes, code });
+                        }
                         break self.repeat_if(incident, &container).await;
                     }
                     Err(refusal) => {

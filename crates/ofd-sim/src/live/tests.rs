@@ -208,3 +208,32 @@ async fn cancelling_ends_the_day_with_the_counts_so_far() {
     assert_eq!(report.counts.accepted, 2);
     assert_eq!(report.counts.registers_failed, 0);
 }
+
+/// Registers whose receipts are spoiled with `faults`, and an operator that answers them with `code`.
+async fn spoiled(faults: &str, code: u8) -> LiveReport {
+    let operator =
+        TestOperator::with(move |fd, _| if fd.get() == 3 { Trick::Code(code) } else { Trick::Honest }).await;
+    let mut options = options(&operator, 2, 4);
+    options.faults = Some(Arc::new(faults.parse().unwrap()));
+    run_all(options).await
+}
+
+#[tokio::test]
+async fn a_hard_fault_must_be_answered_with_14_and_a_soft_one_with_0() {
+    // The third document is the first receipt, the first one that fits.
+    let check = |report: &LiveReport, fault: &str, code: u8, clean: bool| {
+        assert_eq!(report.is_clean(), clean, "{report:?}");
+        for register in &report.registers {
+            let [spoiled] = register.spoiled.as_slice() else { panic!("{report:?}") };
+            assert_eq!((spoiled.fd_number.get(), spoiled.fault, spoiled.code), (3, Some(fault), code));
+        }
+        assert_eq!(report.counts.by_fault.get(fault), Some(&2));
+        assert_eq!(report.counts.unexpected_codes, if clean { 0 } else { 2 });
+    };
+    for (code, clean) in [(14, true), (0, false)] {
+        check(&spoiled("structure.mandatory:once", code).await, "structure.mandatory", code, clean);
+    }
+    for (code, clean) in [(0, true), (14, false), (11, false)] {
+        check(&spoiled("structure.undeclared:once", code).await, "structure.undeclared", code, clean);
+    }
+}

@@ -122,6 +122,7 @@ mod tests {
                 documents: 4,
                 waiting: 1,
                 failure: None,
+                spoiled: Vec::new(),
             }],
         }
     }

@@ -9,7 +9,7 @@ use super::*;
 struct Spoiler;
 
 impl Tamper for Spoiler {
-    fn tamper(&self, draft: &mut Draft, _: &mut Rng) {
+    fn tamper(&self, draft: &mut Draft, _: &Place, _: &mut crate::faults::Memory, _: &mut Rng) {
         if draft.form == FormCode::RECEIPT {
             draft.body.extend_from_slice(&[0xFC, 0x03, 0x01, 0x00, 0x07]);
             draft.stated_fd = ffd::FdNumber::new(77).ok();
