@@ -42,7 +42,7 @@ pub enum VerifyRow {
 /// How thoroughly [`crate::Reader::integrity_check`] looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IntegrityDepth {
-    /// Every page of every table, table by table; indexes are not compared with their tables.
+    /// Every page of every table and of its indexes, table by table; indexes are not compared with their tables.
     Quick,
     /// That, every index against its table, and that no page is lost or used twice. One long read: a busy daemon's log
     /// grows meanwhile.

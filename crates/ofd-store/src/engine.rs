@@ -22,7 +22,8 @@ pub enum WriteOutcome {
     Append(AppendOutcome),
     /// Of a quarantined copy.
     Quarantine(QuarantineOutcome),
-    /// The engine will not take this one item (it breaks a constraint); the others of the batch are written.
+    /// The engine will not take this one item, now or later: it breaks a constraint, or too many contents are kept under
+    /// its number already. The others of the batch are written.
     Refused {
         /// What the engine said.
         reason: String,

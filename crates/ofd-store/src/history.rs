@@ -18,7 +18,8 @@ pub const MAX_HISTORY_DOCUMENTS: usize = 2000;
 /// Connections that read at the same time; whoever comes later waits for one of them.
 const HISTORY_CONNECTIONS: usize = 4;
 
-/// Documents of the newest chain of one ФН, opened, conflicts left out. Told to the checks in this order: first
+/// Documents of the newest chain of one ФН, opened. Left out are conflicts, what could not be read (code 11), and what is
+/// not the document its container announces (findings `identity.*`). Told to the checks in this order: first
 /// `registration`, then `shift`; the ФД numbers only rise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RegisterHistory {
@@ -55,7 +56,7 @@ impl HistoryReader {
     }
 
     /// The history of a ФН, at most [`MAX_HISTORY_DOCUMENTS`] documents and some 16 MiB; `None` when nothing of it is
-    /// stored.
+    /// stored that says anything.
     ///
     /// Blocks: it reads the disk, and waits while four others read.
     ///

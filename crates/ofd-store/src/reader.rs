@@ -18,6 +18,7 @@ use crate::rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap,
     QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
 };
+use crate::sqlite::room::Room;
 use crate::sqlite::{
     backup, clock, documents, export, history, open_reader, quarantine, registers, search, store_error,
     tasks, verify,
@@ -29,6 +30,7 @@ use crate::{MAX_PAGE_ROWS, StoreError};
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    keep_free_bytes: u64,
 }
 
 impl Reader {
@@ -38,7 +40,20 @@ impl Reader {
     /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened.
     pub fn open(url: &str) -> Result<Self, StoreError> {
         let path = sqlite_path(url)?;
-        Ok(Self { connection: open_reader(&path)?, path })
+        Ok(Self { connection: open_reader(&path)?, path, keep_free_bytes: 0 })
+    }
+
+    /// Long reads ([`Reader::gaps`], [`Reader::integrity_check`], [`Reader::backup`]) keep the daemon's log from being
+    /// emptied. With this they give up, with [`crate::Unavailability::DiskLow`], when fewer bytes than these are free on the
+    /// store's disk and the log has grown since they began. To be chosen well above `store.min_free_mib`.
+    #[must_use]
+    pub fn keeping_free(mut self, bytes: u64) -> Self {
+        self.keep_free_bytes = bytes;
+        self
+    }
+
+    fn room(&self) -> Room {
+        Room::around(&self.path, self.keep_free_bytes)
     }
 
     /// Documents that pass the filter, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]), as lists show them.
@@ -105,7 +120,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn gaps(&self, fn_number: Option<&FnNumber>) -> Result<Vec<Gap>, StoreError> {
-        export::gaps(&self.connection, fn_number).map_err(store_error)
+        self.room().watch(&self.connection, || export::gaps(&self.connection, fn_number))
     }
 
     /// All known registers and serial numbers.
@@ -201,7 +216,8 @@ impl Reader {
     /// Whether the file is sound as a database: pages, trees, columns, references between tables. Gives what is wrong,
     /// at most some hundred sentences; empty when all is well. `step` is told what is looked at next.
     ///
-    /// Takes as long as reading the whole file. May be ended at any time by ending the process.
+    /// Takes as long as reading the whole file. May be ended at any time by ending the process, and ends by itself as
+    /// [`Reader::keeping_free`] says.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read at all; damage that is found is no error but an answer.
@@ -210,7 +226,7 @@ impl Reader {
         depth: IntegrityDepth,
         step: &mut dyn FnMut(&str),
     ) -> Result<Vec<String>, StoreError> {
-        verify::integrity(&self.connection, depth, step).map_err(store_error)
+        verify::integrity(&self.connection, &self.room(), depth, step)
     }
 
     /// Copies the store to a new file while the daemon serves: one state of it, with everything that was acknowledged
@@ -218,8 +234,8 @@ impl Reader {
     /// store like any other.
     ///
     /// Stops before the disk of the copy has less than `keep_free_bytes` free (on the store's own disk reception would
-    /// fall silent below `store.min_free_mib`). While it runs the daemon's log grows; it is cut afterwards. `progress` is
-    /// called for every few MiB and may ask for an end.
+    /// fall silent below `store.min_free_mib`). While it runs the daemon's log grows; it is cut afterwards, and
+    /// [`Reader::keeping_free`] bounds it. `progress` is called for every few MiB and may ask for an end.
     ///
     /// A copy of a damaged store is a damaged copy: check it with `verify`.
     ///
@@ -232,6 +248,6 @@ impl Reader {
         keep_free_bytes: u64,
         progress: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
     ) -> Result<BackupReport, BackupError> {
-        backup::copy(&self.path, to, keep_free_bytes, progress)
+        backup::copy(&self.path, to, &self.room(), keep_free_bytes, progress)
     }
 }

@@ -98,6 +98,24 @@ impl SoftPkz {
         self.masters().any(MasterKey::is_published_test_key)
     }
 
+    /// When the last usable generation ends its period, unix seconds; `None` when none is usable, so that nothing can be
+    /// checked or acknowledged. Its signs are accepted for a while after that, [`crate::keystore::VERIFY_GRACE_S`].
+    #[must_use]
+    pub fn usable_until(&self) -> Option<i64> {
+        let now_unix = self.now_unix.load(Ordering::Relaxed);
+        let ends = self.message.iter().filter_map(|message| {
+            let operator = find(&self.operator, message.generation())?;
+            let pair = [message, operator];
+            let end = |record: &KeyRecord| {
+                let revoked_at_s = record.revoked_at_s().unwrap_or(i64::MAX);
+                record.not_after_s().min(revoked_at_s)
+            };
+            let usable = pair.iter().all(|record| record.verifies_at(now_unix));
+            usable.then(|| end(message).min(end(operator)))
+        });
+        ends.max()
+    }
+
     /// Checks a message sign (ФПС) of an open document again, at any later time: number, document and sign
     /// are enough, the container is not needed.
     #[must_use]

@@ -2,7 +2,8 @@
 //!
 //! Pages are copied as they are, by SQLite's backup interface, all of them out of one read transaction that the
 //! source connection holds from beginning to end. Without that transaction every commit of the daemon would make the
-//! copy begin again; with it, commits go to the log, which is copied into the file and cut when the backup is done.
+//! copy begin again; with it, commits go to the log, which is copied into the file and cut when the backup is done. So two
+//! disks are watched: the one of the copy, and the one of the store, where the log grows meanwhile.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{create_file, open_reader, sync_folder};
 use super::documents::newest_seq;
+use super::room::Room;
 use super::{disk, store_error};
 use crate::care::{BackupError, BackupProgress, BackupReport};
 use crate::{StoreError, Unavailability};
@@ -35,27 +37,28 @@ struct Unfinished {
 pub(crate) fn copy(
     from: &Path,
     to: &Path,
+    store_room: &Room,
     keep_free_bytes: u64,
     progress: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
 ) -> Result<BackupReport, BackupError> {
     refuse_existing(to)?;
     // The room first, the copy only then: a backup that cannot end would fill the disk for nothing.
     let source = open_reader(from)?;
-    let room = Room { folder: to.to_path_buf(), keep_free_bytes };
+    let copy_room = CopyRoom { folder: to.to_path_buf(), keep_free_bytes };
     let unfinished = Unfinished::create(to)?;
-    let report = unfinished.fill(&source, &room, progress)?;
+    let report = unfinished.fill(&source, &copy_room, store_room, progress)?;
     drop(source);
     unfinished.keep(to)?;
     Ok(report)
 }
 
 /// The free space where the copy lies, and how much of it has to stay.
-struct Room {
+struct CopyRoom {
     folder: PathBuf,
     keep_free_bytes: u64,
 }
 
-impl Room {
+impl CopyRoom {
     /// Refuses when `needed` more bytes would not leave what has to stay.
     fn require(&self, needed: u64) -> Result<(), StoreError> {
         let free = disk::free_bytes(&self.folder).map_err(|error| cannot_write(&self.folder, &error))?;
@@ -95,7 +98,8 @@ impl Unfinished {
     fn fill(
         &self,
         source: &Connection,
-        room: &Room,
+        room: &CopyRoom,
+        store_room: &Room,
         progress: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
     ) -> Result<BackupReport, BackupError> {
         let state = source.unchecked_transaction().map_err(store_error)?;
@@ -119,7 +123,10 @@ impl Unfinished {
                 }
                 match step {
                     StepResult::Done => break,
-                    StepResult::More => room.require(left)?,
+                    StepResult::More => {
+                        room.require(left)?;
+                        store_room.check()?;
+                    }
                     // Nobody else writes to the copy, and the source is read under a transaction that is open.
                     _ => {
                         return Err(cannot_write(&self.temporary, &io::ErrorKind::ResourceBusy.into()).into());

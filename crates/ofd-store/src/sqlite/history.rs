@@ -12,10 +12,27 @@ const MAX_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };
 /// Opening of a shift.
 const SHIFT_OPENING: u16 = 2;
 
-const BACKWARDS: &str = "SELECT fd, form, container, opened FROM journal INDEXED BY journal_identity \
-     WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 ORDER BY fd DESC LIMIT ?3";
-const NEWEST_REPORT: &str = "SELECT container, opened FROM journal INDEXED BY journal_reports \
-     WHERE fn = ?1 AND chain = ?2 AND fd < ?3 AND form IN (1, 11) AND conflict_no = 0 ORDER BY fd DESC LIMIT 1";
+/// A document that could not be read (code 11), or is not the one its container announces, says nothing about its ФН:
+/// the checks passed over it when it came, so they must when it is remembered. The findings are found by `seq`, hence
+/// the plus, which keeps the index by rules out of it.
+macro_rules! believable {
+    () => {
+        "code <> 11 AND NOT EXISTS (SELECT 1 FROM findings \
+         WHERE findings.seq = journal.seq AND +rule >= 'identity.' AND +rule < 'identity/')"
+    };
+}
+const BACKWARDS: &str = concat!(
+    "SELECT fd, form, container, opened FROM journal INDEXED BY journal_identity \
+     WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 AND ",
+    believable!(),
+    " ORDER BY fd DESC LIMIT ?3"
+);
+const NEWEST_REPORT: &str = concat!(
+    "SELECT container, opened FROM journal INDEXED BY journal_reports \
+     WHERE fn = ?1 AND chain = ?2 AND fd < ?3 AND form IN (1, 11) AND conflict_no = 0 AND ",
+    believable!(),
+    " ORDER BY fd DESC LIMIT 1"
+);
 
 /// The newest documents of the newest chain, at most `most`; none when nothing of the ФН is stored.
 pub(crate) fn load(

@@ -17,6 +17,7 @@ mod log;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
 pub(crate) mod reindex;
+pub(crate) mod room;
 mod schema;
 pub(crate) mod search;
 pub(crate) mod tasks;

@@ -57,18 +57,23 @@ pub(super) fn examine(connection: &Connection, path: &Path) -> Result<Found, Sto
 
 /// Runs the steps the file has not seen.
 pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    // A new store goes through the same steps, which is nothing to tell.
+    let mut is_new = false;
     loop {
         // The lock first: another process may be doing the same, and then its steps are found done.
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store_error)?;
         let version = match examine(&transaction, path)? {
-            Found::Empty => 0,
+            Found::Empty => {
+                is_new = true;
+                0
+            }
             Found::Ours(version) => version,
         };
         let Some(step) = usize::try_from(version).ok().and_then(|done| STEPS.get(done)) else {
             return Ok(());
         };
-        if version > 0 {
+        if !is_new {
             // A new index reads the whole table once.
             tracing::info!(
                 from = version,
@@ -79,7 +84,7 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), St
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
         transaction.pragma_update(None, "user_version", version.saturating_add(1)).map_err(store_error)?;
         transaction.commit().map_err(store_error)?;
-        if version > 0 {
+        if !is_new {
             tracing::info!(from = version, to = version.saturating_add(1), "the store's schema was upgraded");
         }
     }

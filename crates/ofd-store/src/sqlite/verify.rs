@@ -3,7 +3,9 @@
 use rusqlite::{Connection, ErrorCode};
 
 use super::documents::{self, newest_seq};
-use super::in_words;
+use super::room::Room;
+use super::{in_words, store_error};
+use crate::StoreError;
 use crate::care::{IntegrityDepth, VerifyPage, VerifyRow};
 use crate::rows::DocumentRow;
 
@@ -99,41 +101,41 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// What is wrong with the file, in SQLite's words.
+/// What is wrong with the file, in SQLite's words. Each statement ends when the room gets scarce.
 pub(crate) fn integrity(
     connection: &Connection,
+    room: &Room,
     depth: IntegrityDepth,
     step: &mut dyn FnMut(&str),
-) -> rusqlite::Result<Vec<String>> {
+) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
+    let mut look =
+        |sql: &str, read: Reading| room.watch(connection, || look(connection, sql, &mut wrong, read));
     match depth {
         IntegrityDepth::Quick => {
-            for table in tables(connection)? {
+            for table in tables(connection).map_err(store_error)? {
                 step(&table);
-                look(connection, &format!("PRAGMA quick_check('{table}')"), &mut wrong, sentence)?;
+                look(&format!("PRAGMA quick_check('{table}')"), sentence)?;
             }
         }
         IntegrityDepth::Full => {
             step("the whole file");
-            let sql = format!("PRAGMA integrity_check({MAX_SENTENCES})");
-            look(connection, &sql, &mut wrong, sentence)?;
+            look(&format!("PRAGMA integrity_check({MAX_SENTENCES})"), sentence)?;
         }
     }
     step("references between tables");
-    look(connection, "PRAGMA foreign_key_check", &mut wrong, |row| {
+    look("PRAGMA foreign_key_check", |row| {
         let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
         Ok(Some(format!("a row of {table} has no row of {parent}")))
     })?;
     Ok(wrong)
 }
 
+/// What one row of a check says, if it says that something is wrong.
+type Reading = fn(&rusqlite::Row<'_>) -> rusqlite::Result<Option<String>>;
+
 /// Runs one check. Damage that ends the statement itself is one more sentence.
-fn look(
-    connection: &Connection,
-    sql: &str,
-    wrong: &mut Vec<String>,
-    read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<Option<String>>,
-) -> rusqlite::Result<()> {
+fn look(connection: &Connection, sql: &str, wrong: &mut Vec<String>, read: Reading) -> rusqlite::Result<()> {
     let most = usize::try_from(MAX_SENTENCES).unwrap_or(usize::MAX);
     let run = |wrong: &mut Vec<String>| -> rusqlite::Result<()> {
         let mut statement = connection.prepare(sql)?;

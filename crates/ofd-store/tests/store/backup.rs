@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ofd_store::{
     AppendOutcome, BackupError, IntegrityDepth, JournalHandle, NewDocument, Reader, Store, StoreConfig,
-    StoreError,
+    StoreError, Unavailability,
 };
 
 use crate::support::{PLAIN_FN, document, wait_until};
@@ -185,4 +185,41 @@ async fn an_unfinished_copy_vanishes() {
     };
     assert!(reader.backup(&to, 0, &mut take).unwrap_err().to_string().contains("never replaces"));
     assert_eq!((names(aside.path()), fs::read(&to).unwrap()), (vec!["copy.db".to_owned()], b"mine".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_gives_up_before_the_log_fills_the_disk_of_the_store() {
+    let (folder, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(folder.path());
+    let journal = store.journal();
+    // More than one step of a copy.
+    for fd in 1..=400 {
+        append(&journal, large(PLAIN_FN, fd)).await;
+    }
+    let (from, to) = (folder.path().to_path_buf(), aside.path().join("copy.db"));
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        // No disk has as much; but a log that does not grow harms nobody.
+        let reader = reader(&from).keeping_free(u64::MAX);
+        reader.backup(&to, 0, &mut go_on).unwrap();
+        fs::remove_file(&to).unwrap();
+        let log_bytes = || fs::metadata(from.join("store.db-wal")).unwrap().len();
+        let (mut fd, before) = (400, log_bytes());
+        let error = reader.backup(&to, 0, &mut |_| {
+            // First what was copied into the file is written over.
+            while log_bytes() <= before {
+                fd += 1;
+                runtime.block_on(append(&journal, large(PLAIN_FN, fd)));
+            }
+            ControlFlow::Continue(())
+        });
+        let Err(BackupError::Store(StoreError::Unavailable { why, detail })) = error else {
+            panic!("{error:?}")
+        };
+        assert!(why == Unavailability::DiskLow && detail.contains("given up"), "{why} {detail}");
+        assert_eq!(names(to.parent().unwrap()), [] as [&str; 0]);
+    })
+    .await
+    .unwrap();
+    store.close(GRACE).await.unwrap();
 }

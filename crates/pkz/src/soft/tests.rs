@@ -169,6 +169,28 @@ fn revoked_and_expired_generations_become_unknown() {
 }
 
 #[test]
+fn a_device_says_until_when_its_keys_are_usable() {
+    let end_s = 4_102_444_800; // 2100-01-01
+    let (message, operator) = stores(r#","revoked_at":1800000100}"#);
+    let both = SoftPkz::new(message, operator, NOW).unwrap();
+    // Of the first generation only, revoked at a moment that is known.
+    let parse = |text: &str, purpose| Keystore::parse(text.lines().next().unwrap(), purpose).unwrap();
+    let revoked = test_keys::message_keystore().replacen('}', r#","revoked_at":1800000100}"#, 1);
+    let operator = parse(test_keys::operator_keystore(), Purpose::Operator);
+    let first = SoftPkz::new(parse(&revoked, Purpose::Message), operator, NOW).unwrap();
+    for (device, now_unix, expected) in [
+        (&both, NOW, Some(end_s)),
+        (&both, end_s + keystore::VERIFY_GRACE_S, Some(end_s)),
+        (&both, end_s + keystore::VERIFY_GRACE_S + 1, None),
+        (&first, NOW, Some(1_800_000_100)),
+        (&first, 1_800_000_100, None),
+    ] {
+        device.set_now(now_unix);
+        assert_eq!(device.usable_until(), expected, "{now_unix}");
+    }
+}
+
+#[test]
 fn a_device_needs_both_keys_of_every_generation() {
     let (message, operator) = stores("}");
     assert!(matches!(SoftPkz::new(operator, message, NOW), Err(SetupError::Purpose { .. })));

@@ -54,6 +54,39 @@ fn the_newest_shift_and_the_report_before_it() {
     check(&bench, "8710000100000002", 10, None);
 }
 
+/// As one that is not what its container says, or that could not be read.
+fn strange(mut document: NewDocument, rule: &str, code: u8) -> NewDocument {
+    let finding = crate::StoredFinding {
+        path: vec![1040],
+        rule: rule.to_owned(),
+        severity: crate::FindingSeverity::Hard,
+        text: String::new(),
+    };
+    document.findings = vec![finding];
+    NewDocument { code, ..document }
+}
+
+#[test]
+fn a_document_that_is_not_what_it_claims_says_nothing() {
+    let mut bench = Bench::new();
+    bench.append(&[strange(named(PLAIN_FN, 1, 1, "foreign"), "identity.fn", 14)]);
+    check(&bench, PLAIN_FN, 10, None);
+    bench.append(&[
+        named(PLAIN_FN, 2, 1, "report"),
+        named(PLAIN_FN, 3, 2, "open"),
+        strange(named(PLAIN_FN, 4, 3, "wrong sum"), "sum.items", 14),
+        strange(named(PLAIN_FN, 5, 2, "other number"), "identity.fd", 14),
+        named(PLAIN_FN, 6, 3, "receipt"),
+        NewDocument { code: 11, ..named(PLAIN_FN, 7, 2, "unreadable") },
+    ]);
+    check(&bench, PLAIN_FN, 10, Some((Some("report"), &["open", "wrong sum", "receipt"], false)));
+    bench.append(&[
+        strange(named(PLAIN_FN, 8, 11, "other form"), "identity.form", 14),
+        named(PLAIN_FN, 9, 2, "open 2"),
+    ]);
+    check(&bench, PLAIN_FN, 10, Some((Some("report"), &["open 2"], false)));
+}
+
 #[test]
 fn without_an_opening_it_begins_where_the_store_does() {
     let mut bench = Bench::new();
