@@ -7,10 +7,13 @@
 //! * after [`MAX_INVALID_IN_A_ROW`] wrong signs in a row a pair is refused for [`FIRST_PENALTY`]; each wrong sign after
 //!   that doubles it, up to [`LONGEST_PENALTY`];
 //! * past [`MAX_INVALID_PER_ADDRESS_PER_MINUTE`] wrong signs in a minute an address is refused until the minute is
-//!   over, except for pairs that had a valid sign from this address within [`TRUST_LASTS`]: honest tills behind the
-//!   address of a shopping centre, a provider or our own balancer go on;
+//!   over, except for pairs that had a valid sign from this address within [`TRUST_LASTS`] and for pairs of a known ФН
+//!   without a wrong sign since their last valid one. So honest tills behind the address of a shopping centre, a
+//!   provider or a balancer go on, also after a restart, when nobody has shown a valid sign yet;
 //! * an honest till and a forger of its own ФН may share an address too. A refused pair with such a recent valid sign
-//!   has one try each [`TRUSTED_TRY_EVERY`], so its till is slowed and not silenced, and guessing stays hopeless;
+//!   has [`TRUSTED_TRIES_PER_SECOND`], so its till is served while its forger sends fewer messages than that, has a
+//!   chance with each repeat while it sends more, and guessing stays hopeless. Without a recent valid sign there is
+//!   nothing to tell the two apart: such a till waits until a penalty ends, and must then be faster than its forger;
 //! * a *new* document with a valid sign ends the penalty of its pair. A repeat does not: else a forger with one captured
 //!   message could buy itself new tries for ever.
 //!
@@ -30,6 +33,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ffd::FnNumber;
+use ofd_store::Standing;
 
 use crate::limits::counted_as;
 
@@ -51,8 +55,12 @@ const ADDRESS_WINDOW: Duration = Duration::from_secs(60);
 /// How long a valid sign is recent. A shop that was closed over a long weekend is still known on its first morning.
 pub(crate) const TRUST_LASTS: Duration = Duration::from_secs(4 * 24 * 3600);
 
-/// How often a refused pair with a recent valid sign has a try: 17,000 guesses an hour leave 2^48 out of reach.
-pub(crate) const TRUSTED_TRY_EVERY: Duration = Duration::from_millis(200);
+/// How many messages of a refused pair with a recent valid sign are looked at in a second, at some 15 µs each. 720,000
+/// guesses an hour leave 2^48 out of reach.
+pub(crate) const TRUSTED_TRIES_PER_SECOND: u32 = 200;
+
+/// How much of that may be used at once.
+const TRUSTED_TRIES_SAVED_FOR: Duration = Duration::from_secs(1);
 
 /// Parts with a lock of their own, so that tasks on different cores seldom meet.
 const SHARDS: usize = 16;
@@ -71,7 +79,9 @@ const MAX_ADDRESSES: usize = 65_536;
 pub(crate) enum Penalty {
     /// Too many wrong signs in a row from this address under this ФН.
     Pair,
-    /// Too many wrong signs from this address, and no valid one of this ФН.
+    /// The same, but the pair had a valid sign lately and has only used up its tries for the moment.
+    TrustedPair,
+    /// Too many wrong signs from this address, and nothing that speaks for this ФН.
     Address,
 }
 
@@ -79,7 +89,7 @@ impl Penalty {
     /// Label of metrics and logs.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
-            Self::Pair => "pair_refused",
+            Self::Pair | Self::TrustedPair => "pair_refused",
             Self::Address => "address_refused",
         }
     }
@@ -108,8 +118,8 @@ struct Suspect {
     invalid_in_a_row: u32,
     refused_until: Instant,
     penalty: Duration,
-    /// The next try of a refused pair with a recent valid sign.
-    next_try: Instant,
+    /// Tries of a refused pair with a recent valid sign are paid for up to here.
+    tries_paid_until: Instant,
 }
 
 /// Wrong signs of one address since the window began.
@@ -138,26 +148,36 @@ impl AbuseTable {
         }
     }
 
-    /// Whether a message of this ФН from this address is worth a look at its sign. To be asked before anything is
-    /// computed; a refused message gets no answer, as every other with a wrong sign.
-    pub(crate) fn check(&self, address: IpAddr, fn_number: FnNumber, now: Instant) -> Result<(), Penalty> {
+    /// Whether a message of this ФН, known or not, from this address is worth a look at its sign. To be asked before
+    /// anything is computed; a refused message gets no answer, as every other with a wrong sign.
+    pub(crate) fn check(
+        &self,
+        address: IpAddr,
+        fn_number: FnNumber,
+        standing: Standing,
+        now: Instant,
+    ) -> Result<(), Penalty> {
         let address = counted_as(address);
         let key = (address, fn_number);
-        let trusted = {
+        {
             let Some(mut pairs) = self.pairs_of(&key) else { return Ok(()) };
             let trusted = pairs.is_trusted(&key, now);
-            if let Some(suspect) = pairs.suspects.get_mut(&key)
+            let suspect = pairs.suspects.get_mut(&key);
+            let is_suspect = suspect.is_some();
+            if let Some(suspect) = suspect
                 && now < suspect.refused_until
             {
-                if !trusted || now < suspect.next_try {
+                if !trusted {
                     return Err(Penalty::Pair);
                 }
-                suspect.next_try = now + TRUSTED_TRY_EVERY;
+                if !suspect.take_try(now) {
+                    return Err(Penalty::TrustedPair);
+                }
             }
-            trusted
-        };
-        if trusted {
-            return Ok(());
+            // Whoever makes numbers up does not hit a known one, and has one guess of each that it knows.
+            if trusted || (standing == Standing::Known && !is_suspect) {
+                return Ok(());
+            }
         }
         let over = |window: &mut Window| {
             now.duration_since(window.began) < ADDRESS_WINDOW
@@ -193,6 +213,16 @@ impl AbuseTable {
         }
     }
 
+    /// Ends every penalty: with other keys, other signs are wrong. Trust was earned and stays.
+    pub(crate) fn forget_penalties(&self) {
+        for shard in &self.pairs {
+            lock(shard).suspects.clear();
+        }
+        for shard in &self.addresses {
+            lock(shard).clear();
+        }
+    }
+
     /// Pairs that are refused at this moment. Looks at every suspect, one shard after another: for a gauge now and then.
     pub(crate) fn refused_pairs(&self, now: Instant) -> usize {
         let of_shard = |shard: &Mutex<Pairs>| {
@@ -225,7 +255,7 @@ impl Pairs {
 
 impl Suspect {
     fn new(now: Instant) -> Self {
-        Self { invalid_in_a_row: 0, refused_until: now, penalty: Duration::ZERO, next_try: now }
+        Self { invalid_in_a_row: 0, refused_until: now, penalty: Duration::ZERO, tries_paid_until: now }
     }
 
     fn add_invalid(&mut self, now: Instant) -> Option<Duration> {
@@ -236,8 +266,17 @@ impl Suspect {
         }
         self.penalty = (self.penalty * 2).clamp(FIRST_PENALTY, LONGEST_PENALTY);
         self.refused_until = now + self.penalty;
-        self.next_try = now + TRUSTED_TRY_EVERY;
         Some(self.penalty)
+    }
+
+    /// A bucket that fills at [`TRUSTED_TRIES_PER_SECOND`] and holds what gathers in [`TRUSTED_TRIES_SAVED_FOR`].
+    fn take_try(&mut self, now: Instant) -> bool {
+        let paid_until = self.tries_paid_until.max(now) + Duration::from_secs(1) / TRUSTED_TRIES_PER_SECOND;
+        let is_left = paid_until <= now + TRUSTED_TRIES_SAVED_FOR;
+        if is_left {
+            self.tries_paid_until = paid_until;
+        }
+        is_left
     }
 }
 
@@ -292,6 +331,11 @@ impl<K: Eq + Hash + Copy, V: Copy> Recent<K, V> {
             self.young.remove(key);
             self.old.remove(key);
         }
+    }
+
+    fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
     }
 
     fn values(&self) -> impl Iterator<Item = &V> {

@@ -34,18 +34,37 @@ pub struct Health {
     journal: JournalHandle,
     reception: Arc<ReceptionState>,
     clock: Arc<TrustedClock>,
+    keys: KeysTrouble,
     sign_mode: SignMode,
 }
 
+/// What keeps the crypto device from answering, in words for people; nothing when it can.
+#[derive(Clone)]
+pub struct KeysTrouble(Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl KeysTrouble {
+    /// Asked at every look at `/readyz`; must not block.
+    pub fn new(ask: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl std::fmt::Debug for KeysTrouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("KeysTrouble").finish_non_exhaustive()
+    }
+}
+
 impl Health {
-    /// Health of a daemon with this journal, reception, clock and `signs.mode`.
+    /// Health of a daemon with this journal, reception, clock, crypto device and `signs.mode`.
     pub fn new(
         journal: JournalHandle,
         reception: Arc<ReceptionState>,
         clock: Arc<TrustedClock>,
+        keys: KeysTrouble,
         sign_mode: SignMode,
     ) -> Self {
-        Self { journal, reception, clock, sign_mode }
+        Self { journal, reception, clock, keys, sign_mode }
     }
 
     /// Whether documents can be taken now, and if not, everything that stands in the way.
@@ -58,6 +77,7 @@ impl Health {
             reasons.push("the listener is not up".to_owned());
         }
         reasons.extend(self.clock.distrust());
+        reasons.extend((self.keys.0)());
         Readiness { ready: reasons.is_empty(), reasons }
     }
 

@@ -5,7 +5,9 @@
 //! a clock that nobody sets. That clock is `CLOCK_BOOTTIME`: unlike `Instant` it counts the time a machine slept, so
 //! waking up is no jump. A process that was stopped (SIGSTOP) and goes on sees none either. A virtual machine that was
 //! frozen with all its clocks wakes in the past; when its wall clock is set right, that is a jump, and an operator is
-//! asked. A clock that was wrong before the program began cannot be noticed unless it is behind; set right, it is trusted.
+//! asked. A clock that was wrong before the program began is noticed only if it shows an impossible date or is behind the
+//! newest acknowledgement; then it is set right without a question. Any other is believed, and when NTP sets it by more
+//! than a minute, that is a jump.
 
 mod guard;
 
@@ -20,7 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::guard::{Distrust, Guard, Reading};
+use self::guard::{Distrust, Guard, News, Reading};
 
 /// How often the clock is looked at when no document comes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -111,6 +113,12 @@ impl TrustedClock {
         self.look().err().map(|distrust| distrust.to_string())
     }
 
+    /// The time now, for whoever must not be told a wrong one (the crypto device stops using keys by it); nothing while
+    /// the clock is not trusted.
+    pub fn trusted_now(&self) -> Option<Timestamp> {
+        self.look().ok()
+    }
+
     /// The time now for one document.
     pub(crate) fn now(&self) -> Result<Moment, Distrust> {
         let timestamp = self.look()?;
@@ -143,16 +151,16 @@ impl TrustedClock {
         };
         drop(state);
         self.offset.set(offset.as_secs_f64());
-        match (was, looked) {
-            (None, Err(distrust)) => {
+        match News::between(was, looked.err()) {
+            Some(News::Distrusted(distrust)) => {
                 self.trusted.set(0.0);
                 error!("{distrust}");
             }
-            (Some(_), Ok(_)) => {
+            Some(News::TrustedAgain) => {
                 self.trusted.set(1.0);
                 info!("the clock is trusted again, documents are answered");
             }
-            _ => {}
+            None => {}
         }
         looked
     }
@@ -261,8 +269,10 @@ pub(crate) mod tests {
         assert!(clock.now().is_ok(), "nothing was acknowledged yet");
         clock.acknowledged(moment);
         assert!(clock.distrust().unwrap().contains("30 s behind"));
+        assert_eq!(clock.trusted_now(), None);
         machine.pass(30);
         assert_eq!(clock.distrust(), None);
+        assert_eq!(clock.trusted_now(), Some(machine.wall()));
     }
 
     /// Waits until the keeper of a clock has seen what a test did.

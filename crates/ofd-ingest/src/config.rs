@@ -139,7 +139,8 @@ pub struct SisterConfig {
     pub message_timeout_s: u64,
     /// Largest body of a message or an answer in bytes.
     pub max_body_bytes: usize,
-    /// Seconds that messages in work have to finish after a stop was asked for.
+    /// Seconds that messages in work have to finish after a stop was asked for: at least [`Self::connect_timeout_s`] and
+    /// [`Self::answer_timeout_s`] together.
     pub shutdown_grace_s: u64,
 }
 
@@ -155,7 +156,7 @@ impl Default for SisterConfig {
             idle_timeout_s: 60,
             message_timeout_s: 30,
             max_body_bytes: 33 * 1024,
-            shutdown_grace_s: 20,
+            shutdown_grace_s: 40,
         }
     }
 }
@@ -179,6 +180,17 @@ impl SisterConfig {
             period(key, seconds)?;
         }
         body_limit("sister.max_body_bytes", self.max_body_bytes)?;
+        let longest_relay_s = self.connect_timeout_s + self.answer_timeout_s;
+        if self.listen.is_some() && self.shutdown_grace_s < longest_relay_s {
+            return Err(IngestError::config(
+                "sister.shutdown_grace_s",
+                format!(
+                    "{} is less than connect_timeout_s and answer_timeout_s together ({longest_relay_s}): a stop would \
+                     cut answers off",
+                    self.shutdown_grace_s
+                ),
+            ));
+        }
         match &self.upstream {
             Some(upstream) if !is_host_and_port(upstream) => Err(IngestError::config(
                 "sister.upstream",
@@ -266,6 +278,15 @@ mod tests {
         check_sister(|config| config.connect_timeout_s = 0, Some("sister.connect_timeout_s"));
         check_sister(|config| config.answer_timeout_s = MAX_PERIOD_S + 1, Some("sister.answer_timeout_s"));
         check_sister(|config| config.max_body_bytes = 0, Some("sister.max_body_bytes"));
+        let grace = |listen: Option<&str>, seconds| {
+            let listen = listen.map(|address| address.parse().unwrap());
+            move |config: &mut SisterConfig| {
+                *config = SisterConfig { listen, shutdown_grace_s: seconds, ..SisterConfig::default() };
+            }
+        };
+        check_sister(grace(Some("127.0.0.1:7001"), 35), None);
+        check_sister(grace(Some("127.0.0.1:7001"), 34), Some("sister.shutdown_grace_s"));
+        check_sister(grace(None, 1), None);
         let upstream = |text: &str| {
             let text = text.to_owned();
             move |config: &mut SisterConfig| config.upstream = Some(text)

@@ -59,7 +59,7 @@ pub(crate) async fn serve(
         peer: peer.to_string(),
         address: peer.ip(),
         place,
-        is_idle: true,
+        answered_evicted: false,
         intake: &intake,
         dialogue: ServerDialogue::new(settings.dialogue, clock::monotonic_now()),
         write_timeout: settings.write_timeout,
@@ -72,10 +72,14 @@ pub(crate) async fn serve(
     };
     let end = connection.run(stop).await;
     connection.settle_rest().await;
+    let has_answers_under_way = connection.answered_evicted;
     drop(connection);
     match end {
-        // Nothing was in work, and its descriptor is needed.
-        End::Finished if place.is_evicted() => debug!("an idle connection makes room for another"),
+        // Its descriptor is needed, and nothing is lost with it: the last answer is old, and a message that has begun
+        // is repeated. Unless the register has finished a message in the moment of the eviction.
+        End::Finished if place.is_evicted() && !has_answers_under_way => {
+            debug!("the connection makes room for another");
+        }
         End::Finished => {
             debug!("connection ends");
             close_gently(stream).await;
@@ -90,8 +94,8 @@ struct Connection<'a> {
     peer: String,
     address: IpAddr,
     place: &'a Place,
-    /// What `place` was told last.
-    is_idle: bool,
+    /// Something was answered after the connection had to make room.
+    answered_evicted: bool,
     intake: &'a Intake,
     dialogue: ServerDialogue,
     write_timeout: Duration,
@@ -149,7 +153,7 @@ impl Connection<'_> {
             if self.dialogue.is_finished() {
                 return End::Finished;
             }
-            self.tell_idleness();
+            self.tell_stage();
             self.arm(timer.as_mut());
             let may_read = self.dialogue.wants_read();
             // Every branch is cancellation-safe: an outcome is taken by finishing, readiness is not used up by asking.
@@ -167,21 +171,24 @@ impl Connection<'_> {
         }
     }
 
-    /// A message that has begun is still read to its end: its register waits for the answer.
+    /// A message that has begun is still read to its end, as its register waits for the answer; but not on a connection
+    /// that has to make room.
     fn begin_stop(&mut self) {
         self.stopping = true;
-        if !self.dialogue.is_mid_message() {
+        if !self.dialogue.is_mid_message() || self.place.is_evicted() {
             self.dialogue.peer_closed();
         }
     }
 
-    /// A connection on which nothing has begun and nothing is owed may be closed to make room for another.
-    fn tell_idleness(&mut self) {
-        let is_idle =
-            self.in_flight.is_empty() && self.dialogue.in_flight() == 0 && !self.dialogue.is_mid_message();
-        if is_idle != self.is_idle {
-            self.is_idle = is_idle;
-            if is_idle { self.place.idle(clock::monotonic_now()) } else { self.place.busy() }
+    /// A connection on which nothing is owed may be closed to make room for another. Told before the connection waits
+    /// for bytes of its register; where it waits for anything else, it was told to be busy.
+    fn tell_stage(&self) {
+        if !self.in_flight.is_empty() || self.dialogue.in_flight() > 0 {
+            self.place.busy();
+        } else if self.dialogue.is_mid_message() {
+            self.place.begun(clock::monotonic_now());
+        } else {
+            self.place.idle(clock::monotonic_now());
         }
     }
 
@@ -221,6 +228,9 @@ impl Connection<'_> {
         while self.in_flight.len() < self.max_in_flight
             && let Some(event) = self.dialogue.poll_event()
         {
+            if matches!(event, Event::Message { .. }) {
+                self.place.busy();
+            }
             consume_budget().await;
             match event {
                 Event::Message { id, header, body } => self.take_message(id, &header, body).await?,
@@ -289,10 +299,12 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Refused without a look at its sign: to the sender it is the same as a look that found it wrong.
+    /// Refused without a look at its sign: to the sender it is the same as a look that found it wrong. A till that shares
+    /// its address with its forger keeps its connection, and its turn comes soon.
     fn refused_unseen(&mut self, id: MessageId, penalty: Penalty) {
         self.intake.refuse_unseen(penalty);
-        self.dialogue.answer(id, Answer::Close);
+        let answer = if penalty == Penalty::TrustedPair { Answer::Nothing } else { Answer::Close };
+        self.dialogue.answer(id, answer);
     }
 
     /// Waits for a place in the queue of the journal, or for the history of an ФН. Meanwhile documents handed over
@@ -353,12 +365,13 @@ impl Connection<'_> {
         if self.dialogue.poll_transmit(&mut self.out, began) == 0 {
             return Ok(());
         }
-        let written = write_within(self.stream, &self.out, self.write_timeout).await;
+        let written = write_within(self.stream, &self.out, self.write_timeout, || self.place.busy()).await;
         if matches!(written, Err(End::WriteTimeout)) {
             self.intake.metrics.timed_out(TimedOut::Write);
         } else {
             metrics::record(&self.intake.metrics.stage_write, began.elapsed());
         }
+        self.answered_evicted |= self.place.is_evicted();
         written
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Intake {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log_limiter: LogLimiter,
     /// Who sends wrong signs.
-    pub(crate) abuse: AbuseTable,
+    pub(crate) abuse: Arc<AbuseTable>,
     /// Places for copies on their way to quarantine ([`MAX_QUARANTINE_IN_FLIGHT`]).
     pub(crate) quarantine_places: Arc<Semaphore>,
 }
@@ -147,7 +147,7 @@ impl Intake {
         match decision::shut_out(&facts, &self.policy) {
             None => {}
             Some(Decision::Quarantine(refusal, afterwards)) => {
-                self.refuse(refusal, "kept in quarantine");
+                self.refuse(refusal, "silence, a copy is for quarantine");
                 let identity = opened.document.as_deref().map(|document| Sha256::digest(document).into());
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
                 return Examined::Quarantine(NewQuarantine { container: body, ..entry }, refusal, afterwards);

@@ -3,8 +3,12 @@
 //! flight) belong to its dialogue.
 //!
 //! When all places are taken, the connection that has been idle for longest makes room for the newcomer: a register
-//! connects when it has something to say, and one that only keeps its connection open loses nothing but that.
+//! connects when it has something to say, and one that only keeps its connection open loses nothing but that. When
+//! nobody has been idle for long enough, a connection that has begun a message and not finished it makes room, first of
+//! the address with the most places: else a byte on each connection would hold the port shut. Such a register repeats
+//! its message. A connection that is owed an answer never makes room.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,12 +22,12 @@ use crate::clock;
 /// Lines that one reason may write into the log per second; the rest is counted and told with the next line.
 pub(crate) const MAX_LOG_LINES_PER_SECOND: u32 = 10;
 
-/// How long a connection keeps its place although nothing happens on it: a register that has just connected over a slow
-/// line must be able to say what it came for.
-const MIN_IDLE_BEFORE_EVICTION: Duration = Duration::from_secs(2);
+/// How long a connection keeps its place although nothing happens on it, or although its message is not finished: a
+/// register that has just connected over a slow line must be able to say what it came for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many idle connections one search notes down. A search looks at all connections, so not every newcomer of a flood
-/// may cause one.
+/// How many connections of each kind one search notes down. A search looks at all connections, so not every newcomer of
+/// a flood may cause one.
 const SEARCH_FINDS_AT_MOST: usize = 256;
 
 /// Pause between two searches; in between, a newcomer without a place is refused.
@@ -34,7 +38,7 @@ const SEARCH_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct ConnectionLimits {
     max_in_all: usize,
     max_per_address: usize,
-    /// What the idle times of seats count from.
+    /// What the times of seats count from.
     epoch: Instant,
     open: Mutex<Open>,
 }
@@ -45,8 +49,10 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
     seats: HashMap<u64, Arc<Seat>>,
     next_id: u64,
-    /// Idle connections that the last search found, longest idle first: number and since when.
-    found: VecDeque<(u64, u64)>,
+    /// Idle connections that the last search found, longest idle first: number and stage, as it was then.
+    idle: VecDeque<(u64, u64)>,
+    /// The same of connections with an unfinished message, first of the address with the most connections.
+    begun: VecDeque<(u64, u64)>,
     last_search: Option<Instant>,
 }
 
@@ -54,15 +60,51 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Seat {
     key: IpAddr,
-    /// Milliseconds since the epoch of the limits, or [`Seat::BUSY`].
-    idle_since_ms: AtomicU64,
+    /// A [`Stage`] as a number.
+    stage: AtomicU64,
     evicted: AtomicBool,
     /// Ends the connection gently: what has begun on it is still finished.
     stop: CancellationToken,
 }
 
+/// What a connection is at. In an atomic number it is twice the milliseconds, plus one for a message, or the largest
+/// number for a busy connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is begun and nothing owed since so many milliseconds after the epoch of the limits.
+    Idle { since_ms: u64 },
+    /// A message has begun then and is not finished, and nothing is owed.
+    Begun { since_ms: u64 },
+    /// A message is in work, or an answer is owed.
+    Busy,
+}
+
+impl Stage {
+    fn from_number(number: u64) -> Self {
+        match (number, number & 1) {
+            (u64::MAX, _) => Self::Busy,
+            (_, 0) => Self::Idle { since_ms: number >> 1 },
+            _ => Self::Begun { since_ms: number >> 1 },
+        }
+    }
+
+    fn number(self) -> u64 {
+        match self {
+            Self::Idle { since_ms } => since_ms << 1,
+            Self::Begun { since_ms } => since_ms << 1 | 1,
+            Self::Busy => u64::MAX,
+        }
+    }
+}
+
 impl Seat {
-    const BUSY: u64 = u64::MAX;
+    fn stage(&self) -> Stage {
+        Stage::from_number(self.stage.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, stage: Stage) {
+        self.stage.store(stage.number(), Ordering::Relaxed);
+    }
 
     /// Whether the connection had to make room for another.
     pub(crate) fn is_evicted(&self) -> bool {
@@ -106,14 +148,15 @@ impl ConnectionLimits {
         let evicted = if open.seats.len() < self.max_in_all {
             None
         } else {
-            Some(open.longest_idle(now, self.milliseconds(now)).ok_or(Exceeded::InAll)?)
+            Some(open.make_room(now, self.milliseconds(now)).ok_or(Exceeded::InAll)?)
         };
         let id = open.next_id;
         open.next_id += 1;
         *open.by_address.entry(key).or_insert(0) += 1;
+        let since_ms = self.milliseconds(now);
         let seat = Arc::new(Seat {
             key,
-            idle_since_ms: AtomicU64::new(self.milliseconds(now)),
+            stage: AtomicU64::new(Stage::Idle { since_ms }.number()),
             evicted: AtomicBool::new(false),
             stop,
         });
@@ -123,7 +166,8 @@ impl ConnectionLimits {
         if let Some(evicted) = evicted {
             evicted.evict();
         }
-        Ok(Place { limits: Arc::clone(self), id, seat, made_room })
+        let (quiet_since_ms, begun_at_ms) = (AtomicU64::new(since_ms), AtomicU64::new(Place::NOT_BEGUN));
+        Ok(Place { limits: Arc::clone(self), id, seat, made_room, quiet_since_ms, begun_at_ms })
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -131,7 +175,7 @@ impl ConnectionLimits {
     }
 
     fn milliseconds(&self, now: Instant) -> u64 {
-        u64::try_from(now.duration_since(self.epoch).as_millis()).unwrap_or(Seat::BUSY - 1)
+        u64::try_from(now.duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX >> 2)
     }
 
     /// A panic elsewhere leaves the counts whole: they change together under the lock.
@@ -141,25 +185,24 @@ impl ConnectionLimits {
 }
 
 impl Open {
-    /// Takes the place of the connection that has been idle for longest, if one has been for long enough.
-    fn longest_idle(&mut self, now: Instant, now_ms: u64) -> Option<Arc<Seat>> {
-        if let Some(seat) = self.next_found() {
-            return Some(seat);
+    /// Takes the place of the connection that has been idle for longest; if none has been for long enough, of one with
+    /// an unfinished message. Idle ones go first, as far as the last search knows.
+    fn make_room(&mut self, now: Instant, now_ms: u64) -> Option<Arc<Seat>> {
+        let next_idle = self.next_of(|open| &mut open.idle);
+        if next_idle.is_some() {
+            return next_idle;
         }
-        if self.last_search.is_some_and(|last| now.duration_since(last) < SEARCH_PAUSE) {
-            return None;
+        if self.last_search.is_none_or(|last| now.duration_since(last) >= SEARCH_PAUSE) {
+            self.last_search = Some(now);
+            self.search(now_ms);
         }
-        self.last_search = Some(now);
-        self.search(now_ms);
-        self.next_found()
+        self.next_of(|open| &mut open.idle).or_else(|| self.next_of(|open| &mut open.begun))
     }
 
-    /// The next of those found that is still idle since the same moment.
-    fn next_found(&mut self) -> Option<Arc<Seat>> {
-        while let Some((id, since)) = self.found.pop_front() {
-            let still_idle =
-                self.seats.get(&id).is_some_and(|seat| seat.idle_since_ms.load(Ordering::Relaxed) == since);
-            if still_idle {
+    /// The next of those found that is still at the same stage since the same moment.
+    fn next_of(&mut self, found: impl Fn(&mut Self) -> &mut VecDeque<(u64, u64)>) -> Option<Arc<Seat>> {
+        while let Some((id, stage)) = found(self).pop_front() {
+            if self.seats.get(&id).is_some_and(|seat| seat.stage().number() == stage) {
                 return self.free(id);
             }
         }
@@ -167,18 +210,23 @@ impl Open {
     }
 
     fn search(&mut self, now_ms: u64) {
-        let patience_ms = u64::try_from(MIN_IDLE_BEFORE_EVICTION.as_millis()).unwrap_or(u64::MAX);
-        let idle = |(id, seat): (&u64, &Arc<Seat>)| {
-            let since = seat.idle_since_ms.load(Ordering::Relaxed);
-            (since.saturating_add(patience_ms) <= now_ms).then_some((*id, since))
-        };
-        let mut idle: Vec<(u64, u64)> = self.seats.iter().filter_map(idle).collect();
-        if idle.len() > SEARCH_FINDS_AT_MOST {
-            idle.select_nth_unstable_by_key(SEARCH_FINDS_AT_MOST, |(_, since)| *since);
-            idle.truncate(SEARCH_FINDS_AT_MOST);
+        let patience_ms = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+        let is_long = |since_ms: u64| since_ms.saturating_add(patience_ms) <= now_ms;
+        let (mut idle, mut begun) = (Vec::new(), Vec::new());
+        for (id, seat) in &self.seats {
+            let stage = seat.stage();
+            match stage {
+                Stage::Idle { since_ms } if is_long(since_ms) => idle.push((*id, stage.number())),
+                Stage::Begun { since_ms } if is_long(since_ms) => {
+                    let of_address = self.by_address.get(&seat.key).copied().unwrap_or(0);
+                    begun.push((Reverse(of_address), *id, stage.number()));
+                }
+                _ => {}
+            }
         }
-        idle.sort_unstable_by_key(|(_, since)| *since);
-        self.found = idle.into();
+        self.idle = first_by(idle, |(_, stage)| *stage).into();
+        let begun = first_by(begun, |(of_address, _, stage)| (*of_address, *stage));
+        self.begun = begun.into_iter().map(|(_, id, stage)| (id, stage)).collect();
     }
 
     /// Gives a place back; nothing happens when it was taken away before.
@@ -194,17 +242,34 @@ impl Open {
     }
 }
 
-/// The place of one connection.
+/// The first [`SEARCH_FINDS_AT_MOST`] in the order of their keys.
+fn first_by<T, K: Ord>(mut found: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    if found.len() > SEARCH_FINDS_AT_MOST {
+        found.select_nth_unstable_by_key(SEARCH_FINDS_AT_MOST, &key);
+        found.truncate(SEARCH_FINDS_AT_MOST);
+    }
+    found.sort_unstable_by_key(key);
+    found
+}
+
+/// The place of one connection, whose task alone says what it is at. Both times count from the last message that was in
+/// work, whatever was between: else a probe now and then, or half of one, would keep a place for ever.
 #[derive(Debug)]
 pub(crate) struct Place {
     limits: Arc<ConnectionLimits>,
     id: u64,
     seat: Arc<Seat>,
     made_room: bool,
+    /// When the connection was made or the last message in work ended.
+    quiet_since_ms: AtomicU64,
+    /// When something was begun for the first time since then, or [`Self::NOT_BEGUN`].
+    begun_at_ms: AtomicU64,
 }
 
 impl Place {
-    /// Whether an idle connection had to go for this one.
+    const NOT_BEGUN: u64 = u64::MAX;
+
+    /// Whether another connection had to go for this one.
     pub(crate) fn made_room(&self) -> bool {
         self.made_room
     }
@@ -214,14 +279,31 @@ impl Place {
         self.seat.is_evicted()
     }
 
-    /// Nothing is begun and nothing is owed on the connection from now on.
+    /// Nothing is begun and nothing is owed on the connection.
     pub(crate) fn idle(&self, now: Instant) {
-        self.seat.idle_since_ms.store(self.limits.milliseconds(now), Ordering::Relaxed);
+        self.end_work(now);
+        self.seat.set(Stage::Idle { since_ms: self.quiet_since_ms.load(Ordering::Relaxed) });
     }
 
-    /// Something is begun or owed.
+    /// A message has begun and is not finished, and nothing is owed.
+    pub(crate) fn begun(&self, now: Instant) {
+        self.end_work(now);
+        if self.begun_at_ms.load(Ordering::Relaxed) == Self::NOT_BEGUN {
+            self.begun_at_ms.store(self.limits.milliseconds(now), Ordering::Relaxed);
+        }
+        self.seat.set(Stage::Begun { since_ms: self.begun_at_ms.load(Ordering::Relaxed) });
+    }
+
+    /// A message is in work or an answer is owed.
     pub(crate) fn busy(&self) {
-        self.seat.idle_since_ms.store(Seat::BUSY, Ordering::Relaxed);
+        self.seat.set(Stage::Busy);
+    }
+
+    fn end_work(&self, now: Instant) {
+        if self.seat.stage() == Stage::Busy {
+            self.quiet_since_ms.store(self.limits.milliseconds(now), Ordering::Relaxed);
+            self.begun_at_ms.store(Self::NOT_BEGUN, Ordering::Relaxed);
+        }
     }
 }
 
@@ -282,144 +364,4 @@ impl LogLimiter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn take(limits: &Arc<ConnectionLimits>, address: IpAddr) -> Result<Place, Exceeded> {
-        limits.take(address, limits.epoch, CancellationToken::new())
-    }
-
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn places_are_limited_in_all_and_given_back() {
-        let limits = ConnectionLimits::new(2, 2);
-        let first = take(&limits, address("192.0.2.1")).unwrap();
-        let second = take(&limits, address("192.0.2.2")).unwrap();
-        assert_eq!(take(&limits, address("192.0.2.3")).unwrap_err(), Exceeded::InAll);
-        drop(first);
-        assert_eq!(limits.open(), 1);
-        let third = take(&limits, address("192.0.2.3")).unwrap();
-        drop((second, third));
-        assert_eq!(limits.open(), 0);
-        assert!(limits.lock().by_address.is_empty());
-    }
-
-    #[test]
-    fn places_are_limited_per_address() {
-        let limits = ConnectionLimits::new(10, 2);
-        let _first = take(&limits, address("192.0.2.1")).unwrap();
-        let second = take(&limits, address("::ffff:192.0.2.1")).unwrap();
-        assert_eq!(take(&limits, address("192.0.2.1")).unwrap_err(), Exceeded::PerAddress);
-        let _other = take(&limits, address("192.0.2.2")).unwrap();
-        drop(second);
-        let _again = take(&limits, address("192.0.2.1")).unwrap();
-        assert_eq!(limits.open(), 3);
-    }
-
-    #[test]
-    fn an_ipv6_network_counts_as_one_address() {
-        let limits = ConnectionLimits::new(10, 1);
-        let _first = take(&limits, address("2001:db8::1")).unwrap();
-        assert_eq!(take(&limits, address("2001:db8::ffff:2")).unwrap_err(), Exceeded::PerAddress);
-        let _other = take(&limits, address("2001:db8:0:1::1")).unwrap();
-    }
-
-    #[test]
-    fn the_longest_idle_makes_room_for_a_newcomer() {
-        let limits = ConnectionLimits::new(3, 3);
-        let at = |seconds| limits.epoch + Duration::from_secs(seconds);
-        let stops: Vec<CancellationToken> = (0..6).map(|_| CancellationToken::new()).collect();
-        let enter = |number: usize, seconds| {
-            limits.take(address(&format!("192.0.2.{number}")), at(seconds), stops[number].clone())
-        };
-        let [busy, older, younger] = [0, 1, 2].map(|number| enter(number, 0).unwrap());
-        busy.busy();
-        older.idle(at(1));
-        younger.idle(at(2));
-        assert_eq!(enter(3, 2).unwrap_err(), Exceeded::InAll, "nobody has been idle for long enough");
-        let third = enter(3, 10).unwrap();
-        assert!(third.made_room() && older.is_evicted() && stops[1].is_cancelled());
-        assert_eq!(limits.open(), 3);
-        drop(older);
-        assert_eq!(limits.open(), 3, "an evicted connection has no place to give back");
-        let fourth = enter(4, 20).unwrap();
-        assert!(younger.is_evicted() && !third.is_evicted() && !busy.is_evicted());
-        third.busy();
-        fourth.busy();
-        assert_eq!(enter(5, 30).unwrap_err(), Exceeded::InAll, "nobody is idle");
-        drop(busy);
-        assert!(!enter(5, 30).unwrap().made_room());
-    }
-
-    #[test]
-    fn an_address_past_its_own_limit_pushes_nobody_out() {
-        let limits = ConnectionLimits::new(2, 1);
-        let later = limits.epoch + Duration::from_secs(60);
-        let first = take(&limits, address("192.0.2.1")).unwrap();
-        let second = take(&limits, address("192.0.2.2")).unwrap();
-        let refused = limits.take(address("192.0.2.2"), later, CancellationToken::new());
-        assert_eq!(refused.unwrap_err(), Exceeded::PerAddress);
-        assert!(!first.is_evicted() && !second.is_evicted());
-    }
-
-    #[test]
-    fn a_flood_of_newcomers_searches_now_and_then() {
-        let limits = ConnectionLimits::new(1, 10);
-        let later = limits.epoch + Duration::from_secs(60);
-        let place = take(&limits, address("192.0.2.1")).unwrap();
-        place.busy();
-        let enter = |now| limits.take(address("192.0.2.1"), now, CancellationToken::new());
-        assert!(enter(later).is_err());
-        place.idle(limits.epoch);
-        assert!(enter(later).is_err(), "the last search was this very moment");
-        assert!(enter(later + SEARCH_PAUSE).is_ok());
-    }
-
-    #[test]
-    fn more_idle_connections_than_one_search_finds_leave_oldest_first() {
-        let count = SEARCH_FINDS_AT_MOST * 2;
-        let limits = ConnectionLimits::new(count, count * 3);
-        let at = |index: usize| limits.epoch + Duration::from_millis(u64::try_from(index).unwrap());
-        let enter = |now| limits.take(address("192.0.2.1"), now, CancellationToken::new()).unwrap();
-        let idle: Vec<Place> = (0..count).map(|index| enter(at(index))).collect();
-        let mut newcomers = Vec::new();
-        for evicted in 0..count {
-            newcomers.push(enter(at(3_600_000 + evicted * 50)));
-            let gone = idle.iter().filter(|place| place.is_evicted()).count();
-            assert_eq!(gone, evicted + 1);
-            assert!(idle[evicted].is_evicted());
-        }
-    }
-
-    #[test]
-    fn a_reason_writes_so_many_lines_a_second() {
-        let limiter = LogLimiter::default();
-        let start = Instant::now();
-        for line in 0..MAX_LOG_LINES_PER_SECOND {
-            assert_eq!(limiter.admit("a", start), Some(0), "line {line}");
-        }
-        assert_eq!(limiter.admit("a", start), None);
-        assert_eq!(limiter.admit("a", start + Duration::from_millis(999)), None);
-        assert_eq!(limiter.admit("b", start), Some(0), "another reason has lines of its own");
-        assert_eq!(limiter.admit("a", start + Duration::from_secs(1)), Some(2));
-        assert_eq!(limiter.admit("a", start + Duration::from_secs(1)), Some(0));
-    }
-
-    #[test]
-    fn the_tail_of_a_burst_is_told_once() {
-        let limiter = LogLimiter::default();
-        let start = Instant::now();
-        for _ in 0..MAX_LOG_LINES_PER_SECOND + 3 {
-            limiter.admit("a", start);
-        }
-        limiter.admit("b", start);
-        let age = Duration::from_secs(2);
-        assert_eq!(limiter.take_left_out(age, start + Duration::from_millis(1999)), []);
-        assert_eq!(limiter.take_left_out(age, start + age), [("a", 3)]);
-        assert_eq!(limiter.take_left_out(age, start + age), []);
-        assert_eq!(limiter.admit("a", start + age), Some(0), "it is not told twice");
-    }
-}
+mod tests;

@@ -78,9 +78,15 @@ pub struct ReceptionState {
     serving: AtomicBool,
     stopping: AtomicBool,
     limits: Arc<ConnectionLimits>,
+    abuse: Arc<AbuseTable>,
 }
 
 impl ReceptionState {
+    /// Ends every penalty for wrong signs: with other keys, other signs are wrong. To be called when keys were read anew.
+    pub fn forget_penalties(&self) {
+        self.abuse.forget_penalties();
+    }
+
     /// Whether new connections are accepted.
     pub fn is_serving(&self) -> bool {
         self.serving.load(Ordering::Acquire)
@@ -115,10 +121,12 @@ impl Reception {
         refuse_unchecked_signs(&parts)?;
         let listener = listen(parts.config.listen)?;
         let limits = ConnectionLimits::new(parts.config.max_connections, parts.config.max_connections_per_ip);
+        let abuse = Arc::new(AbuseTable::new());
         let state = Arc::new(ReceptionState {
             serving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             limits: Arc::clone(&limits),
+            abuse: Arc::clone(&abuse),
         });
         let intake = Arc::new(Intake {
             policy: parts.policy,
@@ -132,7 +140,7 @@ impl Reception {
             facts: parts.facts,
             metrics: parts.metrics,
             log_limiter: LogLimiter::default(),
-            abuse: AbuseTable::new(),
+            abuse,
             quarantine_places: Arc::new(Semaphore::new(MAX_QUARANTINE_IN_FLIGHT)),
         });
         Ok(Self { listener, config: parts.config, intake, limits, state })

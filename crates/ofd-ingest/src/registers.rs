@@ -2,9 +2,10 @@
 //! its registration, its numbers, its running shift ([`RegisterState`]).
 //!
 //! A state is read from the store when an ФН comes for the first time, then moves with every document on its way to
-//! the journal: pipelined documents are judged in order, before the first of them is committed. When the journal says
-//! of a document anything else than "new", its state is forgotten and read again at the next one. Of an ФН that the
-//! store knows nothing of, that is what is remembered.
+//! the journal: pipelined documents are judged in order, before the first of them is committed. When the journal's word
+//! contradicts the state (a conflict, a failure, a repeat of what was taken for new), it is forgotten and read again, but
+//! not before the journal has spoken of every document of the ФН that it has in hand: what is read earlier lacks them.
+//! Until then documents are judged without a state. Of an ФН that the store knows nothing of, that is what is remembered.
 //!
 //! States are a help for warnings, not a truth. If a history cannot be read in time, documents are judged without it,
 //! and counted. Two connections of one ФН share its state, and whose document comes first is judged first.
@@ -92,6 +93,8 @@ pub(crate) enum Memory {
 struct Shard {
     young: HashMap<FnNumber, Memory>,
     old: HashMap<FnNumber, Memory>,
+    /// How many documents of an ФН the journal has in hand; never 0. As many at most as are in flight.
+    in_hand: HashMap<FnNumber, usize>,
 }
 
 impl Registers {
@@ -108,11 +111,15 @@ impl Registers {
 
     /// What is remembered of an ФН. Nothing: ask [`Self::load`] first.
     pub(crate) fn recall(&self, fn_number: &FnNumber) -> Option<Memory> {
-        let (memory, forgotten) = self.shard(fn_number).recall(fn_number, self.limits.half_shard);
+        let mut shard = self.shard(fn_number);
+        let (memory, forgotten) = shard.recall(fn_number, self.limits.half_shard);
+        let in_hand = shard.in_hand.contains_key(fn_number);
+        drop(shard);
         drop(forgotten);
-        match memory? {
-            Memory::Unread { since } if since.elapsed() >= self.limits.retry_after => None,
-            memory => Some(memory),
+        match memory {
+            Some(Memory::Unread { since }) if !in_hand && since.elapsed() >= self.limits.retry_after => None,
+            None if in_hand => Some(Memory::unread()),
+            memory => memory,
         }
     }
 
@@ -152,13 +159,23 @@ impl Registers {
         })
     }
 
-    /// The state is wrong, or may be: the next document has it read again. That it could not be read stays known.
-    fn forget(&self, fn_number: &FnNumber) {
+    /// The journal takes a document in hand. Ended by [`Advance`].
+    fn hand_over(&self, fn_number: FnNumber) {
+        let mut shard = self.shard(&fn_number);
+        let documents = shard.in_hand.entry(fn_number).or_default();
+        *documents = documents.saturating_add(1);
+    }
+
+    /// The journal has done with a document. Under one lock, or a reading could begin between the two.
+    fn take_back(&self, fn_number: &FnNumber, agrees: bool) {
         let mut shard = self.shard(fn_number);
-        let Shard { young, old } = &mut *shard;
-        for generation in [young, old] {
-            if matches!(generation.get(fn_number), Some(Memory::State(_))) {
-                generation.remove(fn_number);
+        if !agrees {
+            shard.forget(fn_number);
+        }
+        if let Some(documents) = shard.in_hand.get_mut(fn_number) {
+            *documents = documents.saturating_sub(1);
+            if *documents == 0 {
+                shard.in_hand.remove(fn_number);
             }
         }
     }
@@ -198,6 +215,7 @@ impl Memory {
         fn_number: FnNumber,
         document: &Document<'_>,
     ) -> Advance {
+        registers.hand_over(fn_number);
         let (applied, moved) = match self {
             Self::Unread { .. } => (false, false),
             Self::State(state) => {
@@ -226,14 +244,27 @@ impl Shard {
         (Some(memory.clone()), self.put(*fn_number, memory, half))
     }
 
-    /// A state that is there already is the one that counts: it has moved on since the other was read.
+    /// A state that is there already is the one that counts: it has moved on since the other was read. One that was read
+    /// while the journal has documents of the ФН in hand may lack them, and is not kept.
     fn remember(&mut self, fn_number: FnNumber, memory: Memory, half: usize) -> (Memory, Option<Forgotten>) {
         let there = self.young.get(&fn_number).or_else(|| self.old.get(&fn_number));
         if let Some(there @ Memory::State(_)) = there {
             return (there.clone(), None);
         }
+        if matches!(memory, Memory::State(_)) && self.in_hand.contains_key(&fn_number) {
+            return (Memory::unread(), None);
+        }
         self.old.remove(&fn_number);
         (memory.clone(), self.put(fn_number, memory, half))
+    }
+
+    /// The state is wrong, or may be: the next document has it read again. That it could not be read stays known.
+    fn forget(&mut self, fn_number: &FnNumber) {
+        for generation in [&mut self.young, &mut self.old] {
+            if matches!(generation.get(fn_number), Some(Memory::State(_))) {
+                generation.remove(fn_number);
+            }
+        }
     }
 
     fn put(&mut self, fn_number: FnNumber, memory: Memory, half: usize) -> Option<Forgotten> {
@@ -271,14 +302,12 @@ impl Advance {
 
 impl Drop for Advance {
     fn drop(&mut self) {
-        if !self.confirmed {
-            self.registers.forget(&self.fn_number);
-        }
+        self.registers.take_back(&self.fn_number, self.confirmed);
     }
 }
 
-/// The state after everything that is stored. Documents that cannot be read, or speak of another ФН than their
-/// container, are in the journal too; they say nothing about this one.
+/// The state after everything that is stored and says something. The store leaves out what the checks passed over when it
+/// came; should it give out a document that cannot be read or speaks of another ФН, that is passed over here.
 fn rebuild(fn_number: &FnNumber, history: &RegisterHistory) -> RegisterState {
     let mut state = RegisterState::default();
     let apply = |state: &mut RegisterState, bytes: &[u8]| match Document::decode(bytes) {

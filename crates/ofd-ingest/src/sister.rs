@@ -2,13 +2,15 @@
 //! answered here; a message with data goes to the upstream over a connection of its own, and the upstream's answer
 //! goes back as it came. Nothing of it is a fiscal document: nothing is journalled, nothing is acknowledged.
 //!
+//! A message whose register wants no answer is passed on, and no answer is waited for.
+//!
 //! Whatever goes wrong, the register gets no answer and its connection is closed, as everywhere in this protocol. The
 //! metric `fiscald_sister_total` says what it was. Left out: what the messages mean (marking codes are the business of
 //! the register and of the marking system) and TLS towards the upstream, which the protocol does not have.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use kkt_proto::header::{Header, Service};
 use kkt_proto::server::{Answer, Event, ServerDialogue, ServerLimits};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error_span, info, warn};
 
@@ -166,9 +168,9 @@ impl Drop for OpenConnection {
 async fn serve(point: &Point, place: &Place, stream: TcpStream, stop: CancellationToken) {
     let dialogue = ServerDialogue::of(Service::Marking, point.dialogue, clock::monotonic_now());
     let mut connection =
-        Connection { point, place, stream: &stream, dialogue, stopping: false, out: Vec::new() };
+        Connection { point, place, stream: &stream, dialogue, stopping: false, late: false, out: Vec::new() };
     match connection.run(stop).await {
-        End::Finished if place.is_evicted() => debug!("an idle connection makes room for another"),
+        End::Finished if place.is_evicted() => debug!("the connection makes room for another"),
         End::Finished => close_gently(stream).await,
         End::WriteTimeout => point.fail(SisterOutcome::Slow, &"the register does not take its answer"),
         End::Broken(error) => debug!(%error, "connection broken"),
@@ -182,23 +184,26 @@ struct Connection<'a> {
     dialogue: ServerDialogue,
     /// A stop was asked for: nothing is read past the message that has begun.
     stopping: bool,
+    /// The stop was asked for while a message was on its way: those behind it are not relayed any more.
+    late: bool,
     out: Vec<u8>,
 }
 
 impl Connection<'_> {
-    /// Serves one message after another. When `stop` is cancelled, a message that has begun is still answered.
+    /// Serves one message after another. When `stop` is cancelled, a message that has begun or is on its way is still
+    /// answered, unless the connection has to make room.
     async fn run(&mut self, stop: CancellationToken) -> End {
         let mut stop = pin!(stop.cancelled());
         let mut timer = pin!(sleep_until(far_future().into()));
         loop {
-            if let Err(end) = self.take_messages().await {
+            if let Err(end) = self.take_messages(stop.as_mut()).await {
                 return end;
             }
             if self.dialogue.is_finished() {
                 return End::Finished;
             }
             if self.dialogue.is_mid_message() {
-                self.place.busy();
+                self.place.begun(clock::monotonic_now());
             } else {
                 self.place.idle(clock::monotonic_now());
             }
@@ -219,7 +224,7 @@ impl Connection<'_> {
 
     fn begin_stop(&mut self) {
         self.stopping = true;
-        if !self.dialogue.is_mid_message() {
+        if !self.dialogue.is_mid_message() || self.place.is_evicted() {
             self.dialogue.peer_closed();
         }
     }
@@ -248,22 +253,17 @@ impl Connection<'_> {
     }
 
     /// Relays and answers every message that is there, one after another.
-    async fn take_messages(&mut self) -> Result<(), End> {
+    async fn take_messages(&mut self, mut stop: Pin<&mut WaitForCancellationFuture<'_>>) -> Result<(), End> {
         while let Some(event) = self.dialogue.poll_event() {
             match event {
                 Event::Probe { .. } => self.point.metrics.sister.count(SisterOutcome::Probe),
                 Event::Message { id, header, body } => {
                     self.place.busy();
-                    let answer = match self.point.upstream.relay(&header, &body).await {
-                        Ok(message) => {
-                            self.point.metrics.sister.count(SisterOutcome::Relayed);
-                            Answer::Relayed(message)
-                        }
-                        Err((outcome, detail)) => {
-                            self.point
-                                .fail(outcome, &format_args!("ФН {}: {detail}", header.fn_number.as_str()));
-                            Answer::Close
-                        }
+                    let answer = if self.late {
+                        debug!("not relayed any more");
+                        Answer::Close
+                    } else {
+                        self.relay(&header, &body, stop.as_mut()).await
                     };
                     self.dialogue.answer(id, answer);
                 }
@@ -273,18 +273,52 @@ impl Connection<'_> {
         self.flush().await
     }
 
+    async fn relay(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        mut stop: Pin<&mut WaitForCancellationFuture<'_>>,
+    ) -> Answer {
+        let point = self.point;
+        let mut relayed = pin!(point.upstream.relay(header, body));
+        let relayed = loop {
+            // Both branches are cancellation-safe: waiting goes on with the same future.
+            tokio::select! {
+                biased;
+                () = stop.as_mut(), if !self.stopping => {
+                    self.stopping = true;
+                    self.late = true;
+                    self.dialogue.peer_closed();
+                }
+                relayed = relayed.as_mut() => break relayed,
+            }
+        };
+        match relayed {
+            Ok(answer) => {
+                point.metrics.sister.count(SisterOutcome::Relayed);
+                answer.map_or(Answer::Nothing, Answer::Relayed)
+            }
+            Err((outcome, detail)) => {
+                point.fail(outcome, &format_args!("ФН {}: {detail}", header.fn_number.as_str()));
+                Answer::Close
+            }
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), End> {
         self.out.clear();
         if self.dialogue.poll_transmit(&mut self.out, clock::monotonic_now()) == 0 {
             return Ok(());
         }
-        write_within(self.stream, &self.out, self.point.dialogue.message_timeout).await
+        let limit = self.point.dialogue.message_timeout;
+        write_within(self.stream, &self.out, limit, || self.place.busy()).await
     }
 }
 
 impl Upstream {
-    /// The upstream's whole answer to one message. Dropping the future gives the exchange up.
-    async fn relay(&self, header: &Header, body: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// The upstream's whole answer to one message, or nothing when the register wants none. Dropping the future gives the
+    /// exchange up.
+    async fn relay(&self, header: &Header, body: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let Some(address) = &self.address else {
             return Err((SisterOutcome::NoUpstream, "sister.upstream is not set".to_owned()));
         };
@@ -292,13 +326,31 @@ impl Upstream {
         let stream = connecting
             .map_err(|_| (SisterOutcome::TimedOut, format!("no connection to {address} in time")))?
             .map_err(|error| (SisterOutcome::Unreachable, format!("no connection to {address}: {error}")))?;
-        let exchange = timeout(self.answer.answer_timeout, self.exchange(&stream, header, body));
-        exchange.await.map_err(|_| (SisterOutcome::TimedOut, format!("no answer of {address} in time")))?
+        let expects_answer = header.flags.expects_answer();
+        let exchange = async {
+            if expects_answer {
+                self.exchange(&stream, header, body).await.map(Some)
+            } else {
+                self.tell(&stream, header, body).await.map(|()| None)
+            }
+        };
+        let exchanged = timeout(self.answer.answer_timeout, exchange)
+            .await
+            .map_err(|_| (SisterOutcome::TimedOut, format!("no answer of {address} in time")))?;
+        if !expects_answer && exchanged.is_ok() {
+            close_gently(stream).await;
+        }
+        exchanged
+    }
+
+    /// A message that wants no answer.
+    async fn tell(&self, stream: &TcpStream, header: &Header, body: &[u8]) -> Result<(), Failure> {
+        let mut dialogue = ClientDialogue::of(Service::Marking, header.fn_number, self.answer);
+        let request = dialogue.relay(header, body, clock::monotonic_now());
+        write_rest(stream, &request).await.map_err(broken)
     }
 
     async fn exchange(&self, stream: &TcpStream, header: &Header, body: &[u8]) -> Result<Vec<u8>, Failure> {
-        let broken =
-            |error: io::Error| (SisterOutcome::Unreachable, format!("the upstream broke off: {error}"));
         let mut dialogue = ClientDialogue::of(Service::Marking, header.fn_number, self.answer);
         let request = dialogue.relay(header, body, clock::monotonic_now());
         write_rest(stream, &request).await.map_err(broken)?;
@@ -329,6 +381,11 @@ impl Upstream {
             }
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn broken(error: io::Error) -> Failure {
+    (SisterOutcome::Unreachable, format!("the upstream broke off: {error}"))
 }
 
 #[cfg(test)]

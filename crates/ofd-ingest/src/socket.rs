@@ -47,12 +47,19 @@ pub(crate) fn read_now(stream: &TcpStream, take: impl FnOnce(&[u8])) -> io::Resu
 }
 
 /// Writes all of `bytes`, in one call where the socket takes it; a peer that does not take the rest in time has left.
-pub(crate) async fn write_within(stream: &TcpStream, bytes: &[u8], limit: Duration) -> Result<(), End> {
+/// `waits` is called when the socket does not take all at once.
+pub(crate) async fn write_within(
+    stream: &TcpStream,
+    bytes: &[u8],
+    limit: Duration,
+    waits: impl FnOnce(),
+) -> Result<(), End> {
     let count = write_now(stream, bytes).map_err(End::Broken)?;
     let rest = bytes.get(count..).unwrap_or_default();
     if rest.is_empty() {
         return Ok(());
     }
+    waits();
     match timeout(limit, write_rest(stream, rest)).await {
         Ok(written) => written.map_err(End::Broken),
         Err(_) => Err(End::WriteTimeout),

@@ -22,7 +22,7 @@ impl Intake {
         if self.policy.sign_mode != SignMode::Required {
             return Ok(());
         }
-        self.abuse.check(address, fn_number, clock::monotonic_now())
+        self.abuse.check(address, fn_number, self.facts.standing(&fn_number), clock::monotonic_now())
     }
 
     /// A message was refused by [`Self::penalty`].

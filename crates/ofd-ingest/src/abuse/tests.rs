@@ -40,7 +40,12 @@ impl Scene {
 
     #[track_caller]
     fn check(&self, from: &str, number: u32, expected: Result<(), Penalty>) {
-        assert_eq!(self.table.check(address(from), till(number), self.now), expected);
+        self.check_standing(from, number, Standing::Unknown, expected);
+    }
+
+    #[track_caller]
+    fn check_standing(&self, from: &str, number: u32, standing: Standing, expected: Result<(), Penalty>) {
+        assert_eq!(self.table.check(address(from), till(number), standing, self.now), expected);
     }
 
     /// As many wrong signs as make a pair refused.
@@ -157,17 +162,57 @@ fn trust_is_forgotten_after_some_days() {
 }
 
 #[test]
-fn a_till_that_shares_its_address_with_its_forger_is_slowed_and_not_silenced() {
+fn a_till_that_shares_its_address_with_its_forger_has_two_hundred_tries_a_second() {
     let mut scene = Scene::new();
     scene.valid(HONEST, 1);
     scene.silence_pair(HONEST, 1);
-    scene.check(HONEST, 1, Err(Penalty::Pair));
-    scene.at(TRUSTED_TRY_EVERY).check(HONEST, 1, Ok(()));
-    scene.check(HONEST, 1, Err(Penalty::Pair));
-    scene.invalid(HONEST, 1);
-    scene.at(TRUSTED_TRY_EVERY * 2).check(HONEST, 1, Ok(()));
+    for _ in 0..TRUSTED_TRIES_PER_SECOND {
+        scene.check(HONEST, 1, Ok(()));
+        scene.invalid(HONEST, 1);
+    }
+    scene.check(HONEST, 1, Err(Penalty::TrustedPair));
+    // One more each 5 ms, and no more saved than a second's.
+    for tries in 1..=10 {
+        scene.at(Duration::from_millis(5) * tries).check(HONEST, 1, Ok(()));
+        scene.check(HONEST, 1, Err(Penalty::TrustedPair));
+    }
+    scene.at(SECOND * 30);
+    for _ in 0..TRUSTED_TRIES_PER_SECOND {
+        scene.check(HONEST, 1, Ok(()));
+    }
+    scene.check(HONEST, 1, Err(Penalty::TrustedPair));
     scene.valid(HONEST, 1);
     scene.check(HONEST, 1, Ok(()));
+}
+
+#[test]
+fn past_fifty_a_minute_known_tills_without_a_wrong_sign_go_on_too() {
+    let scene = Scene::new();
+    scene.silence_address(HONEST);
+    scene.check_standing(HONEST, 1, Standing::Known, Ok(()));
+    scene.check_standing(HONEST, 2, Standing::Unknown, Err(Penalty::Address));
+    scene.invalid(HONEST, 1);
+    scene.check_standing(HONEST, 1, Standing::Known, Err(Penalty::Address));
+    scene.check_standing(HONEST, 3, Standing::Known, Ok(()));
+    scene.silence_pair(HONEST, 1);
+    scene.check_standing(HONEST, 1, Standing::Known, Err(Penalty::Pair));
+    scene.valid(HONEST, 1);
+    scene.check_standing(HONEST, 1, Standing::Known, Ok(()));
+}
+
+#[test]
+fn forgetting_penalties_leaves_trust() {
+    let scene = Scene::new();
+    scene.valid(HONEST, 1);
+    scene.silence_pair(FORGER, 2);
+    scene.silence_address(FORGER);
+    scene.table.forget_penalties();
+    scene.check(FORGER, 2, Ok(()));
+    scene.check(FORGER, 3, Ok(()));
+    assert_eq!(scene.table.refused_pairs(scene.now), 0);
+    scene.silence_address(HONEST);
+    scene.check(HONEST, 1, Ok(()));
+    scene.check(HONEST, 2, Err(Penalty::Address));
 }
 
 #[test]

@@ -23,6 +23,7 @@ impl Admin {
             running.journal.clone(),
             Arc::clone(&running.state),
             Arc::clone(&running.clock),
+            KeysTrouble::new(|| None),
             sign_mode,
         );
         let token = CancellationToken::new();
@@ -107,7 +108,7 @@ fn trouble_of_the_store_in_words() {
 }
 
 #[tokio::test]
-async fn a_low_disk_turns_readiness_red() {
+async fn a_low_disk_and_missing_keys_turn_readiness_red() {
     let daemon = Setup::new().start().await;
     let folder = tempfile::tempdir().unwrap();
     let store = ofd_store::Store::open(&ofd_store::StoreConfig {
@@ -120,11 +121,13 @@ async fn a_low_disk_turns_readiness_red() {
         store.journal(),
         Arc::clone(&daemon.running.state),
         Arc::clone(&daemon.running.clock),
+        KeysTrouble::new(|| Some("no keys".to_owned())),
         SignMode::Required,
     );
     let readiness = health.readiness();
     assert!(!readiness.ready);
     assert!(readiness.reasons.concat().contains("store.min_free_mib is"), "{:?}", readiness.reasons);
+    assert_eq!(readiness.reasons.last().map(String::as_str), Some("no keys"));
     within(store.close(Duration::from_secs(10))).await.unwrap();
     daemon.stop().await;
 }

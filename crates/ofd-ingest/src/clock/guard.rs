@@ -3,6 +3,7 @@
 //! would refuse honest receipts for good, while silence costs them one repeat.
 
 use std::fmt;
+use std::mem::discriminant;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -95,9 +96,10 @@ impl Guard {
         self.newest = self.newest.max(Some(at));
     }
 
-    /// An operator says that the wall clock is right now, whatever was before.
+    /// An operator says that the wall clock is right now, whatever was before. A date that cannot be is not anchored
+    /// at: set right, it would be a jump.
     pub(super) fn confirm(&mut self, now: Reading) {
-        *self = Self { anchor: Some(now), ..Self::new(None) };
+        *self = Self { anchor: is_credible(now.wall).then_some(now), ..Self::new(None) };
     }
 
     /// How far the wall clock is from where the steady clock expects it; nowhere before it was trusted.
@@ -126,7 +128,10 @@ impl fmt::Display for Distrust {
             Self::Jumped { by, noticed } => {
                 let how = if by.is_negative() { "back" } else { "forward" };
                 let seconds = by.as_secs_f64().abs();
-                write!(f, "the clock jumped {how} by {seconds:.0} s at {noticed:.0}: {WHAT_TO_DO}")
+                write!(
+                    f,
+                    "the clock jumped {how} by {seconds:.0} s at {noticed:.0}: {WHAT_TO_DO}; {JUST_SET}"
+                )
             }
             Self::Behind { by, newest } => {
                 let seconds = by.as_secs_f64();
@@ -141,6 +146,30 @@ impl fmt::Display for Distrust {
 
 const WHAT_TO_DO: &str = "documents are not answered until it agrees again; check NTP, and if the time is right now, \
                           confirm it with `fiscald clock confirm`";
+
+/// The usual case: the daemon began before NTP had set the clock.
+const JUST_SET: &str = "also if NTP has just set it for the first time since the machine started";
+
+/// What of a look at the clock is worth a line of the log. A distrust that lasts is told once, also when the figures in
+/// it grow; another reason for it is told again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// The clock is not trusted, or for another reason than before.
+    Distrusted(Distrust),
+    /// It is trusted again.
+    TrustedAgain,
+}
+
+impl News {
+    pub(super) fn between(was: Option<Distrust>, is: Option<Distrust>) -> Option<Self> {
+        match (was, is) {
+            (Some(_), None) => Some(Self::TrustedAgain),
+            (None, Some(is)) => Some(Self::Distrusted(is)),
+            (Some(was), Some(is)) if discriminant(&was) != discriminant(&is) => Some(Self::Distrusted(is)),
+            _ => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -316,13 +345,40 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_the_reason_is_news_and_growing_figures_are_not() {
+        let behind =
+            |seconds| Some(Distrust::Behind { by: SignedDuration::from_secs(seconds), newest: at(seconds) });
+        let jumped = Some(Distrust::Jumped { by: SignedDuration::from_hours(1), noticed: at(5) });
+        let check = |was, is, told: Option<News>| assert_eq!(News::between(was, is), told, "{was:?} {is:?}");
+        check(None, None, None);
+        check(None, jumped, jumped.map(News::Distrusted));
+        check(behind(5), behind(4), None);
+        check(behind(5), jumped, jumped.map(News::Distrusted));
+        check(Some(Distrust::Impossible), behind(7), behind(7).map(News::Distrusted));
+        check(jumped, None, Some(News::TrustedAgain));
+    }
+
+    #[test]
+    fn a_confirmed_impossible_date_is_no_anchor() {
+        let born = Reading { wall: Timestamp::UNIX_EPOCH, steady: Duration::ZERO };
+        let told = Reading { wall: at(0), steady: Duration::from_secs(5) };
+        let mut guard = Guard::new(Some(at(-60)));
+        guard.confirm(born);
+        assert_eq!(guard.look(born), Err(Distrust::Impossible));
+        assert_eq!(guard.look(told), Ok(at(0)), "setting it right is no jump");
+    }
+
+    #[test]
     fn the_moment_of_a_jump_is_kept_and_said_in_words() {
         let mut guard = Guard::new(None);
         guard.look(reading(0, 0)).unwrap();
         guard.look(reading(5, -3600)).unwrap_err();
         let words = guard.look(reading(7, -3600)).unwrap_err().to_string();
         assert!(words.starts_with("the clock jumped back by 3600 s at 2026-06-01T00:00:05Z: "), "{words}");
-        assert!(words.contains("NTP") && words.contains("`fiscald clock confirm`"), "{words}");
+        assert!(
+            words.contains("if NTP has just set it") && words.contains("`fiscald clock confirm`"),
+            "{words}"
+        );
         guard.look(reading(8, 0)).unwrap();
         let words = guard.look(reading(9, 90)).unwrap_err().to_string();
         assert!(words.starts_with("the clock jumped forward by 90 s at 2026-06-01T00:00:09Z: "), "{words}");

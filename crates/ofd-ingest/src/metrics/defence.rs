@@ -28,7 +28,7 @@ impl DefenceMetrics {
         );
         describe_counter!(
             "fiscald_connections_evicted_total",
-            "Idle connections that were closed to make room for a newcomer"
+            "Connections that were closed to make room for a newcomer: idle, or with a message begun and not finished"
         );
         let rejected = |reason: &'static str| counter!("fiscald_rejects_total", "reason" => reason);
         Self {
@@ -58,7 +58,7 @@ impl DefenceMetrics {
     /// A message was refused before anybody looked at its sign.
     pub(crate) fn refused(&self, penalty: Penalty) {
         match penalty {
-            Penalty::Pair => self.pair_refused.increment(1),
+            Penalty::Pair | Penalty::TrustedPair => self.pair_refused.increment(1),
             Penalty::Address => self.address_refused.increment(1),
         }
     }

@@ -244,3 +244,42 @@ async fn a_stop_waits_for_the_answer_that_is_under_way() {
     drop((idle, register));
     assert_eq!(running.stop().await, ShutdownReport { drained: true, abandoned: 0 });
 }
+
+#[tokio::test]
+async fn a_message_that_wants_no_answer_waits_for_none() {
+    let (address, seen) = upstream(Upstream::HangsUp).await;
+    let running = Running::towards(address).await;
+    let mut sent = message(b"body");
+    sent[26] = 0x04;
+    let header = Header::decode_for(Service::Marking, sent[..HEADER_LEN].try_into().unwrap()).unwrap();
+    assert!(!header.flags.expects_answer());
+    let mut register = running.connect().await;
+    register.write_all(&[sent.as_slice(), &message(b"")].concat()).await.unwrap();
+    // The connection goes on: the probe behind it is answered.
+    let mut answer = vec![0; HEADER_LEN];
+    within(register.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(within(seen).await.unwrap(), sent);
+    running.check_count(SisterOutcome::Relayed, 1);
+    running.check_count(SisterOutcome::Unreachable, 0);
+    drop(register);
+    assert!(running.stop().await.drained);
+}
+
+#[tokio::test]
+async fn a_stop_relays_nothing_that_has_not_gone_up_yet() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let running = Running::towards(listener.local_addr().unwrap().to_string()).await;
+    let mut register = running.connect().await;
+    register.write_all(&message(b"body").repeat(3)).await.unwrap();
+    let (mut upstream, _) = within(listener.accept()).await.unwrap();
+    running.stop.cancel();
+    // Nobody is accepted any more: the port has noticed.
+    within(async { while TcpStream::connect(running.address).await.is_ok() {} }).await;
+    let answer = message(b"answer");
+    upstream.write_all(&answer).await.unwrap();
+    let mut seen = Vec::new();
+    within(register.read_to_end(&mut seen)).await.unwrap();
+    assert_eq!(seen, answer);
+    drop(register);
+    assert!(running.stop().await.drained);
+}

@@ -93,11 +93,10 @@ async fn a_new_valid_document_ends_a_row_and_a_repeat_does_not() {
     for number in 1..MAX_INVALID_IN_A_ROW {
         send_forged(&daemon, "127.0.0.1", &till, number + 100).await;
     }
-    check_count(&daemon, REFUSED_PAIR, 0);
+    check_count(&daemon, "fiscald_abuse_refused_pairs", 0);
     check_served(&daemon, "127.0.0.1", &till, 1).await;
     send_forged(&daemon, "127.0.0.1", &till, 200).await;
-    check_refused(&daemon, "127.0.0.1", &till, 2).await;
-    check_count(&daemon, REFUSED_PAIR, 1);
+    check_count(&daemon, "fiscald_abuse_refused_pairs", 1);
     daemon.stop().await;
 }
 
@@ -114,6 +113,41 @@ async fn an_address_of_many_forgeries_is_refused_but_for_tills_it_is_known_for()
     check_count(&daemon, REFUSED_ADDRESS, 1);
     check_served(&daemon, "127.0.0.1", &known, 2).await;
     check_served(&daemon, "127.0.0.2", &unknown, 1).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn past_the_limit_of_an_address_known_tills_without_a_wrong_sign_are_looked_at() {
+    let daemon = Setup::new().start().await;
+    // As after a restart: the store knows these two, and nobody has shown a valid sign yet.
+    let (honest, attacked) = (Till::new(FN), Till::new("9999078900000025"));
+    for till in [&honest, &attacked] {
+        daemon.facts.know(till.fn_number);
+    }
+    send_forged(&daemon, "127.0.0.1", &attacked, 1).await;
+    for number in 1..MAX_INVALID_PER_ADDRESS_PER_MINUTE {
+        let stranger = Till::new(&format!("99990789{:08}", 5_000_000 + number));
+        send_forged(&daemon, "127.0.0.1", &stranger, 1).await;
+    }
+    check_refused(&daemon, "127.0.0.1", &attacked, 2).await;
+    check_count(&daemon, REFUSED_ADDRESS, 1);
+    check_served(&daemon, "127.0.0.1", &honest, 1).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_forger_at_the_address_of_a_till_it_claims_to_be_does_not_silence_it() {
+    let daemon = Setup::new().start().await;
+    let till = Till::new(FN);
+    check_served(&daemon, "127.0.0.1", &till, 1).await;
+    for number in 1..=2 * MAX_INVALID_IN_A_ROW {
+        send_forged(&daemon, "127.0.0.1", &till, 100 + number).await;
+    }
+    // At once, a repeat included, which does not end the penalty.
+    check_served(&daemon, "127.0.0.1", &till, 1).await;
+    check_served(&daemon, "127.0.0.1", &till, 1).await;
+    check_served(&daemon, "127.0.0.1", &till, 2).await;
+    check_count(&daemon, REFUSED_PAIR, 0);
     daemon.stop().await;
 }
 
@@ -139,8 +173,8 @@ async fn an_idle_connection_makes_room_for_a_till_with_something_to_say() {
     let mut idle = daemon.connect().await;
     let mut busy = daemon.connect().await;
     let message = till.receipt(1);
-    busy.send(&message[..40]).await;
     idle.expect_silence_so_far().await;
+    busy.send(&message[..40]).await;
     // While nobody has been idle for long enough the newcomer is refused, and comes again.
     let other = Till::new("9999078900000025");
     within(async { while !is_served(&daemon, &other).await {} }).await;
@@ -149,5 +183,40 @@ async fn an_idle_connection_makes_room_for_a_till_with_something_to_say() {
     busy.send(&message[40..]).await;
     let (_, reply) = busy.reply().await;
     till.acknowledged(1, &reply);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn one_byte_on_each_connection_does_not_hold_the_port_shut() {
+    let mut setup = Setup::new();
+    setup.config.max_connections = 3;
+    let daemon = setup.start().await;
+    let message = Till::new(FN).receipt(1);
+    let mut holders = Vec::new();
+    for from in ["127.0.0.3", "127.0.0.2", "127.0.0.2"] {
+        let mut holder = connect_from(&daemon, from).await;
+        holder.send(&message[..1]).await;
+        holders.push(holder);
+    }
+    let other = Till::new("9999078900000025");
+    within(async { while !is_served(&daemon, &other).await {} }).await;
+    // The address with the most places loses one, although another has held its own for longer.
+    holders[1].expect_silent_close().await;
+    check_count(&daemon, "fiscald_connections_evicted_total", 1);
+    holders[0].send(&message[1..]).await;
+    Till::new(FN).acknowledged(1, &holders[0].reply().await.1);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn new_keys_end_penalties() {
+    let daemon = Setup::new().start().await;
+    let till = Till::new(FN);
+    for number in 1..=MAX_INVALID_IN_A_ROW {
+        send_forged(&daemon, "127.0.0.1", &till, number).await;
+    }
+    check_refused(&daemon, "127.0.0.1", &till, 1).await;
+    daemon.running.state.forget_penalties();
+    check_served(&daemon, "127.0.0.1", &till, 1).await;
     daemon.stop().await;
 }

@@ -181,6 +181,44 @@ async fn a_full_queue_does_not_hold_back_answers() {
 }
 
 #[tokio::test]
+async fn while_the_store_hangs_nobody_who_waits_for_it_makes_room() {
+    let one_by_one = StoreConfig { batch_max_documents: 1, queue_max_documents: 1, ..StoreConfig::default() };
+    let mut setup = Setup::new();
+    setup.config.max_connections = 4;
+    let gated = Gated::start_with(setup, &one_by_one).await;
+    let till = Till::new(FN);
+    let mut clients = Vec::new();
+    for number in 1..=4 {
+        let mut client = gated.running.connect().await;
+        client.send(&till.receipt(number)).await;
+        clients.push(client);
+        // One document is with the store, one in its queue; the others wait for a place there. The first one was opened
+        // again after it was asked what is known of its ФН.
+        let looked_at = usize::try_from(number).unwrap() + 1;
+        within(async {
+            while gated.counting.opened.load(Ordering::SeqCst) < looked_at {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    // The pace of newcomers, for longer than an idle connection keeps its place.
+    for _ in 0..15 {
+        gated.running.connect().await.expect_silent_close().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(gated.running.metric("fiscald_connections_evicted_total").to_string(), "0");
+    assert_eq!(gated.running.state.open_connections(), 4);
+    gated.gate.open();
+    for (number, client) in (1..).zip(&mut clients) {
+        let (_, body) = client.reply().await;
+        assert_eq!(till.code(number, &body), 0);
+    }
+    drop(clients);
+    assert!(gated.stop().await.drained);
+}
+
+#[tokio::test]
 async fn probes_are_answered_in_their_place_and_leave_nothing_behind() {
     let daemon = Setup::new().start().await;
     let till = Till::new(FN);

@@ -168,6 +168,28 @@ async fn what_is_known_of_an_fn_is_read_again_after_a_restart() {
     daemon.stop().await;
 }
 
+#[tokio::test]
+async fn a_document_of_another_number_says_nothing_after_a_restart_either() {
+    let daemon = Setup::new().start().await;
+    let till = Till::new(FN);
+    let mut client = daemon.connect().await;
+    assert_eq!(code(&mut client, &till, 2, &till.receipt(2)).await, 0);
+    // Announced as 3, and by itself number 9.
+    let strange = till.container(3, &till.document(FormCode::RECEIPT, 9), Body::Open);
+    assert_eq!(code(&mut client, &till, 3, &till.message(&strange)).await, 14);
+    let store = daemon.store.as_ref().unwrap();
+    let setup = Setup { history: Some(store.history()), ..Setup::new() };
+    let second = setup.run_on(store.journal(), store.facts()).await;
+    let mut client = second.connect().await;
+    assert_eq!(code(&mut client, &till, 5, &till.receipt(5)).await, 0);
+    let found = rules(&daemon);
+    assert!(has_rule(&found[1], "identity.fd"), "{found:?}");
+    assert!(has_rule(&found[2], "numbering.document"), "5 comes after 2, whatever said to be 9: {found:?}");
+    drop(client);
+    second.stop().await;
+    daemon.stop().await;
+}
+
 /// Counts who asks; knows nobody, or hangs.
 #[derive(Default)]
 struct Asked {
