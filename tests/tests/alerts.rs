@@ -44,6 +44,30 @@ fn every_metric_of_the_rules_is_one_the_daemon_has() {
     assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
 }
 
+/// Values that the text wants the label `reason` to have.
+fn reasons_named_in(text: &str) -> BTreeSet<String> {
+    text.split("{reason=")
+        .skip(1)
+        .filter_map(|rest| rest.trim_start_matches('~').strip_prefix('"')?.split('"').next())
+        .flat_map(|reasons| reasons.split('|'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_silence_that_only_a_person_can_end_is_watched() {
+    let setup = Setup::new();
+    let (_, shown) = setup.start().admin("/metrics");
+    let (known, watched) = (reasons_named_in(&shown), reasons_named_in(&rules()));
+    assert!(watched.is_subset(&known), "no such reasons: {:?}", watched.difference(&known));
+    let lasting =
+        ["signer_unavailable", "module_unavailable", "unknown_generation", "store_refused", "store_damaged"];
+    for reason in lasting {
+        assert!(watched.contains(reason), "{reason} is not watched");
+    }
+    assert!(rules().contains("fiscald_store_refused_total"));
+}
+
 #[test]
 fn promtool_takes_the_rules_and_their_tests() {
     let promtool = std::env::var("PROMTOOL").unwrap_or_else(|_| "promtool".to_owned());

@@ -221,6 +221,50 @@ fn verify_tells_a_damaged_file_and_goes_on() {
 }
 
 #[test]
+fn the_full_check_holds_indexes_against_their_tables() {
+    let setup = stocked();
+    by_hand(&setup)
+        .execute_batch(
+            "PRAGMA writable_schema = ON; \
+             UPDATE sqlite_schema SET sql = replace(sql, 'code > 0', 'code >= 0') WHERE name = 'journal_refused'",
+        )
+        .unwrap();
+    let quick = setup.json(&["verify", "--json"]);
+    assert_eq!((quick["database"].as_str(), quick["problem_count"].as_u64()), (Some("quick"), Some(0)));
+    let output = setup.run(&["verify", "--full"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("journal_refused"), "{}", text(&output));
+}
+
+#[test]
+fn a_store_at_rest_is_verified_and_copied_on_a_short_disk() {
+    // No disk has so much to spare. Nobody writes, so nobody is harmed.
+    let setup = stocked().with("store.min_free_mib", "1000000000");
+    done(&setup, &["verify"]);
+    done(&setup, &["verify", "--full"]);
+    let refused = setup.run(&["backup", setup.folder().join("copy.db").to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1), "the copy itself needs room on this disk");
+    assert!(text(&refused).contains("have to stay free"), "{}", text(&refused));
+}
+
+#[test]
+fn only_an_older_store_is_said_to_be_upgraded() {
+    let told = |setup: &Setup| {
+        let daemon = setup.start();
+        let upgrades = daemon.log().into_iter().filter(|line| line.contains("schema")).count();
+        assert!(daemon.stop().success());
+        upgrades
+    };
+    let setup = Setup::new();
+    assert_eq!(told(&setup), 0, "a new store has nothing to upgrade");
+    let setup = Setup::new();
+    let old = include_str!("../../crates/ofd-store/tests/store/data/schema-v1.sql");
+    by_hand(&setup).execute_batch(old).unwrap();
+    assert_eq!(told(&setup), 2, "begun and ended");
+    assert_eq!(told(&setup), 0, "it is upgraded once");
+}
+
+#[test]
 fn reindex_puts_columns_right() {
     let setup = stocked();
     let listed = setup.json(&["documents", "list", "--json"]);

@@ -234,6 +234,37 @@ fn idle_connections_make_room_for_registers() {
 }
 
 #[test]
+fn a_byte_on_each_connection_does_not_hold_the_port_shut() {
+    // Nobody who has begun a message runs out of time while this test lasts.
+    let siege = Siege::begin(&[("ingest.max_connections", "60"), ("ingest.message_timeout_s", "600")]);
+    let newcomer = Storage::new("9999078900000784");
+    let sent = newcomer.send(1, &newcomer.receipt(1, 100));
+    let mut holders = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // Places that are free, then those of holders that came before.
+    while siege.count("fiscald_connections_evicted_total", "") < 60 {
+        assert!(Instant::now() < deadline, "nobody has made room");
+        let mut peer = siege.connect();
+        drop(peer.write_all(&sent[..1]));
+        holders.push(peer);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let answer = loop {
+        assert!(Instant::now() < deadline, "the newcomer was not served");
+        let mut register = Register::connect(siege.daemon.registers);
+        if register.try_write(&sent).is_ok()
+            && let Ok(answer) = register.try_answer()
+        {
+            break answer;
+        }
+    };
+    assert_eq!(newcomer.check_answer(&answer, 1), 0);
+    // A stop would wait for their messages.
+    drop(holders);
+    siege.end("a byte on each connection", 1);
+}
+
+#[test]
 fn half_open_peers_go() {
     let mut siege = Siege::begin(&[("ingest.idle_timeout_s", "1"), ("ingest.message_timeout_s", "1")]);
     let mut peers = Vec::new();

@@ -3,6 +3,7 @@
 //! `test` is the whole test run of the README: it looks for what a fresh machine may lack, installs it where it
 //! may, builds the programs the system tests start, and runs every test. `ci` puts the style checks before it. `deb`
 //! builds the Debian package and tries it in a clean root; it takes minutes and needs root, so it is no part of `ci`.
+//! `fuzz` runs the fuzz targets of the crates.
 #![allow(clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod deb;

@@ -39,15 +39,20 @@ pub(crate) enum ClockCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  fiscald verify\n  fiscald verify --from-seq 1200000 --json\n  \
-    FISCALD__STORE__URL=sqlite:/srv/backup/fiscald.db fiscald verify\n\n\
+    FISCALD__STORE__URL=sqlite:/srv/backup/fiscald.db fiscald verify --full\n\n\
     Needs no keys and may run beside the daemon. Of each document: identity (SHA-256), container and its check code,\n\
     readable TLV or code 11, derived columns, the acknowledgement and whom it answers, the decision about forwarding;\n\
-    then the database itself, page by page. Missing numbers of registers are counted, they are no fault of the store.\n\
+    then the database itself, table by table. Missing numbers of registers are counted, they are no fault of the store.\n\
+    While it reads beside the daemon, the daemon's log cannot be emptied; it gives up when that grows and less than twice\n\
+    store.min_free_mib is free, or the daemon would fall silent. A copy can be verified with --full on any disk.\n\
     Exit code 1 when anything is wrong, with a line for each fault: position, ФН, ФД, what, what to do.")]
 pub(crate) struct VerifyArgs {
     /// Begin at this position of the journal instead of the first; the database check is left out then
     #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
     pub(crate) from_seq: i64,
+    /// Also hold every index against its table; one long read of the whole file
+    #[arg(long, conflicts_with = "from_seq")]
+    pub(crate) full: bool,
     #[command(flatten)]
     pub(crate) table: TableArgs,
 }
@@ -56,9 +61,10 @@ pub(crate) struct VerifyArgs {
 #[command(after_help = "Examples:\n  fiscald backup /srv/backup/fiscald-2026-11-22.db\n  \
     fiscald backup /mnt/other-disk/fiscald.db && FISCALD__STORE__URL=sqlite:/mnt/other-disk/fiscald.db fiscald verify\n\n\
     One state of the store, with every document acknowledged before the command began; the file appears whole or not\n\
-    at all, readable by its owner only. To restore: stop the daemon, put the copy in the place of store.url (no -wal and\n\
-    -shm files of the old one beside it), owned by the user of the service, start. Documents acknowledged after the copy\n\
-    was made are not in it.")]
+    at all, readable by its owner only. It gives up when the daemon's log grows meanwhile and less than twice\n\
+    store.min_free_mib is free on the store's disk, or the daemon would fall silent. To restore: stop the daemon, put the\n\
+    copy in the place of store.url (no -wal and -shm files of the old one beside it), owned by the user of the service,\n\
+    start. Documents acknowledged after the copy was made are not in it.")]
 pub(crate) struct BackupArgs {
     /// The new file; an existing one is refused
     #[arg(value_name = "FILE")]

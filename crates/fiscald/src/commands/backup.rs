@@ -1,4 +1,4 @@
-//! `fiscald backup`: a copy of the store while the daemon serves.
+//! `fiscald backup`: a copy of the store while the daemon serves, and never at its expense.
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
@@ -12,21 +12,21 @@ use ofd_store::{BackupError, DocumentFilter, Reader, StoreConfig};
 
 use super::output::Output;
 use super::stop_signals::StopSignals;
-use super::{open_reader, progress, settings, store_place};
+use super::{kept_for_the_daemon, open_reader, progress, settings, store_place};
 use crate::cli::BackupArgs;
 use crate::quoting::shell_word;
 
 /// Copies the store into a new file.
 ///
 /// # Errors
-/// The file is there already or cannot be written; too little room; the store cannot be read; a signal came first.
+/// The file is there already or cannot be written; too little room, for the copy or for the daemon's log; the store cannot be read; a signal came first.
 pub(crate) fn run(args: &BackupArgs, out: &mut Output) -> Result<ExitCode> {
     let store = settings(&args.config)?.store;
     let file = std::path::absolute(&args.file).context("the name of the new file")?;
     if std::fs::symlink_metadata(&file).is_ok() {
         bail!("{} is there already, and a backup never replaces anything: name another file", file.display());
     }
-    let reader = open_reader(&store.url)?;
+    let reader = open_reader(&store.url)?.keeping_free(kept_for_the_daemon(&store));
     let signals = StopSignals::watch()?;
     let bar = progress::bytes_bar();
     let began = Instant::now();
@@ -68,7 +68,7 @@ fn keep_free_bytes(store: &StoreConfig, file: &Path) -> u64 {
     let disk = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.dev());
     let own = store_place(&store.url).as_deref().and_then(disk);
     let same = own.is_some() && own == file.parent().and_then(disk);
-    if same { store.min_free_mib.saturating_mul(1024 * 1024) } else { 0 }
+    if same { kept_for_the_daemon(store) } else { 0 }
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
         let place = folder.path().join("fiscald.db");
         std::fs::write(&place, "x").unwrap();
         let store = StoreConfig { url: url_of(&place), min_free_mib: 3, ..StoreConfig::default() };
-        assert_eq!(keep_free_bytes(&store, &folder.path().join("copy.db")), 3 * 1024 * 1024);
+        assert_eq!(keep_free_bytes(&store, &folder.path().join("copy.db")), 6 * 1024 * 1024);
         assert_eq!(keep_free_bytes(&store, Path::new("/proc/copy.db")), 0);
         assert_eq!(keep_free_bytes(&store, &folder.path().join("no/folder/copy.db")), 0);
     }

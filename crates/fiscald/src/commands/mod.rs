@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Operator, Reader, StoreError, Unavailability};
+use ofd_store::{Operator, Reader, StoreConfig, StoreError, Unavailability};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
@@ -80,7 +80,8 @@ fn settings(config: &ConfigArg) -> Result<Settings, BadConfig> {
 /// # Errors
 /// [`BadConfig`]; a store that is not there, said so that the reader knows what to do; any other [`StoreError`].
 fn reader(config: &ConfigArg) -> Result<Reader> {
-    open_reader(&settings(config)?.store.url)
+    let store = settings(config)?.store;
+    Ok(open_reader(&store.url)?.keeping_free(kept_for_the_daemon(&store)))
 }
 
 fn open_reader(url: &str) -> Result<Reader> {
@@ -111,6 +112,11 @@ fn explain_missing(url: &str, error: StoreError) -> anyhow::Error {
         ),
         None => error.into(),
     }
+}
+
+/// Bytes of the store's disk at which a long read gives up: twice what the daemon needs to go on.
+fn kept_for_the_daemon(store: &StoreConfig) -> u64 {
+    store.min_free_mib.saturating_mul(2 * 1024 * 1024)
 }
 
 /// The absolute path of the store's file.

@@ -20,6 +20,8 @@ use crate::telemetry;
 
 /// How often an operator without signs is reminded.
 const REMINDER: Duration = Duration::from_secs(3_600);
+/// How long the way out waits for reads that a hung disk does not let go.
+const RUNTIME_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until it is told to stop. Exit code 1 when it could not end in order.
 ///
@@ -39,8 +41,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let clean = runtime.block_on(serve(&loaded, inn, device))?;
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let clean = runtime.block_on(serve(&loaded, inn, device));
+    process::end(runtime, RUNTIME_PATIENCE);
+    Ok(if clean? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Every connection needs a descriptor, one at the marking point a second one for its upstream.
@@ -167,7 +170,7 @@ async fn serve(loaded: &Loaded, inn: Inn, device: Device) -> Result<bool> {
     let stop = CancellationToken::new();
     let daemon = Daemon::start(&loaded.settings, inn, device.clone()).await?;
     let (registers, admin) = (daemon.register_address, daemon.admin_address);
-    tokio::spawn(signals.watch(stop.clone(), Some(device)));
+    tokio::spawn(signals.watch(stop.clone(), Some((device, daemon.reception()))));
     let ended = CancellationToken::new();
     let journal = daemon.journal();
     tokio::spawn(process::feed_watchdog(move || journal.is_progressing(), ended.clone()));

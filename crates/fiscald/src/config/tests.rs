@@ -151,6 +151,11 @@ fn every_bad_value_is_reported_under_its_key() {
         ("[fns]\nnames = \"old\"\n", "fns.names", "\"modern\" or \"legacy\""),
         ("[sister]\nupstream = \"a:1\"\n", "sister.upstream", "sister.listen"),
         ("[sister]\nlisten = \"127.0.0.1:1\"\nupstream = \"nowhere\"\n", "sister.upstream", "HOST:PORT"),
+        (
+            "[sister]\nlisten = \"127.0.0.1:1\"\nanswer_timeout_s = 60\n",
+            "sister.shutdown_grace_s",
+            "answer_timeout_s",
+        ),
         ("[web]\nlisten = \"here\"\n", "web.listen", "ADDRESS:PORT"),
         ("[admin]\nlisten = \"\"\n", "admin.listen", "ADDRESS:PORT"),
         ("[admin]\nlisten = \"127.0.0.1:7777\"\n", "admin.listen", "ingest.listen too"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pkz::derive::Purpose;
 use pkz::{
     AckRequest, AckSigner, FiscalSignVerifier, Keystore, NoPkz, OpenOutcome, RawContainer, SealError,
@@ -17,6 +17,9 @@ use rustix::fs::Access;
 use crate::config::SignsConfig;
 use crate::keys_files::{self, TestKeys};
 use crate::quoting::{program, shell_word, toml_text};
+
+/// How long before the end of the newest keys their owner is reminded: storages have to be issued with new ones first.
+const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// Verifier and signer, and the way to their keys.
 #[derive(Clone)]
@@ -66,6 +69,30 @@ impl Device {
         if let Kind::Soft { current, .. } = &self.kind {
             current.device().set_now(now.as_second());
         }
+    }
+
+    /// What keeps every document from being checked and answered, in words for people.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let Kind::Soft { current, .. } = &self.kind else { return None };
+        let none = current.device().usable_until().is_none();
+        none.then(|| {
+            "no generation of keys is usable, all have expired or are revoked: no document is answered until new \
+             ones are loaded (SIGHUP)"
+                .to_owned()
+        })
+    }
+
+    /// What to say of keys that end soon, or have ended and are still accepted.
+    pub(crate) fn expiry(&self, now: Timestamp) -> Option<String> {
+        let Kind::Soft { current, .. } = &self.kind else { return None };
+        let end = Timestamp::from_second(current.device().usable_until()?).ok()?;
+        let left = end.duration_since(now);
+        if left > EXPIRY_WARNING {
+            return None;
+        }
+        let tense = if left.is_negative() { "ended" } else { "ends" };
+        let moment = end.strftime("%Y-%m-%dT%H:%M:%SZ");
+        Some(format!("the period of the newest keys {tense} at {moment}: make and load a new generation"))
     }
 
     /// Whether anybody could sign with these keys.

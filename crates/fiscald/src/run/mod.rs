@@ -7,14 +7,14 @@ pub(crate) mod signals;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ffd::ids::Inn;
 use metrics_exporter_prometheus::PrometheusHandle;
-use ofd_ingest::admin::{self, Health};
+use ofd_ingest::admin::{self, Health, KeysTrouble};
 use ofd_ingest::metrics::Metrics;
-use ofd_ingest::{Policy, Reception, ReceptionParts, Sister, TrustedClock};
+use ofd_ingest::{Policy, Reception, ReceptionParts, ReceptionState, Sister, TrustedClock};
 use ofd_store::{JournalHandle, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,12 @@ use tracing::{error, info, warn};
 use crate::config::Settings;
 use keys::Device;
 
-/// How often the device is told the time, so that expired keys stop being used.
-const DEVICE_CLOCK: Duration = Duration::from_secs(60);
+/// How often the device is told the time, so that expired keys stop being used, and a wrong time that it was made with is
+/// put right as soon as the clock is trusted.
+const DEVICE_CLOCK: Duration = Duration::from_secs(1);
+
+/// How often keys that end soon are written into the log.
+const EXPIRY_REMINDER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A daemon whose ports are open; it serves from [`Daemon::run`] on.
 pub(crate) struct Daemon {
@@ -60,7 +64,7 @@ impl Daemon {
             let newest = store.newest_acknowledged()?;
             Ok::<_, StoreError>((store, newest))
         };
-        let (store, newest) = tokio::task::spawn_blocking(opening)
+        let (store, newest) = tokio::task::spawn_blocking(|| process::while_starting(opening))
             .await
             .context("the store's opening was interrupted")?
             .with_context(|| format!("cannot open the store {}", settings.store.url))?;
@@ -94,7 +98,16 @@ impl Daemon {
         Ok(Self {
             register_address: reception.local_addr()?,
             admin_address: admin.local_addr()?,
-            health: Health::new(store.journal(), reception.state(), Arc::clone(&clock), sign_mode),
+            health: Health::new(
+                store.journal(),
+                reception.state(),
+                Arc::clone(&clock),
+                KeysTrouble::new({
+                    let device = device.clone();
+                    move || device.trouble()
+                }),
+                sign_mode,
+            ),
             grace: Duration::from_secs(settings.ingest.shutdown_grace_s),
             store,
             reception,
@@ -104,6 +117,11 @@ impl Daemon {
             prometheus,
             device,
         })
+    }
+
+    /// What others may know of the reception, and tell it.
+    pub(crate) fn reception(&self) -> Arc<ReceptionState> {
+        self.reception.state()
     }
 
     /// The journal, to be watched.
@@ -119,7 +137,7 @@ impl Daemon {
         let Self { store, reception, sister, clock, admin, health, prometheus, device, grace, .. } = self;
         let helpers = CancellationToken::new();
         let admin = tokio::spawn(admin::serve(admin, health, prometheus, helpers.clone()));
-        let device_clock = tokio::spawn(tell_time(device, helpers.clone()));
+        let device_clock = tokio::spawn(tell_time(device, Arc::clone(&clock), helpers.clone()));
         let (confirmations, stop_keeping) = (store.clock_confirmations(), helpers.clone());
         let clock = tokio::spawn(async move { clock.keep(confirmations, stop_keeping).await });
 
@@ -151,13 +169,24 @@ impl Daemon {
     }
 }
 
+/// Only time that is trusted: by a clock that has jumped, keys would expire that are good, or the other way round.
+///
 /// Cancellation-safe: nothing is in flight between two ticks.
-async fn tell_time(device: Device, stop: CancellationToken) {
+async fn tell_time(device: Device, clock: Arc<TrustedClock>, stop: CancellationToken) {
     let mut interval = tokio::time::interval(DEVICE_CLOCK);
+    let mut reminded: Option<Instant> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = interval.tick() => device.set_now(jiff::Timestamp::now()),
+            _ = interval.tick() => {}
+        }
+        let Some(now) = clock.trusted_now() else { continue };
+        device.set_now(now);
+        if reminded.is_none_or(|at| at.elapsed() >= EXPIRY_REMINDER)
+            && let Some(what) = device.expiry(now)
+        {
+            warn!("{what}");
+            reminded = Some(Instant::now());
         }
     }
 }

@@ -1,14 +1,21 @@
-//! What the daemon asks of the operating system for itself: no core dumps, enough descriptors, and word to systemd.
+//! What the daemon asks of the operating system for itself: no core dumps, enough descriptors, word to systemd, and an
+//! end that a hung disk does not put off.
 
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use sd_notify::NotifyState;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 /// Descriptors beside those of connections: store, admin port, log, timers.
 const SPARE_DESCRIPTORS: u64 = 128;
+/// How often a long start shows that it goes on.
+const START_TICK: Duration = Duration::from_secs(10);
+/// How much longer the service manager waits after each of these signs of life.
+const START_EXTENSION: Duration = Duration::from_secs(60);
 
 /// Keys stay in this process: no core dump, no debugger of the same user. Best effort, what fails is said.
 pub(crate) fn harden() {
@@ -58,6 +65,44 @@ pub(crate) fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "cannot notify the service manager");
     }
+}
+
+/// Opens the store. An upgrade of a large journal reads all of it, which takes longer than the service manager waits for a
+/// start: killed, it would begin anew and never end. So every ten seconds more time is asked for, and the log says why.
+pub(crate) fn while_starting<T>(work: impl FnOnce() -> T) -> T {
+    let more = u32::try_from(START_EXTENSION.as_micros()).unwrap_or(u32::MAX);
+    ticking(
+        START_TICK,
+        |passed| {
+            let seconds = passed.as_secs();
+            info!(seconds, "the store is still being opened");
+            let status = format!("opening the store, {seconds} s so far");
+            tell(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status(&status)]);
+        },
+        work,
+    )
+}
+
+/// Works, and tells every `period` meanwhile how long that has been.
+fn ticking<T>(period: Duration, tell: impl Fn(Duration) + Send, work: impl FnOnce() -> T) -> T {
+    let (working, over) = mpsc::channel::<()>();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while over.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                tell(began.elapsed());
+            }
+        });
+        let result = work();
+        drop(working);
+        result
+    })
+}
+
+/// Ends the runtime. Blocking work that has not ended by then (a read of a disk that hangs) is left behind: nothing that
+/// was acknowledged depends on it, and the process would otherwise hang until it is killed.
+pub(crate) fn end(runtime: Runtime, patience: Duration) {
+    runtime.shutdown_timeout(patience);
 }
 
 /// Feeds the watchdog of the service manager, if it is armed. A runtime that hangs stops feeding it, and so does a
@@ -126,6 +171,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn long_work_is_told_until_it_ends() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let tick = move |passed: Duration| tell.send(passed).unwrap();
+        let seen = super::ticking(Duration::from_millis(1), tick, || {
+            let three: Vec<Duration> = told.iter().take(3).collect();
+            three
+        });
+        assert!(seen.len() == 3 && seen.is_sorted(), "{seen:?}");
+        // Work that is quick is not told, and one that breaks down takes the teller with it.
+        let never = |_| panic!("a tick of an hour");
+        assert_eq!(super::ticking(Duration::from_secs(3_600), never, || 7), 7);
+        let broken = std::panic::catch_unwind(|| {
+            super::ticking(Duration::from_secs(3_600), never, || panic!("the work broke down"))
+        });
+        assert!(broken.is_err());
+    }
+
+    #[test]
+    fn a_hung_read_does_not_put_off_the_end() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let (release, hung) = std::sync::mpsc::channel::<()>();
+        let (begin, began) = std::sync::mpsc::channel();
+        runtime.spawn_blocking(move || {
+            begin.send(()).unwrap();
+            hung.recv()
+        });
+        began.recv().unwrap();
+        super::end(runtime, Duration::from_millis(1));
+        // It still hangs: the end has not waited for it.
+        assert!(release.send(()).is_ok());
+    }
+
     fn unit() -> String {
         let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/fiscald.service");
         std::fs::read_to_string(path).unwrap()
@@ -152,6 +230,9 @@ mod tests {
     fn the_shipped_unit_fits_the_program() {
         let unit = unit();
         for (key, expected) in [
+            // A clock that NTP sets after the start is a jump, and silence until a person confirms it.
+            ("After", "network-online.target time-sync.target"),
+            ("Wants", "network-online.target time-sync.target"),
             ("Type", "notify"),
             ("ExecStart", "/usr/bin/fiscald serve --config /etc/fiscald/fiscald.toml"),
             ("ExecReload", "/bin/kill -HUP $MAINPID"),

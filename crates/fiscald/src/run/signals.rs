@@ -1,6 +1,9 @@
 //! Signals: the first SIGTERM or SIGINT stops gently, the second at once, SIGHUP reads the keys anew.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
+use ofd_ingest::ReceptionState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -36,7 +39,12 @@ impl Signals {
     }
 
     /// Cancels `stop` on the first signal to stop and ends the process on the second. Runs until the process ends.
-    pub(crate) async fn watch(mut self, stop: CancellationToken, device: Option<Device>) {
+    /// `keys` are what SIGHUP reads anew, and the reception that uses them.
+    pub(crate) async fn watch(
+        mut self,
+        stop: CancellationToken,
+        keys: Option<(Device, Arc<ReceptionState>)>,
+    ) {
         loop {
             match self.next().await {
                 Asked::Stop(signal) if stop.is_cancelled() => {
@@ -47,7 +55,7 @@ impl Signals {
                     info!(signal, "stopping: finishing what was started; a second signal ends at once");
                     stop.cancel();
                 }
-                Asked::Reload => reload(device.as_ref()),
+                Asked::Reload => reload(keys.as_ref()),
             }
         }
     }
@@ -62,14 +70,19 @@ impl Signals {
     }
 }
 
-fn reload(device: Option<&Device>) {
-    match device.map(Device::reload) {
-        Some(Ok(true)) => {
-            let keys = device.map(Device::describe).unwrap_or_default();
-            info!(keys, "key files were read anew");
+fn reload(keys: Option<&(Device, Arc<ReceptionState>)>) {
+    let Some((device, reception)) = keys else {
+        info!("SIGHUP: there are no key files to read anew");
+        return;
+    };
+    match device.reload() {
+        Ok(true) => {
+            // Registers whose keys were missing until now sent signs that looked wrong.
+            reception.forget_penalties();
+            info!(keys = device.describe(), "key files were read anew, penalties for wrong signs are over");
         }
-        Some(Ok(false)) | None => info!("SIGHUP: there are no key files to read anew"),
-        Some(Err(error)) => {
+        Ok(false) => info!("SIGHUP: there are no key files to read anew"),
+        Err(error) => {
             error!(error = format!("{error:#}"), "the key files are not right, the old keys stay in use");
         }
     }

@@ -1,6 +1,8 @@
 //! `fiscald verify`: everything that is stored, read anew and held against itself.
 //!
-//! Works on a running daemon's store and on a copy alike, page by page, each in a transaction of its own.
+//! Works on a running daemon's store and on a copy alike. Documents are read page by page, each page in a transaction of
+//! its own. The database is checked by one statement for each table (`--full`: one for the whole file), and each of these
+//! reads one state from beginning to end: meanwhile the daemon's log grows, so it gives up before the disk runs short.
 
 mod examine;
 
@@ -11,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use ofd_store::{DocumentFilter, IntegrityDepth, Reader, StoreError, VerifyRow};
+use ofd_store::{DocumentFilter, IntegrityDepth, Reader, StoreError, Unavailability, VerifyRow};
 use serde_json::json;
 
 use super::output::Output;
@@ -28,9 +30,10 @@ const MAX_LISTED: usize = 10_000;
 /// Reads everything, prints each fault as it is found, then a summary. Exit code 1 when there was any.
 ///
 /// # Errors
-/// The store cannot be opened.
+/// The store cannot be opened; the disk got too short for a long read beside the daemon.
 pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<ExitCode> {
     let reader = reader(&args.table.config)?;
+    let depth = depth(args);
     let began = Instant::now();
     let mut walk = Walk::default();
     let mut listed = Vec::new();
@@ -47,8 +50,8 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<ExitCode> {
         // Trouble of one stage is a finding, and the others go on.
         let read = journal(&reader, args.from_seq, &mut walk, &mut found);
         walk.stage(read, "the journal cannot be read further", &mut found)?;
-        if args.from_seq == 1 {
-            let checked = database(&reader, &mut walk, &mut found);
+        if let Some(depth) = depth {
+            let checked = database(&reader, depth, &mut walk, &mut found);
             walk.stage(checked, "the database cannot be checked", &mut found)?;
         }
         let counted = count_gaps(&reader, &mut walk);
@@ -56,11 +59,20 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut Output) -> Result<ExitCode> {
     }
     let seconds = began.elapsed().as_secs_f64();
     if args.table.json {
-        out.json(&walk.as_json(&listed, seconds))?;
+        out.json(&walk.as_json(&listed, seconds, depth))?;
     } else {
-        out.text(&walk.told(seconds, args.from_seq == 1))?;
+        out.text(&walk.told(seconds, depth))?;
     }
     Ok(if walk.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How the database is looked at; not at all when only later documents are.
+fn depth(args: &VerifyArgs) -> Option<IntegrityDepth> {
+    match args {
+        VerifyArgs { full: true, .. } => Some(IntegrityDepth::Full),
+        VerifyArgs { from_seq: 1, .. } => Some(IntegrityDepth::Quick),
+        VerifyArgs { .. } => None,
+    }
 }
 
 /// A fault and its place.
@@ -132,9 +144,9 @@ fn journal(reader: &Reader, from_seq: i64, walk: &mut Walk, found: &mut Found<'_
     Ok(())
 }
 
-fn database(reader: &Reader, walk: &mut Walk, found: &mut Found<'_>) -> Result<()> {
+fn database(reader: &Reader, depth: IntegrityDepth, walk: &mut Walk, found: &mut Found<'_>) -> Result<()> {
     let spinner = progress::working();
-    let sentences = reader.integrity_check(IntegrityDepth::Full, &mut |step| {
+    let sentences = reader.integrity_check(depth, &mut |step| {
         spinner.set_message(format!("database: {step}"));
         spinner.tick();
     })?;
@@ -155,11 +167,13 @@ fn count_gaps(reader: &Reader, walk: &mut Walk) -> Result<()> {
 }
 
 impl Walk {
-    /// What the store could not do is a fault of the database; what our own output could not do ends the command.
+    /// What the store could not do is a fault of the database; what our own output could not do ends the command, and so
+    /// does a disk that gets short, which is no fault of the database.
     fn stage(&mut self, outcome: Result<()>, what: &str, found: &mut Found<'_>) -> Result<()> {
         let Err(error) = outcome else { return Ok(()) };
-        if !error.is::<StoreError>() {
-            return Err(error);
+        match error.downcast_ref() {
+            None | Some(StoreError::Unavailable { why: Unavailability::DiskLow, .. }) => return Err(error),
+            Some(_) => {}
         }
         self.problems += 1;
         let fault = Fault { kind: FaultKind::Database, what: format!("{what}: {error:#}") };
@@ -202,11 +216,15 @@ impl Walk {
     }
 
     /// The summary for people.
-    fn told(&self, seconds: f64, whole: bool) -> String {
+    fn told(&self, seconds: f64, depth: Option<IntegrityDepth>) -> String {
         let codes: Vec<String> =
             self.by_code.iter().map(|(code, count)| format!("{count} with code {code}")).collect();
         let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
-        let database = if whole { "checked" } else { "not checked (--from-seq)" };
+        let database = match depth {
+            Some(IntegrityDepth::Full) => "checked, indexes held against their tables",
+            Some(IntegrityDepth::Quick) => "checked (--full: indexes held against their tables too)",
+            None => "not checked (--from-seq)",
+        };
         let verdict = match self.problems {
             0 => "nothing is wrong".to_owned(),
             count => format!("PROBLEMS: {count}"),
@@ -227,7 +245,7 @@ impl Walk {
         )
     }
 
-    fn as_json(&self, listed: &[Problem], seconds: f64) -> serde_json::Value {
+    fn as_json(&self, listed: &[Problem], seconds: f64, depth: Option<IntegrityDepth>) -> serde_json::Value {
         let by_code = self.by_code.iter().map(|(code, count)| (code.to_string(), (*count).into()));
         json!({
             "documents": self.documents,
@@ -238,6 +256,10 @@ impl Walk {
             "sealed_answers": self.sealed_answers,
             "gaps": self.gaps,
             "missing_numbers": self.missing_numbers,
+            "database": depth.map(|depth| match depth {
+                IntegrityDepth::Quick => "quick",
+                IntegrityDepth::Full => "full",
+            }),
             "problem_count": self.problems,
             "problems": listed.iter().map(Problem::as_json).collect::<Vec<_>>(),
         })

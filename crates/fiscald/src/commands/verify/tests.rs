@@ -170,8 +170,29 @@ fn lost_and_unreadable_positions_are_problems() {
     assert!(said[0].starts_with("#4: the document of this position is gone; "), "{said:?}");
     assert!(said[1].starts_with("#6: the documents of this position and the next 3 are gone; "), "{said:?}");
     assert!(said[2].starts_with("#10: cannot be read: column verdict; "), "{said:?}");
-    assert!(walk.told(1.0, true).contains("PROBLEMS: 3"));
+    assert!(walk.told(1.0, None).contains("PROBLEMS: 3"));
     insta::assert_snapshot!(
-        Walk { by_code: [(0, 2), (14, 1)].into(), documents: 3, ..Walk::default() }.told(0.25, true)
+        Walk { by_code: [(0, 2), (14, 1)].into(), documents: 3, ..Walk::default() }
+            .told(0.25, Some(IntegrityDepth::Quick))
     );
+}
+
+#[test]
+fn a_short_disk_ends_the_command_and_is_no_fault_of_the_database() {
+    let check = |why: Unavailability, ends: bool| {
+        let (mut walk, mut said) = (Walk::default(), 0);
+        let error = StoreError::Unavailable { why, detail: "given up".to_owned() };
+        let outcome = walk.stage(Err(error.into()), "the database cannot be checked", &mut |_| {
+            said += 1;
+            Ok(())
+        });
+        assert_eq!(
+            (outcome.is_err(), walk.problems, said),
+            (ends, u64::from(!ends), u64::from(!ends)),
+            "{why}"
+        );
+    };
+    check(Unavailability::DiskLow, true);
+    check(Unavailability::CannotOpen, false);
+    check(Unavailability::Busy, false);
 }

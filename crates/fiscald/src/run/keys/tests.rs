@@ -104,6 +104,29 @@ fn a_bad_new_key_file_leaves_the_old_keys() {
 }
 
 #[test]
+fn keys_that_end_are_told_before_and_after() {
+    let end_s = 4_102_444_800; // 2100-01-01, of both published generations
+    let (day_s, device) = (24 * 60 * 60, Device::published());
+    for (from_end_s, said, trouble) in [
+        (-60 * day_s - 1, None, false),
+        (-60 * day_s, Some("ends at 2100-01-01T00:00:00Z"), false),
+        (0, Some("ends at"), false),
+        (1, Some("ended at 2100-01-01T00:00:00Z"), false),
+        (30 * day_s, Some("ended at"), false),
+        (30 * day_s + 1, None, true),
+    ] {
+        let now = Timestamp::from_second(end_s + from_end_s).unwrap();
+        device.set_now(now);
+        let expiry = device.expiry(now);
+        assert_eq!(expiry.is_some(), said.is_some(), "{from_end_s}: {expiry:?}");
+        assert!(expiry.is_none_or(|text| text.contains(said.unwrap())), "{from_end_s}");
+        assert_eq!(device.trouble().is_some(), trouble, "{from_end_s}");
+    }
+    let off = load(&signs(SignMode::Off, None, false)).unwrap();
+    assert_eq!((off.trouble(), off.expiry(Timestamp::now())), (None, None));
+}
+
+#[test]
 fn descriptions_hold_no_key() {
     let text = Device::published().describe();
     assert!(text.contains("KCV cd345967"), "{text}");
