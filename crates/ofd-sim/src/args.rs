@@ -135,8 +135,8 @@ pub(crate) struct LiveArgs {
     /// Most seconds by which the clock of a till is wrong, ahead or behind; each register draws its own
     #[arg(long, alias = "clock-error", value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=31_536_000))]
     pub(crate) clock_error_s: u32,
-    /// Faults to be made on purpose, with commas between them: NAME[:PERCENT] (of the documents that fit; 10 when
-    /// not given), NAME:once (each register), all[:PERCENT], or list, which prints them and ends
+    /// Faults to be made on purpose, with commas between them: `NAME[:PERCENT]` (of the documents that fit; 10 when
+    /// not given), NAME:once (each register), `all[:PERCENT]`, or list, which prints them and ends
     #[arg(long, value_name = "LIST", value_parser = faults::FaultsParser)]
     pub(crate) faults: Option<Faults>,
     /// Life of connections

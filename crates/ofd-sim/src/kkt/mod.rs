@@ -2,7 +2,7 @@
 //!
 //! FFD 1.05, 1.1 and 1.2, all forms of the operator's port with every mandatory tag, and the marking documents
 //! as data. The same settings make the same bytes. Its fiscal storage numbers and signs them; sending is
-//! [`crate::link`]'s work, and what happens on which day is [`crate::life`]'s. What it leaves out: printing,
+//! [`crate::link`]'s work, and what happens on which day is `life`'s. What it leaves out: printing,
 //! the autonomous mode (such a register sends nothing).
 
 mod acts;

@@ -2,7 +2,7 @@
 //! correction, closing) or many of them, with one lost connection and one deliberate repeat each.
 //!
 //! A life that ends now has no document in the future, and its shifts stay within 20 hours of till time. What
-//! happens on which day is [`crate::life`]'s.
+//! happens on which day is `life`'s.
 //!
 //! Registers may be told to make faults ([`Faults`], `--faults`): then each spoiled document must get the code that its
 //! rule weighs, 14 or 0, and every other one 0.
