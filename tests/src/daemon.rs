@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a daemon may take for what is asked of it, on a machine with other work.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Path of one of the programs, beside the test that runs.
 pub fn program(name: &str) -> PathBuf {
@@ -180,7 +180,7 @@ impl Daemon {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until the question has an answer; fails with the log after a minute or when the daemon has ended.
+    /// Waits until the question has an answer; fails with the log after 20 seconds or when the daemon has ended.
     pub fn wait_for<T>(&mut self, what: &str, mut question: impl FnMut(&mut Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -189,7 +189,7 @@ impl Daemon {
             }
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "fiscald ended ({ended:?}) before {what}:\n{}", self.log().join("\n"));
-            assert!(Instant::now() < deadline, "no {what} in a minute:\n{}", self.log().join("\n"));
+            assert!(Instant::now() < deadline, "no {what} in 20 s:\n{}", self.log().join("\n"));
             std::thread::sleep(Duration::from_millis(10));
         }
     }

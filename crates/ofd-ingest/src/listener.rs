@@ -33,6 +33,11 @@ pub(crate) const MAX_IN_FLIGHT_DOCUMENTS: usize = 64;
 /// Connections that the system keeps for us while we are busy: after an outage all registers come at once.
 const LISTEN_BACKLOG: u32 = 4096;
 
+/// What the system holds of one connection in each direction (Linux doubles it for its own needs): two of the largest
+/// messages, or all replies that may be in flight. Left to itself it grows to megabytes, which a peer that asks without end
+/// and never reads gets for the asking, and has filled for it before its write times out.
+const SOCKET_BUFFER_BYTES: u32 = 64 * 1024;
+
 /// First and longest pause after the system could not give a new connection (no free descriptors, no memory).
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -198,6 +203,9 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, IngestError> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // A restart must not wait for connections of the former process to be forgotten by the system.
         socket.set_reuseaddr(true)?;
+        // Connections inherit both; what a peer receives into has to be known before its first packet.
+        socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+        socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
         socket.bind(address)?;
         socket.listen(LISTEN_BACKLOG)
     };
