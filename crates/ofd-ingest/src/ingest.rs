@@ -1,8 +1,10 @@
 //! The way of one document from a whole message to the hands of the journal, and from the journal's word to an answer:
 //! container, sign, tree, checks, decision, acknowledgement. Sockets and order are the connection's business.
 
+mod outcome;
 mod records;
 mod sealing;
+mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,15 +15,11 @@ use ffd::{Document, FdNumber, FnNumber, Inn, tags};
 use kkt_proto::ack::OperatorCode;
 use kkt_proto::container::{Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::Header;
-use kkt_proto::server::Answer;
-use ofd_store::{
-    AppendOutcome, Facts, JournalHandle, NewDocument, NewQuarantine, QuarantineOutcome, StoreError,
-};
+use ofd_store::{Facts, JournalHandle, NewDocument, NewQuarantine};
 use pkz::{AckSigner, FiscalSignVerifier, OpenOutcome, RawContainer, SignMode};
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tokio::sync::Semaphore;
+use tracing::{debug, info};
 
 use self::records::{document_span, quarantine_entry, register_report, sign_record, stored_findings};
 use crate::abuse::AbuseTable;
@@ -58,9 +56,6 @@ pub(crate) struct Intake {
 /// Copies on their way to quarantine, of all connections together. They share the store's writer with the documents of
 /// honest registers, and anybody can send what ends in quarantine: past this, it is counted and not kept.
 pub(crate) const MAX_QUARANTINE_IN_FLIGHT: usize = 64;
-
-/// How long a reason must be quiet before the lines left out of the log are told without it.
-const LEFT_OUT_AFTER: Duration = Duration::from_secs(5);
 
 /// What is to be done with a message after it was looked at.
 #[expect(
@@ -303,149 +298,6 @@ impl Intake {
             derived,
         };
         Some((document, admitted))
-    }
-
-    /// The journal's word on a document turned into its answer. Whatever it is but "new", the state of the ФН may be
-    /// wrong now; it is forgotten with `admitted`.
-    pub(crate) fn answer(&self, admitted: Admitted, outcome: Result<AppendOutcome, StoreError>) -> Answer {
-        let _document = document_span(&admitted.fn_number, admitted.fd_number, admitted.form).entered();
-        match outcome {
-            Ok(AppendOutcome::Appended { seq }) => {
-                debug!(seq, code = admitted.code.0, findings = admitted.findings.len(), "stored");
-                self.metrics.document_stored(admitted.form, admitted.code, admitted.verdict);
-                admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
-                if let Some(advance) = admitted.advance {
-                    advance.stored();
-                }
-                Answer::Reply(admitted.acknowledgement)
-            }
-            Ok(AppendOutcome::Repeat { seq, acknowledgement }) => {
-                debug!(seq, "came again");
-                self.metrics.repeated();
-                if let Some(advance) = admitted.advance {
-                    advance.repeated();
-                }
-                self.stored_answer(seq, acknowledgement)
-            }
-            Ok(AppendOutcome::Conflict { seq }) => {
-                self.metrics.conflicted();
-                admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
-                self.warn_limited(
-                    "conflict",
-                    &format_args!("other content under a known number, kept as {seq}"),
-                );
-                Answer::Reply(admitted.acknowledgement)
-            }
-            Err(error) => self.store_failed(&error),
-        }
-    }
-
-    /// An acknowledgement out of the store, unless the disk has changed it: a register that is answered rubbish counts
-    /// a failure, one that hears nothing asks again, and by then a backup may be in place.
-    fn stored_answer(&self, seq: i64, acknowledgement: Vec<u8>) -> Answer {
-        let Err(flaw) = Container::decode(&acknowledgement) else { return Answer::Reply(acknowledgement) };
-        self.metrics.rejected(reason::STORE_DAMAGED);
-        if let Some(left_out) = self.log_limiter.admit(reason::STORE_DAMAGED, clock::monotonic_now()) {
-            error!(
-                reason = reason::STORE_DAMAGED,
-                left_out, seq, "the stored acknowledgement is damaged ({flaw}): run `fiscald verify`"
-            );
-        }
-        Answer::Nothing
-    }
-
-    /// The store cannot keep what came: silence. The connection stays: some registers stop exchanging for good after a
-    /// few failures in a row, while a wait costs them one time-out.
-    ///
-    /// A store that refuses this one document, while it takes others, will refuse it again: no outage, and a matter for
-    /// those who wrote this program.
-    pub(crate) fn store_failed(&self, error: &StoreError) -> Answer {
-        match error {
-            StoreError::Refused { .. } => {
-                self.metrics.rejected(reason::STORE_REFUSED);
-                if let Some(left_out) = self.log_limiter.admit(reason::STORE_REFUSED, clock::monotonic_now())
-                {
-                    error!(reason = reason::STORE_REFUSED, left_out, "the store does not take it: {error}");
-                }
-            }
-            _ => self.reject(reason::STORE_UNAVAILABLE, error),
-        }
-        Answer::Nothing
-    }
-
-    /// A place for a copy on its way to quarantine; none while too many are.
-    pub(crate) fn quarantine_place(&self, refusal: Refusal) -> Option<OwnedSemaphorePermit> {
-        let place = Arc::clone(&self.quarantine_places).try_acquire_owned().ok();
-        if place.is_none() {
-            self.metrics.quarantine_not_kept(refusal);
-            self.warn_limited(
-                "quarantine_busy",
-                &"too much for quarantine at once: the message was counted, not kept",
-            );
-        }
-        place
-    }
-
-    /// The store's word on a message that was to be kept as evidence. Whatever it says, the register hears nothing.
-    pub(crate) fn quarantined(&self, refusal: Refusal, outcome: Result<QuarantineOutcome, StoreError>) {
-        match outcome {
-            Ok(QuarantineOutcome::Kept) => self.metrics.quarantined(refusal),
-            Ok(QuarantineOutcome::Repeat) => debug!("in quarantine already"),
-            Ok(QuarantineOutcome::NotKept) => {
-                self.metrics.quarantine_not_kept(refusal);
-                self.warn_limited("quarantine_full", &"quarantine is full: the copy was counted, not kept");
-            }
-            Err(error) => {
-                self.store_failed(&error);
-            }
-        }
-    }
-
-    /// Reserved bits in the flags of a session header are no reason to refuse a till that works.
-    pub(crate) fn note_reserved_bits(&self, bits: u16) {
-        self.warn_limited(
-            "reserved_flags",
-            &format_args!("reserved bits {bits:#06x} in the session header, ignored"),
-        );
-    }
-
-    /// A message that nothing could be decided about.
-    pub(crate) fn reject(&self, reason: &'static str, detail: &dyn std::fmt::Display) {
-        self.metrics.rejected(reason);
-        self.warn_limited(reason, detail);
-    }
-
-    fn refuse(&self, refusal: Refusal, consequence: &'static str) {
-        self.metrics.refused(refusal);
-        self.warn_limited(refusal.as_str(), &consequence);
-    }
-
-    /// Writes into the log what was counted there and not told, now and then until `stop` is cancelled.
-    ///
-    /// Cancellation-safe: nothing is in flight between two looks.
-    pub(crate) async fn tell_left_out(&self, stop: &CancellationToken) {
-        let mut interval = tokio::time::interval(LEFT_OUT_AFTER);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                _ = interval.tick() => self.tell_left_out_since(LEFT_OUT_AFTER),
-            }
-        }
-    }
-
-    /// The same once, for reasons that were quiet for so long.
-    pub(crate) fn tell_left_out_since(&self, age: Duration) {
-        for (reason, left_out) in self.log_limiter.take_left_out(age, clock::monotonic_now()) {
-            warn!(reason, left_out, "lines left out of the log");
-        }
-    }
-
-    /// Peer and ФН are fields of the connection's span.
-    pub(crate) fn warn_limited(&self, reason: &'static str, detail: &dyn std::fmt::Display) {
-        if let Some(left_out) = self.log_limiter.admit(reason, clock::monotonic_now()) {
-            warn!(reason, left_out, "{detail}");
-        }
     }
 }
 

@@ -1,0 +1,104 @@
+//! What the journal said of a message, turned into what the register hears.
+
+use std::sync::Arc;
+
+use kkt_proto::container::Container;
+use kkt_proto::server::Answer;
+use ofd_store::{AppendOutcome, QuarantineOutcome, StoreError};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::debug;
+
+use super::records::document_span;
+use super::{Admitted, Intake};
+use crate::decision::Refusal;
+use crate::metrics::reason;
+
+impl Intake {
+    /// The journal's word on a document turned into its answer. Whatever it is but "new", the state of the ФН may be
+    /// wrong now; it is forgotten with `admitted`.
+    pub(crate) fn answer(&self, admitted: Admitted, outcome: Result<AppendOutcome, StoreError>) -> Answer {
+        let _document = document_span(&admitted.fn_number, admitted.fd_number, admitted.form).entered();
+        match outcome {
+            Ok(AppendOutcome::Appended { seq }) => {
+                debug!(seq, code = admitted.code.0, findings = admitted.findings.len(), "stored");
+                self.metrics.document_stored(admitted.form, admitted.code, admitted.verdict);
+                admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
+                if let Some(advance) = admitted.advance {
+                    advance.stored();
+                }
+                Answer::Reply(admitted.acknowledgement)
+            }
+            Ok(AppendOutcome::Repeat { seq, acknowledgement }) => {
+                debug!(seq, "came again");
+                self.metrics.repeated();
+                if let Some(advance) = admitted.advance {
+                    advance.repeated();
+                }
+                self.stored_answer(seq, acknowledgement)
+            }
+            Ok(AppendOutcome::Conflict { seq }) => {
+                self.metrics.conflicted();
+                admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
+                self.warn_limited(
+                    "conflict",
+                    &format_args!("other content under a known number, kept as {seq}"),
+                );
+                Answer::Reply(admitted.acknowledgement)
+            }
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    /// An acknowledgement out of the store, unless the disk has changed it: a register that is answered rubbish counts
+    /// a failure, one that hears nothing asks again, and by then a backup may be in place.
+    fn stored_answer(&self, seq: i64, acknowledgement: Vec<u8>) -> Answer {
+        let Err(flaw) = Container::decode(&acknowledgement) else { return Answer::Reply(acknowledgement) };
+        let detail =
+            format_args!("the stored acknowledgement of {seq} is damaged ({flaw}): run `fiscald verify`");
+        self.fail(reason::STORE_DAMAGED, &detail);
+        Answer::Nothing
+    }
+
+    /// The store cannot keep what came: silence. The connection stays: some registers stop exchanging for good after a
+    /// few failures in a row, while a wait costs them one time-out.
+    ///
+    /// A store that refuses this one document, while it takes others, will refuse it again: no outage, and a matter for
+    /// those who wrote this program.
+    pub(crate) fn store_failed(&self, error: &StoreError) -> Answer {
+        match error {
+            StoreError::Refused { .. } => {
+                self.fail(reason::STORE_REFUSED, &format_args!("the store does not take it: {error}"));
+            }
+            _ => self.reject(reason::STORE_UNAVAILABLE, error),
+        }
+        Answer::Nothing
+    }
+
+    /// A place for a copy on its way to quarantine; none while too many are.
+    pub(crate) fn quarantine_place(&self, refusal: Refusal) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.quarantine_places).try_acquire_owned().ok();
+        if place.is_none() {
+            self.metrics.quarantine_not_kept(refusal);
+            self.warn_limited(
+                "quarantine_busy",
+                &"too much for quarantine at once: the message was counted, not kept",
+            );
+        }
+        place
+    }
+
+    /// The store's word on a message that was to be kept as evidence. Whatever it says, the register hears nothing.
+    pub(crate) fn quarantined(&self, refusal: Refusal, outcome: Result<QuarantineOutcome, StoreError>) {
+        match outcome {
+            Ok(QuarantineOutcome::Kept) => self.metrics.quarantined(refusal),
+            Ok(QuarantineOutcome::Repeat) => debug!("in quarantine already"),
+            Ok(QuarantineOutcome::NotKept) => {
+                self.metrics.quarantine_not_kept(refusal);
+                self.warn_limited("quarantine_full", &"quarantine is full: the copy was counted, not kept");
+            }
+            Err(error) => {
+                self.store_failed(&error);
+            }
+        }
+    }
+}
