@@ -2,6 +2,7 @@
 
 pub mod acknowledgement;
 pub mod capture;
+#[path = "../../../kkt-proto/fuzz/src/dice.rs"]
 mod dice;
 mod pcap;
 pub mod spelling;
