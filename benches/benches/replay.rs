@@ -3,21 +3,16 @@
 //! A plain program, because what it measures are processes: `README.md` beside it tells how to run and read it.
 #![allow(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::indexing_slicing,
     reason = "a benchmark: a broken assumption must stop it at once, and its figures are its output"
 )]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
+use fiscald_benches::processes::{Daemon, kkt_sim, machine, median_and_spread, program, real};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const USAGE: &str = "\
 Replay benchmark of fiscald.
@@ -44,7 +39,7 @@ struct Settings {
 
 fn main() {
     let settings = settings();
-    let [fiscald, kkt_sim] = ["fiscald", "kkt-sim"].map(program);
+    let [fiscald, sender] = ["fiscald", "kkt-sim"].map(program);
     let modes = ["persistent".to_owned(), "per-document".to_owned(), format!("window={}", settings.window)];
     let mut cells: Vec<Cell> = ["captured", "synthetic"]
         .iter()
@@ -54,8 +49,8 @@ fn main() {
         for cell in &mut cells {
             eprintln!("round {} of {}: {}, {}", round + 1, settings.rounds, cell.stream, cell.mode);
             let measured = match cell.stream {
-                "captured" => captured(&fiscald, &kkt_sim, &cell.mode, &settings),
-                _ => synthetic(&fiscald, &kkt_sim, &cell.mode, &settings),
+                "captured" => captured(&fiscald, &sender, &cell.mode, &settings),
+                _ => synthetic(&fiscald, &sender, &cell.mode, &settings),
             };
             cell.runs.push(measured);
         }
@@ -100,17 +95,6 @@ fn wrong_usage(argument: &str) -> ! {
     std::process::exit(2)
 }
 
-/// A program of the same build: the benchmark itself lies one folder deeper.
-fn program(name: &str) -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let path = here.parent().unwrap().parent().unwrap().join(name);
-    if !path.exists() {
-        eprintln!("{} is not built: cargo build --release -p fiscald -p ofd-sim", path.display());
-        std::process::exit(1);
-    }
-    path
-}
-
 /// One run of one cell.
 struct Measured {
     documents: u64,
@@ -137,11 +121,7 @@ impl Cell {
 
     /// The median over the rounds, and how far the rounds lie apart as a share of it.
     fn over_rounds(&self, figure: impl Fn(&Measured) -> f64) -> (f64, f64) {
-        let mut figures: Vec<f64> = self.runs.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        let median = figures[figures.len() / 2];
-        let spread = figures[figures.len() - 1] - figures[0];
-        (median, if median > 0.0 { spread / median } else { 0.0 })
+        median_and_spread(self.runs.iter().map(figure))
     }
 
     fn json(&self) -> Value {
@@ -175,18 +155,13 @@ fn written(run: &Measured) -> f64 {
     real(run.written) / real(run.documents)
 }
 
-/// Counts here stay far below 2^52.
-fn real(count: u64) -> f64 {
-    u32::try_from(count).map_or_else(|_| count.to_string().parse().unwrap(), f64::from)
-}
-
 /// The recorded stream, once into each of several fresh stores: in a used one it would be all repeats.
-fn captured(fiscald: &Path, kkt_sim: &Path, mode: &str, settings: &Settings) -> Measured {
+fn captured(fiscald: &Path, sender: &Path, mode: &str, settings: &Settings) -> Measured {
     let stream = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto-fixtures/streams/live.pcapng");
     let runs: Vec<Measured> = (0..settings.replays)
         .map(|_| {
             let arguments = ["replay", stream, "--speed", "max", "--mode", mode, "--check", "signs"];
-            measure(fiscald, kkt_sim, &arguments, |report| {
+            measure(fiscald, sender, &arguments, |report| {
                 let problems = ["missing", "wrong", "other_code"];
                 problems.iter().map(|member| report[*member].as_u64().unwrap()).sum()
             })
@@ -208,113 +183,33 @@ fn captured(fiscald: &Path, kkt_sim: &Path, mode: &str, settings: &Settings) -> 
 }
 
 /// Receipts of a retail distribution of lines, a third of the registers encrypted, into one fresh store.
-fn synthetic(fiscald: &Path, kkt_sim: &Path, mode: &str, settings: &Settings) -> Measured {
+fn synthetic(fiscald: &Path, sender: &Path, mode: &str, settings: &Settings) -> Measured {
     let (registers, documents) = (settings.registers.to_string(), settings.documents.to_string());
     let amount = ["--registers", &registers, "--documents", &documents];
     let kind = ["--items", "retail", "--encrypted", "33", "--mode", mode, "--check", "full"];
     let arguments = [&["load"], amount.as_slice(), &kind].concat();
-    measure(fiscald, kkt_sim, &arguments, |report| report["errors"].as_u64().unwrap())
+    measure(fiscald, sender, &arguments, |report| report["errors"].as_u64().unwrap())
 }
 
 /// One run of `kkt-sim` against a daemon with a fresh store.
-fn measure(fiscald: &Path, kkt_sim: &Path, arguments: &[&str], errors: impl Fn(&Value) -> u64) -> Measured {
-    let daemon = Daemon::start(fiscald);
-    let before = daemon.used();
-    let output = Command::new(kkt_sim)
-        .args(arguments)
-        .args(["--to", &daemon.registers, "--json"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let after = daemon.used();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report: Value =
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("kkt-sim {arguments:?}: {said}"));
+fn measure(fiscald: &Path, sender: &Path, arguments: &[&str], errors: impl Fn(&Value) -> u64) -> Measured {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(fiscald, folder.path(), &[]);
+    let before = daemon.process.used();
+    let report = kkt_sim(sender, &daemon.registers, arguments);
+    let after = daemon.process.used();
     let errors = errors(&report);
     if errors > 0 {
-        eprintln!("kkt-sim {arguments:?}: {errors} errors\n{said}");
+        eprintln!("kkt-sim {arguments:?}: {errors} errors");
     }
     Measured {
         documents: report["documents"].as_u64().unwrap().max(1),
         seconds: report["seconds"].as_f64().unwrap(),
         percentiles_us: ["p50_us", "p99_us", "p999_us"].map(|member| report[member].as_u64().unwrap()),
-        cpu_s: after.0 - before.0,
-        written: after.1 - before.1,
+        cpu_s: after.cpu_s - before.cpu_s,
+        written: after.written - before.written,
         errors,
     }
-}
-
-/// The daemon with the published test keys and a store of its own; ended when dropped.
-struct Daemon {
-    child: Child,
-    registers: String,
-    ticks_per_second: f64,
-    _folder: TempDir,
-}
-
-impl Daemon {
-    fn start(program: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(program)
-            .arg("serve")
-            .current_dir(folder.path())
-            .envs([
-                ("FISCALD__OPERATOR__INN", "7704211201"),
-                ("FISCALD__INGEST__LISTEN", "127.0.0.1:0"),
-                ("FISCALD__ADMIN__LISTEN", "127.0.0.1:0"),
-                ("FISCALD__SIGNS__TEST", "true"),
-                ("FISCALD__REGISTRATION__UNKNOWN_FN", "accept"),
-                ("FISCALD__STORE__URL", "sqlite:bench.db"),
-                ("FISCALD__LOG__FORMAT", "json"),
-                ("FISCALD__LOG__FILTER", "info"),
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let registers = loop {
-            assert!(Instant::now() < deadline, "fiscald is not ready after 30 s");
-            let line = lines.next().expect("fiscald ended before it was ready").unwrap();
-            let line: Value = serde_json::from_str(&line).unwrap_or_default();
-            if line["message"].as_str().is_some_and(|message| message.starts_with("ready")) {
-                break line["registers"].as_str().unwrap().to_owned();
-            }
-        };
-        // A pipe that nobody empties would stop the daemon.
-        std::thread::spawn(move || lines.for_each(drop));
-        let ticks = Command::new("getconf").arg("CLK_TCK").output().unwrap();
-        let ticks_per_second = String::from_utf8(ticks.stdout).unwrap().trim().parse().unwrap();
-        Self { child, registers, ticks_per_second, _folder: folder }
-    }
-
-    /// CPU time so far in seconds, and bytes written to disk so far.
-    fn used(&self) -> (f64, u64) {
-        let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let stat = fs::read_to_string(folder.join("stat")).unwrap();
-        // The name in brackets may hold spaces; user and system time are fields 14 and 15.
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-        let io = fs::read_to_string(folder.join("io")).unwrap();
-        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
-        (ticks / self.ticks_per_second, written.parse().unwrap())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It has nothing to lose: its store goes with it.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn machine() -> Value {
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    json!({ "cores": cores, "load": load.split(' ').next() })
 }
 
 fn print_table(cells: &[Cell]) {

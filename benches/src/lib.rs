@@ -1,8 +1,10 @@
 //! Inputs shared by the benchmarks: genuine captures, a made-up receipt of average size, and one exchange of a
-//! register with the operator, open and encrypted.
+//! register with the operator, open and encrypted. And what measures whole programs: [`processes`].
 //!
 //! Absolute figures of one machine say little; compare runs of the same session. Run with
 //! `cargo bench -p fiscald-benches`.
+
+pub mod processes;
 
 use ffd::{FdNumber, FnNumber, Inn, TlvError, tlv};
 use kkt_proto::ack::{AckFields, AckFormat, AckItems, OperatorCode};

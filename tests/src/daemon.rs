@@ -112,6 +112,13 @@ impl Setup {
         daemon
     }
 
+    /// The same for a daemon that takes no documents and has no port for registers.
+    pub fn start_forwarder_by(&self, command: Command) -> Daemon {
+        let mut daemon = spawn(command);
+        daemon.admin = daemon.address("admin");
+        daemon
+    }
+
     /// Starts a daemon that may refuse to run; `None` when it ended instead.
     pub fn try_start(&self) -> Option<Daemon> {
         let mut daemon = spawn(self.command(&["serve"]));

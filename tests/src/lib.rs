@@ -15,9 +15,11 @@
 pub mod daemon;
 pub mod fleet;
 pub mod pcap;
+pub mod promtool;
 pub mod random;
 pub mod shim;
 pub mod sockets;
+pub mod tax;
 pub mod tshark;
 pub mod wire;
 

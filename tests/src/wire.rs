@@ -109,10 +109,11 @@ pub const USER_INN: &str = "7707083893";
 /// Serial number of the register that the registration number (РНМ) of every document belongs to.
 pub const KKT_SERIAL: &str = "00106900000019";
 
-/// Registration number: ten digits, then six of the check code over them, the INN and the serial number.
-fn rnm() -> String {
-    let ordinal = format!("{:010}", 1);
-    let code = crc(format!("{ordinal}{USER_INN:0>12}{KKT_SERIAL:0>20}").as_bytes());
+/// Registration number (РНМ) of a register of [`USER_INN`]: ten digits, then six of the check code over them, the INN and
+/// the serial number.
+pub fn rnm(ordinal: u32, kkt_serial: &str) -> String {
+    let ordinal = format!("{ordinal:010}");
+    let code = crc(format!("{ordinal}{USER_INN:0>12}{kkt_serial:0>20}").as_bytes());
     format!("{ordinal}{code:06}")
 }
 
@@ -121,6 +122,8 @@ fn rnm() -> String {
 pub struct Storage {
     /// Number of the ФН, without padding.
     pub fn_number: String,
+    /// Registration number (РНМ) in its documents.
+    pub rnm: String,
     message_master: [u8; 32],
     document_master: [u8; 32],
 }
@@ -141,15 +144,23 @@ impl Storage {
         };
         Self {
             fn_number: fn_number.to_owned(),
+            rnm: rnm(1, KKT_SERIAL),
             message_master: master("msg"),
             document_master: master("doc"),
         }
     }
 
+    /// The same storage in a register with another registration number.
+    #[must_use]
+    pub fn of_rnm(mut self, rnm: &str) -> Self {
+        rnm.clone_into(&mut self.rnm);
+        self
+    }
+
     /// A document of one form: the tags every form needs, then those given, signed with ФПД.
     pub fn document(&self, form: u16, fd_number: u32, extra: &[u8]) -> Vec<u8> {
         let mut children = tlv(1041, format!("{:<16}", self.fn_number).as_bytes());
-        children.extend(tlv(1037, format!("{:<20}", rnm()).as_bytes()));
+        children.extend(tlv(1037, format!("{:<20}", self.rnm).as_bytes()));
         children.extend(tlv(1018, format!("{USER_INN:<12}").as_bytes()));
         children.extend(tlv(1040, &fd_number.to_le_bytes()));
         children.extend(tlv(1012, &1_735_722_000u32.to_le_bytes()));
@@ -205,6 +216,28 @@ impl Storage {
 
     /// A registration report of ФФД 1.05 with the serial of the register.
     pub fn registration(&self, fd_number: u32, kkt_serial: &str) -> Vec<u8> {
+        self.document(1, fd_number, &Self::registration_records(kkt_serial))
+    }
+
+    /// A report on changed parameters of ФФД 1.05; reason 1 is a new ФН, 3 a change of what the user typed.
+    pub fn registration_change(&self, fd_number: u32, kkt_serial: &str, reason: u8) -> Vec<u8> {
+        let mut records = Self::registration_records(kkt_serial);
+        records.extend(tlv(1101, &[reason]));
+        self.document(11, fd_number, &records)
+    }
+
+    /// The report on the closing of the storage (form 6) of ФФД 1.05, after its first shift.
+    pub fn closing(&self, fd_number: u32) -> Vec<u8> {
+        let mut records = tlv(1209, &[2]);
+        records.extend(tlv(1048, &cp866("Пекарня")));
+        records.extend(tlv(1009, &cp866("Москва")));
+        records.extend(tlv(1187, &cp866("Зал")));
+        records.extend(tlv(1021, &cp866("Кассир")));
+        records.extend(tlv(1038, &1u32.to_le_bytes()));
+        self.document(6, fd_number, &records)
+    }
+
+    fn registration_records(kkt_serial: &str) -> Vec<u8> {
         let mut records = tlv(1209, &[2]);
         records.extend(tlv(1048, &cp866("Пекарня")));
         records.extend(tlv(1009, &cp866("Москва")));
@@ -221,7 +254,7 @@ impl Storage {
         records.extend(tlv(1046, &cp866("Оператор")));
         records.extend(tlv(1188, b"001"));
         records.extend(tlv(1189, &[2]));
-        self.document(1, fd_number, &records)
+        records
     }
 
     /// The report on the opening of the first shift, of ФФД 1.05.

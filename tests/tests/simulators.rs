@@ -27,8 +27,10 @@ fn the_demonstration_ends_with_counts_that_agree() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     // Registration, opening, five receipts, a correction, closing: nine documents of each of three registers.
-    assert!(text.contains("Both sides agree: 27 documents"), "{text}");
-    assert!(text.contains("answered with the same bytes, 0 with others"), "{text}");
+    assert!(text.contains("All three sides agree: 27 documents"), "{text}");
+    assert!(text.contains("27 in the journal, 27 accepted\nby the tax service"), "{text}");
+    assert!(text.contains("3 on purpose, 3 got the same bytes"), "{text}");
+    assert!(text.contains(" Подключена                                         3 "), "{text}");
     let config = data.join("fiscald.toml");
     let listed = Command::new(program("fiscald")).args(["export", "--config"]).arg(&config).output().unwrap();
     assert!(

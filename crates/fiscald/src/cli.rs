@@ -3,8 +3,12 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad
 //! configuration.
 
+mod cards;
 mod care;
+mod contracts;
 mod documents;
+mod outbox;
+mod registers;
 
 use std::path::PathBuf;
 
@@ -12,8 +16,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
+pub(crate) use cards::{CardUploadArgs, CardsCommand, TasksCommand};
 pub(crate) use care::{BackupArgs, ChecksCommand, ClockCommand, ReindexArgs, VerifyArgs};
+pub(crate) use contracts::{ContractAddArgs, ContractArgs, ContractLineArgs, ContractsCommand};
 pub(crate) use documents::{DocumentsCommand, DocumentsListArgs, FindingWeight};
+pub(crate) use outbox::{OutboxCommand, OutboxListArgs, OutboxRequeueArgs};
+pub(crate) use registers::{
+    ApplicationKind, Mode, RegisterAddArgs, RegisterApplyArgs, RegisterImportArgs, RegistersCommand,
+    RegistersListArgs,
+};
 
 /// Reception of fiscal documents: an operator's (ОФД) daemon and its tools.
 #[derive(Debug, Parser)]
@@ -34,7 +45,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the daemon: receive, store, acknowledge
     Serve(ServeArgs),
-    /// Show everything on this machine: daemon and simulated registers over real sockets, with test keys
+    /// Show everything on this machine: daemon, simulated registers and tax service over real sockets, with test keys
     Demo(DemoArgs),
     /// Explain captured bytes of any layer, to the last byte
     Decode(DecodeArgs),
@@ -42,12 +53,24 @@ pub(crate) enum Command {
     CheckConfig(CheckConfigArgs),
     /// Write the journal out in order of arrival
     Export(ExportArgs),
-    /// Registers (ККТ and ФН) the operator knows
+    /// Contracts with clients and their lines: which ККТ and ФН are served
+    #[command(subcommand)]
+    Contracts(ContractsCommand),
+    /// Registers (ККТ and ФН) the operator knows, on their way from the contract to the tax service's registry
     #[command(subcommand)]
     Registers(RegistersCommand),
+    /// Registration cards (карточки регистрации) that the tax service gave
+    #[command(subcommand)]
+    Cards(CardsCommand),
+    /// What a human must look at
+    #[command(subcommand)]
+    Tasks(TasksCommand),
     /// Documents of the journal
     #[command(subcommand)]
     Documents(DocumentsCommand),
+    /// Documents on their way to the tax service, and its answers
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Messages kept aside without an answer
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
@@ -78,13 +101,17 @@ pub(crate) struct ConfigArg {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  fiscald serve --config /etc/fiscald/fiscald.toml\n  \
-    fiscald serve --only ingest\n\n\
+    fiscald serve --only ingest\n  fiscald serve --only fns\n\n\
+    Parts: `ingest` takes documents from registers; `fns` follows registrations and forwards documents to the tax\n\
+    service (without fns.url it only follows). They meet in the store, so each may run in a process of its own; what\n\
+    `ingest` takes while no `fns` runs is forwarded later.\n\n\
     Stops on SIGTERM or SIGINT: accepts nothing more, finishes what was started, commits, exits 0\n\
-    (1 when ingest.shutdown_grace_s was not enough). A second signal ends it at once. SIGHUP reads the key files anew.")]
+    (1 when ingest.shutdown_grace_s was not enough). A second signal ends it at once. SIGHUP reads the key files and the\n\
+    certificates of the tax service anew.")]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
-    /// Run only these parts; this build has `ingest`
+    /// Run only these parts: `ingest`, `fns`
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     pub(crate) only: Vec<Part>,
 }
@@ -94,7 +121,7 @@ pub(crate) struct ServeArgs {
 pub(crate) enum Part {
     /// Reception of documents
     Ingest,
-    /// Forwarding to the tax service (not built yet)
+    /// Registration and forwarding to the tax service
     Fns,
     /// Cabinet and public pages (not built yet)
     Web,
@@ -210,47 +237,6 @@ pub(crate) struct TableArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RegistersCommand {
-    /// All registers
-    #[command(after_help = "Example:\n  fiscald registers list --json | jq -r '.[].fn'")]
-    List(TableArgs),
-    /// One register
-    #[command(after_help = "Example:\n  fiscald registers show 9999078900000017")]
-    Show {
-        /// Number of its ФН
-        #[arg(value_name = "FN")]
-        fn_number: FnNumber,
-        #[command(flatten)]
-        table: TableArgs,
-    },
-    /// Announce a register, so that its documents are served
-    #[command(after_help = "Examples:\n  fiscald registers add --fn 9999078900000017\n  \
-        fiscald registers add --kkt-serial 0128003270 --inn 7802781104\n\n\
-        By the serial number of the ККТ: its registration report (form 1 or 11) then makes the ФН known.\n\
-        A running daemon notices within a second.")]
-    Add(RegisterAddArgs),
-}
-
-#[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = true, args = ["fn_number", "kkt_serial"])]
-pub(crate) struct RegisterAddArgs {
-    /// Number of the ФН
-    #[arg(long = "fn", value_name = "FN")]
-    pub(crate) fn_number: Option<FnNumber>,
-    /// Serial number of the ККТ (tag 1013)
-    #[arg(long, value_name = "SERIAL")]
-    pub(crate) kkt_serial: Option<String>,
-    /// Registration number of the ККТ (РНМ, tag 1037), 16 digits
-    #[arg(long, value_name = "RNM")]
-    pub(crate) rnm: Option<String>,
-    /// INN of the user (tag 1018)
-    #[arg(long, value_name = "INN")]
-    pub(crate) inn: Option<String>,
-    #[command(flatten)]
-    pub(crate) config: ConfigArg,
 }
 
 #[derive(Debug, Subcommand)]

@@ -175,7 +175,7 @@ impl AbuseTable {
                 }
             }
             // Whoever makes numbers up does not hit a known one, and has one guess of each that it knows.
-            if trusted || (standing == Standing::Known && !is_suspect) {
+            if trusted || (standing != Standing::Unknown && !is_suspect) {
                 return Ok(());
             }
         }

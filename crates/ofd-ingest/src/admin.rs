@@ -1,5 +1,8 @@
 //! The admin port: `/metrics` for Prometheus, `/healthz` (the process answers) and `/readyz` (it takes documents).
 //! Plain HTTP without authentication, meant for a private address.
+//!
+//! Trouble of forwarding never turns `/readyz` red: a register does not care where its document goes later, and a
+//! balancer must not take reception away because the tax service is down. It is told there as a remark.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,27 +34,41 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// Where health answers come from.
 #[derive(Debug, Clone)]
 pub struct Health {
+    reception: Option<ReceptionHealth>,
+    /// What works worse than it should while documents are taken all the same.
+    remarks: Vec<Trouble>,
+    /// Cancelled when a process without reception is told to stop.
+    stopping: CancellationToken,
+}
+
+/// What can keep documents from being taken.
+#[derive(Debug, Clone)]
+struct ReceptionHealth {
     journal: JournalHandle,
-    reception: Arc<ReceptionState>,
+    state: Arc<ReceptionState>,
     clock: Arc<TrustedClock>,
-    keys: KeysTrouble,
+    keys: Trouble,
     sign_mode: SignMode,
 }
 
-/// What keeps the crypto device from answering, in words for people; nothing when it can.
+/// What is wrong with a part, in words for people; nothing when it is well.
 #[derive(Clone)]
-pub struct KeysTrouble(Arc<dyn Fn() -> Option<String> + Send + Sync>);
+pub struct Trouble(Arc<dyn Fn() -> Option<String> + Send + Sync>);
 
-impl KeysTrouble {
+impl Trouble {
     /// Asked at every look at `/readyz`; must not block.
     pub fn new(ask: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
+
+    fn ask(&self) -> Option<String> {
+        (self.0)()
+    }
 }
 
-impl std::fmt::Debug for KeysTrouble {
+impl std::fmt::Debug for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("KeysTrouble").finish_non_exhaustive()
+        f.debug_tuple("Trouble").finish_non_exhaustive()
     }
 }
 
@@ -61,24 +78,61 @@ impl Health {
         journal: JournalHandle,
         reception: Arc<ReceptionState>,
         clock: Arc<TrustedClock>,
-        keys: KeysTrouble,
+        keys: Trouble,
         sign_mode: SignMode,
     ) -> Self {
-        Self { journal, reception, clock, keys, sign_mode }
+        let reception = ReceptionHealth { journal, state: reception, clock, keys, sign_mode };
+        Self { reception: Some(reception), remarks: Vec::new(), stopping: CancellationToken::new() }
     }
 
-    /// Whether documents can be taken now, and if not, everything that stands in the way.
+    /// Health of a process that takes no documents. It is ready until `stopping` is cancelled.
+    pub fn without_reception(stopping: CancellationToken) -> Self {
+        Self { reception: None, remarks: Vec::new(), stopping }
+    }
+
+    /// With the trouble of a part that keeps no document from being taken.
+    #[must_use]
+    pub fn with_remark(mut self, trouble: Trouble) -> Self {
+        self.remarks.push(trouble);
+        self
+    }
+
+    /// Whether documents can be taken now (without reception: whether the process works), and if not, everything that
+    /// stands in the way.
     pub fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
+        match &self.reception {
+            Some(reception) => reception.add_trouble(&mut reasons),
+            None if self.stopping.is_cancelled() => reasons.push("the daemon is stopping".to_owned()),
+            None => {}
+        }
+        let remarks = self.remarks.iter().filter_map(Trouble::ask).collect();
+        Readiness { ready: reasons.is_empty(), reasons, remarks }
+    }
+
+    fn liveness(&self) -> Liveness {
+        let alive = Liveness { alive: true, ..Liveness::default() };
+        let Some(reception) = &self.reception else { return alive };
+        Liveness {
+            sign_mode: Some(reception.sign_mode.as_str()),
+            connections: reception.state.open_connections(),
+            queue_depth: reception.journal.queue_depth(),
+            hints: reception.hints(),
+            ..alive
+        }
+    }
+}
+
+impl ReceptionHealth {
+    fn add_trouble(&self, reasons: &mut Vec<String>) {
         reasons.extend(store_trouble(self.journal.status()));
-        if self.reception.is_stopping() {
+        if self.state.is_stopping() {
             reasons.push("the daemon is stopping".to_owned());
-        } else if !self.reception.is_serving() {
+        } else if !self.state.is_serving() {
             reasons.push("the listener is not up".to_owned());
         }
         reasons.extend(self.clock.distrust());
-        reasons.extend((self.keys.0)());
-        Readiness { ready: reasons.is_empty(), reasons }
+        reasons.extend(self.keys.ask());
     }
 
     fn hints(&self) -> Vec<&'static str> {
@@ -112,16 +166,21 @@ pub struct Readiness {
     pub ready: bool,
     /// Why not; empty when ready.
     pub reasons: Vec<String>,
+    /// What else a person should know: trouble that keeps no document from being taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// Body of `/healthz`.
-#[derive(Debug, Serialize)]
-struct Liveness<'a> {
+#[derive(Debug, Default, Serialize)]
+struct Liveness {
     alive: bool,
-    sign_mode: &'static str,
+    /// Absent without reception, which alone knows signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_mode: Option<&'static str>,
     connections: usize,
     queue_depth: usize,
-    hints: &'a [&'static str],
+    hints: Vec<&'static str>,
 }
 
 #[derive(Clone)]
@@ -185,16 +244,7 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 }
 
 async fn healthz(State(shared): State<Shared>) -> Response {
-    let health = &shared.health;
-    let hints = health.hints();
-    let body = Liveness {
-        alive: true,
-        sign_mode: health.sign_mode.as_str(),
-        connections: health.reception.open_connections(),
-        queue_depth: health.journal.queue_depth(),
-        hints: &hints,
-    };
-    json(StatusCode::OK, &body)
+    json(StatusCode::OK, &shared.health.liveness())
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {

@@ -27,7 +27,7 @@ use tracing::{Span, debug};
 use crate::abuse::Penalty;
 use crate::clock;
 use crate::decision::{Afterwards, Refusal};
-use crate::ingest::{Admitted, Examined, Intake};
+use crate::ingest::{Admitted, Evidence, Examined, Intake};
 use crate::limits::Place;
 use crate::metrics::{self, TimedOut, reason};
 use crate::socket::{End, close_gently, read_now, write_within};
@@ -122,8 +122,7 @@ enum Work {
     },
     Quarantine {
         outcome: PendingQuarantine,
-        refusal: Refusal,
-        afterwards: Afterwards,
+        evidence: Evidence,
         /// Held until the store has spoken.
         _place: OwnedSemaphorePermit,
     },
@@ -274,16 +273,16 @@ impl Connection<'_> {
                 let handed = self.settling_until(intake.journal.append(document)).await?;
                 handed.map(|outcome| Work::Append { outcome, admitted })
             }
-            Examined::Quarantine(entry, refusal, afterwards) => {
-                if refusal == Refusal::SignInvalid {
+            Examined::Quarantine(entry, evidence) => {
+                if evidence.refusal == Refusal::SignInvalid {
                     intake.count_invalid(self.address, header.fn_number);
                 }
-                let Some(place) = intake.quarantine_place(refusal) else {
-                    self.dialogue.answer(id, unanswered(afterwards));
+                let Some(place) = intake.quarantine_place(&evidence) else {
+                    self.dialogue.answer(id, unanswered(evidence.afterwards));
                     return Ok(());
                 };
                 let handed = self.settling_until(intake.journal.quarantine(entry)).await?;
-                handed.map(|outcome| Work::Quarantine { outcome, refusal, afterwards, _place: place })
+                handed.map(|outcome| Work::Quarantine { outcome, evidence, _place: place })
             }
         };
         match work {
@@ -340,9 +339,9 @@ impl Connection<'_> {
                 }
                 self.intake.answer(admitted, outcome)
             }
-            (Work::Quarantine { refusal, afterwards, .. }, Outcome::Quarantine(outcome)) => {
-                self.intake.quarantined(refusal, outcome);
-                unanswered(afterwards)
+            (Work::Quarantine { evidence, .. }, Outcome::Quarantine(outcome)) => {
+                let known = self.intake.quarantined(&evidence, outcome);
+                known.unwrap_or_else(|| unanswered(evidence.afterwards))
             }
             // An outcome is made from the work it belongs to (`next_outcome`, `take_outcome`).
             _ => Answer::Close,

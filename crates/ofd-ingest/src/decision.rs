@@ -1,10 +1,24 @@
 //! What becomes of a message whose container is whole: `ARCHITECTURE.md`, the table of what is answered, as one pure
 //! function. It knows neither time nor store; whether the document is new, a repeat or a conflict is said later by the
 //! journal, and damage is refused earlier, before there is anything to decide.
+//!
+//! What it knows of registers and contracts are facts in memory ([`ofd_store::Facts`]); nothing is read for a document.
+//!
+//! * An ФН is *known* by its registration report, an operator's word, a release, or an active contract; the grace period
+//!   after a contract was stopped is still service. A contract that is only drafted makes nobody known.
+//! * It is *suspended* when its contract was stopped longer ago than the grace period. That wins over every policy for
+//!   unknown ФН, and over whatever made the ФН known before.
+//! * A registration report of a register whose contract names another ФН (the ФН was changed) is let in under every policy
+//!   and marked; so is a document newer than the deregistration of its register: the tax service decides about both.
+//!
+//! What was acknowledged once stays acknowledged: a message that is only held back, since its ФН is suspended or not
+//! known, is a repeat if the journal has its content, and gets the stored acknowledgement
+//! ([`Refusal::of_known_content`]). Its sign was found good by then; a forger learns nothing.
 
+use ffd::LocalTime;
 use ffd::dict::FormCode;
 use kkt_proto::ack::OperatorCode;
-use ofd_store::{Forward, Standing, TaskKind};
+use ofd_store::{Announced, Forward, KnownContent, Standing, TaskKind};
 use pkz::{SignMode, UnverifiableReason, Verdict};
 
 use crate::config::{Policy, UnknownFn};
@@ -18,8 +32,10 @@ pub struct MessageFacts {
     pub transport: Transport,
     /// What could be read.
     pub content: Content,
-    /// Whether the operator knows the ФН.
+    /// Whether the operator knows and serves the ФН.
     pub standing: Standing,
+    /// The till's time at which the register of the ФН was deregistered, if it was.
+    pub deregistered_at: Option<LocalTime>,
 }
 
 /// How the body travelled.
@@ -49,20 +65,14 @@ pub enum Content {
 pub struct DocumentFacts {
     /// Its form by the session container.
     pub form: FormCode,
-    /// Whether the ККТ serial of a form 1 or 11 (tag 1013) was announced by the operator.
-    pub kkt: KktSerial,
+    /// Whether the register that a form 1 or 11 names (tags 1013 and 1018) was announced by the operator or by a
+    /// contract; [`Announced::No`] of every other form.
+    pub kkt: Announced,
+    /// The till's time (tag 1012), if the document states it.
+    pub local_time: Option<LocalTime>,
     /// The format and logic control (ФЛК), identity included: are there hard findings? Decides the code and the marks
     /// of what enters the journal, never whether it does.
     pub checks: Checks,
-}
-
-/// Standing of the ККТ that a registration report names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KktSerial {
-    /// Announced by the operator or by a contract.
-    Announced,
-    /// Not announced, absent, or not looked for because the form is no registration report.
-    NotAnnounced,
 }
 
 /// Outcome of the format and logic control of a document.
@@ -108,6 +118,10 @@ pub struct Admission {
     pub flk_mark: bool,
     /// Forwarded with the mark "sign not confirmed".
     pub sign_mark: bool,
+    /// Forwarded with the mark "a contract names this register under another ФН".
+    pub fn_changed_mark: bool,
+    /// Forwarded with the mark "newer than the deregistration of its register".
+    pub after_deregistration_mark: bool,
     /// What a person has to look at.
     pub task: Option<TaskKind>,
     /// What the report tells the table of registers.
@@ -147,11 +161,13 @@ pub enum Refusal {
     UnknownFnHeld,
     /// The ФН is unknown and rejected.
     UnknownFnRejected,
+    /// The contract of the register was stopped longer ago than the grace period.
+    ContractStopped,
 }
 
 impl Refusal {
     /// Every reason, for metrics that exist from the start.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ModuleUnavailable,
         Self::CannotOpen,
         Self::SignInvalid,
@@ -160,6 +176,7 @@ impl Refusal {
         Self::SignUnchecked,
         Self::UnknownFnHeld,
         Self::UnknownFnRejected,
+        Self::ContractStopped,
     ];
 
     /// Label for metrics, logs and the quarantine.
@@ -173,6 +190,39 @@ impl Refusal {
             Self::SignUnchecked => "sign_unchecked",
             Self::UnknownFnHeld => "unknown_fn_held",
             Self::UnknownFnRejected => "unknown_fn_rejected",
+            Self::ContractStopped => "contract_stopped",
+        }
+    }
+
+    /// The reason in words, for the log.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::ModuleUnavailable => "the crypto module is out of work",
+            Self::CannotOpen => "it cannot be opened: there is no key for it",
+            Self::SignInvalid => "its sign is wrong",
+            Self::ForeignScheme => "its sign is of a scheme that the crypto module does not know",
+            Self::UnknownGeneration => "its sign names a generation of keys that is not in use",
+            Self::SignUnchecked => "its sign cannot be checked",
+            Self::UnknownFnHeld => {
+                "the ФН is not known: held until a contract, `registers add` or a release makes it known"
+            }
+            Self::UnknownFnRejected => "the ФН is not known, and unknown ones are rejected",
+            Self::ContractStopped => "the contract of its register is stopped, and the grace period is over",
+        }
+    }
+
+    /// What becomes of a message quarantined for this reason if the journal has its content. Held back is only what is
+    /// new; where the sign was not confirmed, nobody is told what the journal has.
+    pub const fn of_known_content(self) -> KnownContent {
+        match self {
+            Self::UnknownFnHeld | Self::ContractStopped => KnownContent::Acknowledged,
+            Self::ModuleUnavailable
+            | Self::CannotOpen
+            | Self::SignInvalid
+            | Self::ForeignScheme
+            | Self::UnknownGeneration
+            | Self::SignUnchecked
+            | Self::UnknownFnRejected => KnownContent::Quarantined,
         }
     }
 }
@@ -196,6 +246,7 @@ pub(crate) fn shut_out(facts: &MessageFacts, policy: &Policy) -> Option<Decision
         return Some(Decision::Quarantine(Refusal::CannotOpen, Afterwards::Continue));
     }
     match facts.standing {
+        Standing::Suspended => Some(Decision::Quarantine(Refusal::ContractStopped, Afterwards::Continue)),
         Standing::Unknown => unknown_fn_refusal(&facts.content, policy.unknown_fn),
         Standing::Known => None,
     }
@@ -223,18 +274,26 @@ fn closed_by_mode(facts: &MessageFacts, mode: SignMode) -> bool {
     mode == SignMode::Off && facts.transport == Transport::Encrypted
 }
 
+/// The register of a contract may change its ФН whatever is done with strangers. Who was announced without a ФН is let
+/// in by `hold` only: to `reject` means that an ФН has to be named beforehand.
 fn unknown_fn_refusal(content: &Content, policy: UnknownFn) -> Option<Decision> {
-    match policy {
-        UnknownFn::Accept => None,
-        UnknownFn::Reject => Some(Decision::Silence(Refusal::UnknownFnRejected)),
-        UnknownFn::Hold if announced_registration(content) => None,
-        UnknownFn::Hold => Some(Decision::Quarantine(Refusal::UnknownFnHeld, Afterwards::Continue)),
+    match (policy, announced(content)) {
+        (UnknownFn::Accept, _) | (_, Announced::WithOtherFn) | (UnknownFn::Hold, Announced::Yes) => None,
+        (UnknownFn::Reject, Announced::Yes | Announced::No) => {
+            Some(Decision::Silence(Refusal::UnknownFnRejected))
+        }
+        (UnknownFn::Hold, Announced::No) => {
+            Some(Decision::Quarantine(Refusal::UnknownFnHeld, Afterwards::Continue))
+        }
     }
 }
 
-fn announced_registration(content: &Content) -> bool {
-    matches!(content, Content::Document(document)
-        if document.form.is_registration() && document.kkt == KktSerial::Announced)
+/// What a registration report opens the door with; nothing else does.
+fn announced(content: &Content) -> Announced {
+    match content {
+        Content::Document(document) if document.form.is_registration() => document.kkt,
+        _ => Announced::No,
+    }
 }
 
 /// How a document that nothing keeps out enters the journal.
@@ -252,6 +311,9 @@ pub(crate) fn admit(facts: &MessageFacts, policy: &Policy) -> Admission {
         forward: forward(facts.standing, registration, policy),
         flk_mark: failed,
         sign_mark,
+        fn_changed_mark: announced(&facts.content) == Announced::WithOtherFn
+            && document.checks != Checks::NotItself,
+        after_deregistration_mark: is_newer(document.local_time, facts.deregistered_at),
         task: None,
         registers: match (registration, document.checks) {
             (false, _) => RegisterFeed::Nothing,
@@ -268,15 +330,22 @@ fn unrecognised(task: TaskKind, sign_mark: bool) -> Admission {
         forward: Forward::No,
         flk_mark: false,
         sign_mark,
+        fn_changed_mark: false,
+        after_deregistration_mark: false,
         task: Some(task),
         registers: RegisterFeed::Nothing,
         makes_known: false,
     }
 }
 
+/// Both are times of the till. A document that states none is not held to be newer: it is answered with 14 anyway.
+fn is_newer(document: Option<LocalTime>, deregistered_at: Option<LocalTime>) -> bool {
+    matches!((document, deregistered_at), (Some(document), Some(end)) if document > end)
+}
+
 /// A registration report that was let in makes its ФН known, so it never waits for itself.
 fn forward(standing: Standing, registration: bool, policy: &Policy) -> Forward {
-    if standing == Standing::Known || registration || policy.forward_unknown {
+    if standing != Standing::Unknown || registration || policy.forward_unknown {
         Forward::Yes
     } else {
         Forward::WhenKnown

@@ -11,27 +11,27 @@ use std::time::{Duration, Instant};
 
 use ffd::check::{Claimed, Finding, Severities, Severity, Surroundings};
 use ffd::dict::FormCode;
-use ffd::{Document, FdNumber, FnNumber, Inn, tags};
+use ffd::{Document, FdNumber, FnNumber, Inn, LocalTime, tags};
 use kkt_proto::ack::OperatorCode;
 use kkt_proto::container::{Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::Header;
-use ofd_store::{Facts, JournalHandle, NewDocument, NewQuarantine};
+use ofd_store::{Announced, Facts, JournalHandle, NewDocument, NewQuarantine};
 use pkz::{AckSigner, FiscalSignVerifier, OpenOutcome, RawContainer, SignMode};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tracing::{debug, info};
+use tracing::{Span, debug, info};
 
 use self::records::{document_span, quarantine_entry, register_report, sign_record, stored_findings};
+use self::words::register_in_words;
 use crate::abuse::AbuseTable;
 use crate::clock::{self, Moment, TrustedClock};
 use crate::config::Policy;
 use crate::decision::{
-    self, Admission, Afterwards, Checks, Content, Decision, DocumentFacts, KktSerial, MessageFacts, Refusal,
-    Transport,
+    self, Admission, Afterwards, Checks, Content, Decision, DocumentFacts, MessageFacts, Refusal, Transport,
 };
 use crate::derived::{self, plain_text};
 use crate::limits::LogLimiter;
-use crate::metrics::{self, FindingLabel, Metrics, reason};
+use crate::metrics::{self, FindingLabel, Mark, Metrics, reason};
 use crate::registers::{Advance, Memory, Registers};
 
 /// What every connection shares to work on documents.
@@ -65,8 +65,8 @@ pub(crate) const MAX_QUARANTINE_IN_FLIGHT: usize = 64;
 pub(crate) enum Examined {
     /// Nothing is kept, nothing is answered.
     Unanswered(Afterwards),
-    /// A copy goes to quarantine, nothing is answered.
-    Quarantine(NewQuarantine, Refusal, Afterwards),
+    /// A copy goes to quarantine, nothing is answered but a repeat of what was acknowledged.
+    Quarantine(NewQuarantine, Evidence),
     /// The document goes to the journal.
     Journal(NewDocument, Admitted),
     /// The document would go to the journal, but what is known of its ФН has to be read first, to judge it. Here is the
@@ -84,8 +84,26 @@ pub(crate) struct Admitted {
     code: OperatorCode,
     verdict: &'static str,
     findings: Vec<FindingLabel>,
+    marks: Vec<Mark>,
+    /// The register in words, of a document with a mark that is told of.
+    register: Option<String>,
     /// What the document did to the state of its ФН.
     advance: Option<Advance>,
+}
+
+/// What is remembered of a message while the store keeps a copy of it.
+pub(crate) struct Evidence {
+    pub(crate) refusal: Refusal,
+    pub(crate) afterwards: Afterwards,
+    claimed: Claimed,
+    /// The register in words, if the message is a report that names it and whose sign was not the reason.
+    register: Option<String>,
+}
+
+impl Evidence {
+    fn span(&self) -> Span {
+        document_span(&self.claimed.fn_number, self.claimed.fd_number, self.claimed.form)
+    }
 }
 
 impl Admitted {
@@ -130,25 +148,28 @@ impl Intake {
             self.metrics.defence.sign(&opened.verdict);
         }
         let began = clock::monotonic_now();
-        let (content, tree) = self.read(claimed.form, opened.document.as_deref());
+        let (content, tree) = self.read(&claimed, moment, opened.document.as_deref());
         self.record_decode(container_cost, began);
 
+        let standing = self.facts.standing(&claimed.fn_number, moment.timestamp);
         let mut facts = MessageFacts {
             verdict: opened.verdict,
             transport: if opened.was_encrypted { Transport::Encrypted } else { Transport::Open },
             content,
-            standing: self.facts.standing(&claimed.fn_number),
+            standing: standing.standing,
+            deregistered_at: standing.deregistered_at.map(LocalTime::new),
         };
         match decision::shut_out(&facts, &self.policy) {
             None => {}
             Some(Decision::Quarantine(refusal, afterwards)) => {
-                self.refuse(refusal, "silence, a copy is for quarantine");
                 let identity = opened.document.as_deref().map(|document| Sha256::digest(document).into());
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
-                return Examined::Quarantine(NewQuarantine { container: body, ..entry }, refusal, afterwards);
+                let register = told_register(refusal, tree.as_ref());
+                let evidence = Evidence { refusal, afterwards, claimed, register };
+                return Examined::Quarantine(NewQuarantine { container: body, ..entry }, evidence);
             }
             Some(Decision::Silence(refusal)) => {
-                self.refuse(refusal, "silence");
+                self.refuse(refusal, told_register(refusal, tree.as_ref()).as_deref(), "silence");
                 return Examined::Unanswered(Afterwards::Continue);
             }
             // What shuts out lets nothing in.
@@ -196,10 +217,15 @@ impl Intake {
 
     /// Reads the opened document as far as it goes and gathers what decides whether it may enter the journal. The tree
     /// is there for [`Content::Document`] only; nobody has judged it yet.
-    fn read<'d>(&self, form: FormCode, document: Option<&'d [u8]>) -> (Content, Option<Document<'d>>) {
+    fn read<'d>(
+        &self,
+        claimed: &Claimed,
+        moment: Moment,
+        document: Option<&'d [u8]>,
+    ) -> (Content, Option<Document<'d>>) {
         let Some(bytes) = document else { return (Content::Unopened, None) };
         let tree = match Document::decode(bytes) {
-            Ok(tree) if !tree.form().is_kkt_document() || !form.is_kkt_document() => {
+            Ok(tree) if !tree.form().is_kkt_document() || !claimed.form.is_kkt_document() => {
                 return (Content::UnknownForm, None);
             }
             Ok(tree) => tree,
@@ -212,8 +238,12 @@ impl Intake {
             debug!(tag = group.tag, offset = group.offset, "the document cannot be read inside a group");
             return (Content::Unreadable, None);
         }
-        let facts =
-            DocumentFacts { form: tree.form(), kkt: self.kkt_standing(&tree), checks: Checks::Passed };
+        let facts = DocumentFacts {
+            form: tree.form(),
+            kkt: self.announced(&claimed.fn_number, &tree, moment),
+            local_time: tree.time(tags::DATE_TIME),
+            checks: Checks::Passed,
+        };
         (Content::Document(facts), Some(tree))
     }
 
@@ -236,10 +266,14 @@ impl Intake {
         Judged { findings, memory: Some(memory) }
     }
 
-    fn kkt_standing(&self, tree: &Document<'_>) -> KktSerial {
-        let announced = tree.form().is_registration()
-            && plain_text(tree, tags::KKT_SERIAL).is_some_and(|serial| self.facts.serial_known(&serial));
-        if announced { KktSerial::Announced } else { KktSerial::NotAnnounced }
+    /// Whether the register that a registration report names is one that the operator or a contract announced.
+    fn announced(&self, fn_number: &FnNumber, tree: &Document<'_>, moment: Moment) -> Announced {
+        if !tree.form().is_registration() {
+            return Announced::No;
+        }
+        let Some(serial) = plain_text(tree, tags::KKT_SERIAL) else { return Announced::No };
+        let inn = plain_text(tree, tags::USER_INN);
+        self.facts.announced(fn_number, &serial, inn.as_deref(), moment.timestamp)
     }
 
     /// Seals the acknowledgement and fills in all that the journal keeps, but for the bytes of the container and of
@@ -270,6 +304,8 @@ impl Intake {
             code: admission.code,
             verdict: sign.verdict,
             findings: judged.findings.iter().map(FindingLabel::from).collect(),
+            marks: Mark::of(admission),
+            register: tree.filter(|_| admission.fn_changed_mark).and_then(register_in_words),
             advance: tree.and_then(|tree| judged.advance(&self.registers, claimed.fn_number, tree)),
         };
         let derived = tree.map(derived::derived).unwrap_or_default();
@@ -292,6 +328,8 @@ impl Intake {
             forward: admission.forward,
             flk_mark: admission.flk_mark,
             sign_mark: admission.sign_mark,
+            fn_changed_mark: admission.fn_changed_mark,
+            after_deregistration_mark: admission.after_deregistration_mark,
             findings: stored_findings(judged.findings),
             task: admission.task,
             register: register_report(admission.registers, &derived),
@@ -340,6 +378,16 @@ impl Judged {
     ) -> Option<Advance> {
         let memory = self.memory.as_ref().filter(|_| self.checks() != Checks::NotItself)?;
         Some(memory.advance(registers, fn_number, tree))
+    }
+}
+
+/// The register in words, where its sign was no reason to doubt what the report says.
+fn told_register(refusal: Refusal, tree: Option<&Document<'_>>) -> Option<String> {
+    match refusal {
+        Refusal::UnknownFnHeld | Refusal::UnknownFnRejected | Refusal::ContractStopped => {
+            tree.and_then(register_in_words)
+        }
+        _ => None,
     }
 }
 

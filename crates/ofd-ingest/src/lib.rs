@@ -3,7 +3,8 @@
 //! One document's way: [`Reception`] accepts connections within its limits; a task per connection feeds bytes to the
 //! dialogue of `kkt-proto`; a finished message has its container decoded, its sign checked and its body opened by
 //! `pkz`, its document read by `ffd`; if nothing shuts it out, `ffd::check` judges it against the rules and against what
-//! is remembered of its ФН; [`decision`] says what becomes of it; the acknowledgement is sealed; the journal of
+//! is remembered of its ФН; [`decision`] says what becomes of it, by what is known of its register and contract in
+//! memory ([`ofd_store::Facts`]); the acknowledgement is sealed; the journal of
 //! `ofd-store` makes document and acknowledgement durable; the reply leaves. Nothing is answered before the commit, and
 //! nothing while the clock cannot be trusted ([`TrustedClock`]).
 //!

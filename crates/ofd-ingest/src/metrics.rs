@@ -21,12 +21,15 @@ use crate::limits::Exceeded;
 mod defence;
 mod documents;
 mod findings;
+mod marks;
 
 pub(crate) use defence::SisterOutcome;
 use defence::{DefenceMetrics, SisterMetrics};
 use documents::DocumentCounters;
 use findings::FindingCounters;
 pub(crate) use findings::FindingLabel;
+pub(crate) use marks::Mark;
+use marks::MarkCounters;
 
 /// Upper bounds of the time histograms in seconds: from a hash of a short document to a disk that hangs.
 const TIME_BUCKETS_S: &[f64] = &[
@@ -122,6 +125,7 @@ pub struct Metrics {
     pub(crate) defence: DefenceMetrics,
     pub(crate) sister: SisterMetrics,
     findings: FindingCounters,
+    marks: MarkCounters,
     histories: [Counter; HistoryOutcome::ALL.len()],
     judged_without_history: Counter,
     pub(crate) stage_decode: Histogram,
@@ -162,6 +166,7 @@ impl Metrics {
             defence: DefenceMetrics::new(),
             sister: SisterMetrics::new(),
             findings: FindingCounters::new(),
+            marks: MarkCounters::new(),
             histories: HistoryOutcome::ALL
                 .map(|outcome| counter!("fiscald_history_loads_total", "outcome" => outcome.as_str())),
             judged_without_history: counter!("fiscald_judged_without_history_total"),
@@ -246,6 +251,11 @@ impl Metrics {
     /// A document that is new in the journal has this finding.
     pub(crate) fn found(&self, finding: FindingLabel) {
         self.findings.of(finding).increment(1);
+    }
+
+    /// A document that is new in the journal has this mark.
+    pub(crate) fn marked(&self, mark: Mark) {
+        self.marks.of(mark).increment(1);
     }
 
     /// The history of an ФН was asked for.
@@ -357,6 +367,10 @@ fn describe() {
         "Findings in documents new in the journal, by rule and severity (hard: answered with code 14)"
     );
     describe_counter!(
+        "fiscald_marked_total",
+        "Documents new in the journal that are forwarded with a mark, by mark"
+    );
+    describe_counter!(
         "fiscald_history_loads_total",
         "Times the history of a fiscal storage was asked for, by outcome"
     );
@@ -439,6 +453,14 @@ pub(crate) mod tests {
             );
         }
         check(|metrics| metrics.rejected("a new flaw"), r#"fiscald_rejects_total{reason="other"} 1"#);
+    }
+
+    #[test]
+    fn marks_are_counted() {
+        for mark in Mark::ALL {
+            let line = format!(r#"fiscald_marked_total{{mark="{}"}} 1"#, mark.as_str());
+            check(|metrics| metrics.marked(mark), &line);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kkt_proto::header::{CrcMode, HEADER_LEN, Header, PVersion};
 use metrics_exporter_prometheus::PrometheusHandle;
 use ofd_store::{
     DocumentFilter, DocumentRow, Facts, JournalHandle, QuarantineFilter, QuarantineRow, Reader,
-    RegisterHistory, Store, StoreConfig, StoreError,
+    RegisterHistory, Standing, Store, StoreConfig, StoreError,
 };
 use pkz::derive::{FnKeys, Purpose};
 use pkz::{AckSigner, FiscalSignVerifier, Generation, Keystore, SoftPkz, test_keys};
@@ -36,6 +36,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const OFD_INN: &str = "7704211201";
 pub(crate) const FN: &str = "9999078900000017";
 pub(crate) const KKT_SERIAL: &str = "0128003270";
+/// What the clock of the till shows in every document.
+pub(crate) const TILL_TIME: u32 = 1_488_541_080;
+/// INN of the user in every document, padded.
+const USER_INN: &[u8; 12] = b"7802781104  ";
 
 /// What a test wants to have otherwise.
 pub(crate) struct Setup {
@@ -189,6 +193,11 @@ impl Daemon {
         rows
     }
 
+    /// Whether the till's ФН is served now.
+    pub(crate) fn standing(&self, till: &Till) -> Standing {
+        self.facts.standing(&till.fn_number, jiff::Timestamp::now()).standing
+    }
+
     pub(crate) fn quarantine(&self) -> Vec<QuarantineRow> {
         let reader = Reader::open(&self.url).unwrap();
         reader.quarantine(&QuarantineFilter::default(), 1000).unwrap()
@@ -250,6 +259,21 @@ impl Client {
 
 pub(crate) async fn within<F: Future>(work: F) -> F::Output {
     tokio::time::timeout(PATIENCE, work).await.expect("it takes too long")
+}
+
+/// Waits until `ready` says so.
+pub(crate) async fn until(what: &str, mut ready: impl FnMut() -> bool) {
+    let reached = async {
+        while !ready() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, reached).await.is_ok(), "{what}: not in time");
+}
+
+/// INN of the user in every document.
+pub(crate) fn user_inn() -> String {
+    String::from_utf8(USER_INN.to_vec()).unwrap().trim().to_owned()
 }
 
 pub(crate) fn fn_number(text: &str) -> FnNumber {
@@ -368,10 +392,10 @@ impl Till {
             (1209, vec![2]),
             (1041, self.fn_number.padded().to_vec()),
             (1037, b"0000000000024136    ".to_vec()),
-            (1018, b"7802781104  ".to_vec()),
+            (1018, USER_INN.to_vec()),
             (1021, b"Ivanova".to_vec()),
             (1040, number.to_le_bytes().to_vec()),
-            (1012, 1_488_541_080_u32.to_le_bytes().to_vec()),
+            (1012, TILL_TIME.to_le_bytes().to_vec()),
             (1077, vec![0xC1, 4, 1, 2, 3, 4]),
         ];
         records.extend(match form {

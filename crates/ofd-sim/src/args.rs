@@ -178,6 +178,7 @@ pub(crate) struct LiveArgs {
     20 hours make several of them in one second.\n\
     With --seconds the messages are sized by --expect with half as much again; when a register runs out the\n\
     run ends early and says so. Unanswered documents of a lost connection are sent again: `repeats`.\n\
+    With --rate latency counts from the moment a document was due, so an operator that stalls shows it.\n\
     --json prints one object: documents seconds documents_per_second p50_us p99_us p999_us errors repeats.\n\
     Ctrl-C ends the run with the figures so far. Exit code 1 when there were errors."
 )]
@@ -218,6 +219,9 @@ pub(crate) struct LoadArgs {
     /// Documents a second to prepare for, with --seconds; by the mode when not given
     #[arg(long, value_name = "RATE", requires = "seconds", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) expect: Option<u64>,
+    /// Documents a second over all registers at most, evenly spread; each register still waits for its last answer
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rate: Option<u64>,
     /// Silence after which a connection is replaced, seconds
     #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
     pub(crate) timeout_s: Duration,

@@ -9,6 +9,9 @@
 //! Registers are honest unless they are asked for faults (`faults`): every rule of the control has one of its name, a
 //! document that breaks it and only it, signed like any other. `kkt-sim live --faults list` shows the table.
 //!
+//! The tax service that an operator forwards to is simulated too ([`fns`], the binary `fns-sim`): it stands at the far
+//! end of another wire and shares nothing with the registers but this crate.
+//!
 //! Left out on purpose: everything of the receiving side. This crate never uses `ofd-ingest` or `ofd-store`,
 //! so that a mistake there cannot hide behind the same mistake here. The modules below print nothing, except
 //! [`commands`], which is the terminal side of the binary.
@@ -22,6 +25,7 @@ mod args;
 pub mod commands;
 mod faults;
 mod fleet;
+pub mod fns;
 pub mod keys;
 pub mod kkt;
 mod life;

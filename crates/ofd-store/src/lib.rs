@@ -1,4 +1,5 @@
-//! The only SQL of the project: the journal of received documents, the register facts, the quarantine.
+//! The only SQL of the project: the journal of received documents, the register facts, the quarantine, contracts and
+//! registrations, the outbox.
 //!
 //! A document is *in* once [`JournalHandle::append`]'s answer says so: document, acknowledgement, derived
 //! columns, findings and tasks are then on disk, in one transaction. One OS thread writes, in batches (group
@@ -6,10 +7,11 @@
 //!
 //! Where to look: [`journal`] is the group commit and knows no engine, [`engine`] is the border, `sqlite` is
 //! the engine behind it. [`Reader`] and [`Operator`] are for commands beside a running daemon, [`Facts`] is
-//! what the hot path asks about a ФН.
+//! what the hot path asks about a ФН. [`Registry`] keeps what belongs to a registration, one [`RegistryChange`] at a
+//! time; [`Forwarding`] is the forwarder's way to the outbox.
 //!
-//! Left out on purpose: decoding, deciding and sealing (the caller's), forwarding (its lanes are derived from
-//! the journal), and anything that needs a key.
+//! Left out on purpose: decoding, deciding and sealing (the caller's), which event moves a registration where, what goes
+//! to the tax service and when, and anything that needs a key.
 
 // The helpers are shared with `tests/` and name the crate as its users do.
 #[cfg(test)]
@@ -24,14 +26,19 @@ mod config;
 pub mod engine;
 mod error;
 mod facts;
+mod forwarding;
 mod history;
 pub mod journal;
 mod operator;
+mod outbox;
 mod reader;
 mod records;
+mod registration;
+mod registry;
 mod rows;
 mod sqlite;
 mod store;
+mod turnstile;
 mod watcher;
 
 pub use care::{
@@ -41,20 +48,33 @@ pub use care::{
 pub use clock::ClockConfirmation;
 pub use config::StoreConfig;
 pub use error::{StoreError, Unavailability};
-pub use facts::{Facts, Standing};
+pub use facts::{Announced, Facts, FnStanding, Standing};
+pub use forwarding::Forwarding;
 pub use history::{HistoryReader, MAX_HISTORY_DOCUMENTS, RegisterHistory};
 pub use journal::{JournalHandle, PendingAppend, PendingQuarantine, StoreState, StoreStatus};
 pub use operator::Operator;
+pub use outbox::{
+    Adoption, AppliedVerdict, BatchDocument, BatchId, BatchRow, BatchStep, Claim, ClaimOrder, CommitReport,
+    DeadLetter, DeriveOrder, DeriveReport, DocumentBody, DocumentOutcome, DocumentResult, DocumentVerdict,
+    FnsCode, FnsSummary, HolderId, Holding, LANE_SLOTS, LaneGap, Lease, LeaseProof, MAX_HOLDER_LEN,
+    MAX_REPORTED_GAPS, NewBatch, OutboxChange, OutboxDecision, OutboxDepths, OutboxFilter, OutboxPage,
+    OutboxRow, OutboxState, RefreshRow, Slot, Verdict, VerdictReport,
+};
 pub use reader::Reader;
 pub use records::{
-    AppendOutcome, Derived, FindingSeverity, Forward, MAX_STORED_FINDINGS, NewDocument, NewQuarantine,
-    QuarantineOutcome, QuarantineRelease, RegisterAdd, RegisterChange, RegisterReport, SignRecord,
-    StoredFinding, TaskKind,
+    AppendOutcome, Derived, FindingSeverity, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument,
+    NewQuarantine, QuarantineOutcome, QuarantineRelease, RegisterAdd, RegisterChange, RegisterReport,
+    SignRecord, StoredFinding, TaskKind,
 };
+pub use registration::{
+    Application, ApplicationFilter, ApplicationState, Card, CardKind, CardSource, Client, Commit, CommitIds,
+    Contract, ContractLine, ContractState, Cursors, FnDocuments, Kkt, KktFilter, KktFn, KktKey, LineKey,
+    NewTask, RegistrationState, RegistryChange, ReportRow, Task, TaskClose, TaskFilter, row,
+};
+pub use registry::{Registry, RegistryReader};
 pub use rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow,
     FindingFilter, Gap, MAX_PAGE_ROWS, QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
-    TaskRow,
 };
 pub use sqlite::{MAX_CONFLICTS, MAX_QUARANTINE_PER_FN};
 pub use store::Store;

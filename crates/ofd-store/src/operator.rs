@@ -27,7 +27,17 @@ impl Operator {
         Ok(Self { connection: open_operator(&sqlite_path(url)?)? })
     }
 
-    /// States facts about a register. A running daemon knows them within a second.
+    /// For what other modules write: one short transaction.
+    pub(crate) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        write_once(&mut self.connection, work)
+    }
+
+    /// States facts about a register. A running daemon knows them within a second. A register of which nothing is known
+    /// stands in [`crate::RegistrationState::Contracted`] from then on, without a contract; empty places of one that
+    /// is there are filled.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when neither ФН nor serial number is given; else as [`Operator::open`].
@@ -86,7 +96,8 @@ impl Operator {
     /// and the newest chain of each debug ФН.
     ///
     /// Not rebuilt: findings and tasks (they say what was judged at reception, and the code given for it stands), facts
-    /// that an operator stated, the quarantine and its counters (it is no part of the journal).
+    /// that an operator stated, the quarantine and its counters (it is no part of the journal), and the registrations:
+    /// cards, contracts and people moved them beside the documents.
     ///
     /// # Errors
     /// As [`Operator::open`].

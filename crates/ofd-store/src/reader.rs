@@ -16,14 +16,14 @@ use crate::config::sqlite_path;
 use crate::history::RegisterHistory;
 use crate::rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap,
-    QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow, TaskRow,
+    QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
 use crate::sqlite::room::Room;
 use crate::sqlite::{
     backup, clock, documents, export, history, open_reader, quarantine, registers, search, store_error,
     tasks, verify,
 };
-use crate::{MAX_PAGE_ROWS, StoreError};
+use crate::{MAX_PAGE_ROWS, StoreError, Task, TaskFilter};
 
 /// Read-only view of a store.
 #[derive(Debug)]
@@ -50,6 +50,11 @@ impl Reader {
     pub fn keeping_free(mut self, bytes: u64) -> Self {
         self.keep_free_bytes = bytes;
         self
+    }
+
+    /// For what other modules read.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     fn room(&self) -> Room {
@@ -159,12 +164,13 @@ impl Reader {
         quarantine::counts(&self.connection).map_err(store_error)
     }
 
-    /// What people have to look at, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]).
+    /// What people have to look at, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]). With filters:
+    /// [`RegistryReader::tasks`](crate::RegistryReader::tasks).
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
-    pub fn tasks(&self, limit: usize) -> Result<Vec<TaskRow>, StoreError> {
-        tasks::list(&self.connection, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+    pub fn tasks(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
+        tasks::list(&self.connection, &TaskFilter::default(), limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// How much is stored. Reads the whole journal.

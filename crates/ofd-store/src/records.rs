@@ -37,6 +37,10 @@ pub struct NewDocument {
     pub flk_mark: bool,
     /// Forwarded with the mark "fiscal sign not confirmed".
     pub sign_mark: bool,
+    /// Forwarded with the mark "a report names a register that a contract has under another ФН".
+    pub fn_changed_mark: bool,
+    /// Forwarded with the mark "newer than the deregistration of its register".
+    pub after_deregistration_mark: bool,
     /// Findings of the checks; the first [`MAX_STORED_FINDINGS`] are kept.
     pub findings: Vec<StoredFinding>,
     /// Something a person has to look at. A conflict gets its own task without being asked.
@@ -91,7 +95,7 @@ pub enum FindingSeverity {
     Soft,
 }
 
-/// Why a person has to look at a document.
+/// Why a person has to look at a document or a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TaskKind {
     /// The opened document is no readable TLV.
@@ -100,6 +104,30 @@ pub enum TaskKind {
     UnknownForm,
     /// Another content came under a known (ФН, ФД).
     Conflict,
+    /// A report of registration differs from what was agreed.
+    Mismatch,
+    /// A report came from another ФН than the contract names.
+    FnChanged,
+    /// A report of registration was answered with 14: it moves nothing.
+    ReportRejected,
+    /// The tax service refused a report of registration.
+    ReportRefused,
+    /// A document was refused by the tax service: a correction receipt is needed.
+    DocumentRefused,
+    /// A card differs from the register in a key field.
+    CardMismatch,
+    /// A card fits no register.
+    CardUnknown,
+    /// The tax service refused an application.
+    ApplicationRefused,
+    /// The registration number is known, the report of registration did not come in time.
+    ReportOverdue,
+    /// No card came in time: the three values are to be typed in.
+    ManualCompletion,
+    /// No card came in time after a report of changed parameters.
+    ReregReminder,
+    /// The tax service no longer had the events that came next: some may have been missed.
+    EventsLost,
 }
 
 /// What a report of registration (form 1) or of its change (form 11) says about the register.
@@ -178,12 +206,23 @@ pub struct NewQuarantine {
     pub container: Vec<u8>,
     /// SHA-256 of the opened document, if it could be opened; else the container's hash makes the row unique.
     pub identity: Option<[u8; 32]>,
-    /// Short label of the reason, such as `unknown_fn`.
+    /// Short label of the reason, such as `unknown_fn_held`.
     pub reason: &'static str,
+    /// If the journal holds this very content, its acknowledgement is given and no copy is kept.
+    pub known_content: KnownContent,
+}
+
+/// What becomes of a message for quarantine whose content the journal holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KnownContent {
+    /// It is quarantined like any other: whoever sent it did not prove to be its register.
+    Quarantined,
+    /// It is a repeat: what was acknowledged once is acknowledged again, whatever has happened to the register since.
+    Acknowledged,
 }
 
 /// What became of a quarantined message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum QuarantineOutcome {
     /// A copy was kept.
     Kept,
@@ -191,6 +230,14 @@ pub enum QuarantineOutcome {
     Repeat,
     /// Past the limits: counted, not kept.
     NotKept,
+    /// The journal knows this content: nothing was written, answer with the stored acknowledgement. Only where
+    /// [`KnownContent::Acknowledged`] asks for it.
+    Acknowledged {
+        /// Position of the document in the journal.
+        seq: i64,
+        /// The acknowledgement container stored with it.
+        acknowledgement: Vec<u8>,
+    },
 }
 
 /// Facts an operator states about a register; at least a ФН or a serial number.
@@ -255,19 +302,50 @@ impl Forward {
 }
 
 impl TaskKind {
-    const ALL: [Self; 3] = [Self::Unreadable, Self::UnknownForm, Self::Conflict];
+    /// All kinds.
+    pub const ALL: [Self; 15] = [
+        Self::Unreadable,
+        Self::UnknownForm,
+        Self::Conflict,
+        Self::Mismatch,
+        Self::FnChanged,
+        Self::ReportRejected,
+        Self::ReportRefused,
+        Self::DocumentRefused,
+        Self::CardMismatch,
+        Self::CardUnknown,
+        Self::ApplicationRefused,
+        Self::ReportOverdue,
+        Self::ManualCompletion,
+        Self::ReregReminder,
+        Self::EventsLost,
+    ];
 
-    /// Name as stored and shown: `unreadable`, `unknown_form`, `conflict`.
+    /// Name as stored and shown, such as `unknown_form`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
             Self::UnknownForm => "unknown_form",
             Self::Conflict => "conflict",
+            Self::Mismatch => "mismatch",
+            Self::FnChanged => "fn_changed",
+            Self::ReportRejected => "report_rejected",
+            Self::ReportRefused => "report_refused",
+            Self::DocumentRefused => "document_refused",
+            Self::CardMismatch => "card_mismatch",
+            Self::CardUnknown => "card_unknown",
+            Self::ApplicationRefused => "application_refused",
+            Self::ReportOverdue => "report_overdue",
+            Self::ManualCompletion => "manual_completion",
+            Self::ReregReminder => "rereg_reminder",
+            Self::EventsLost => "events_lost",
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+    /// The kind of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 
-use crate::{Derived, FindingSeverity, Forward, StoredFinding, TaskKind};
+use crate::{Derived, FindingSeverity, Forward, StoredFinding};
 
 /// Most rows given out by one call; a larger limit is cut down to it.
 pub const MAX_PAGE_ROWS: usize = 10_000;
@@ -43,6 +43,10 @@ pub struct DocumentSummary {
     pub flk_mark: bool,
     /// Mark "fiscal sign not confirmed".
     pub sign_mark: bool,
+    /// Mark "a report names a register that a contract has under another ФН".
+    pub fn_changed_mark: bool,
+    /// Mark "newer than the deregistration of its register".
+    pub after_deregistration_mark: bool,
     /// SHA-256 of the opened document.
     pub identity: [u8; 32],
     /// Columns taken out of the document.
@@ -263,23 +267,6 @@ pub struct QuarantineCount {
     pub not_kept: u64,
 }
 
-/// Something a person has to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskRow {
-    /// Number of the row.
-    pub id: i64,
-    /// Why.
-    pub kind: TaskKind,
-    /// Position of the document in the journal.
-    pub seq: i64,
-    /// ФН.
-    pub fn_number: FnNumber,
-    /// ФД.
-    pub fd_number: FdNumber,
-    /// Since when.
-    pub created_at: Timestamp,
-}
-
 /// How much is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -307,6 +294,16 @@ pub(crate) fn opened_document<'r>(container: &'r [u8], opened: Option<&'r [u8]>)
         let end = container.len().saturating_sub(CONTAINER_TRAILER_LEN);
         container.get(CONTAINER_HEADER_LEN..end).unwrap_or_default()
     })
+}
+
+/// The sign after the document in a container (ФПС): the first eight of the ten bytes at its end, open or encrypted.
+/// Zeros for a container too short to have any.
+pub(crate) fn message_sign(container: &[u8]) -> [u8; 8] {
+    if container.len() < CONTAINER_HEADER_LEN.saturating_add(CONTAINER_TRAILER_LEN) {
+        return [0; 8];
+    }
+    let trailer = container.last_chunk::<CONTAINER_TRAILER_LEN>();
+    trailer.and_then(|trailer| trailer.first_chunk::<8>()).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

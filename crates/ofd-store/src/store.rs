@@ -14,10 +14,12 @@ use crate::facts::Facts;
 use crate::history::HistoryReader;
 use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
 use crate::sqlite::disk::OpenFiles;
+use crate::sqlite::second::Beside;
 use crate::sqlite::watch::Watch;
 use crate::sqlite::{Opening, SqliteEngine, clock, open_reader, store_error};
+use crate::turnstile::Turnstile;
 use crate::watcher::{Guard, Watcher};
-use crate::{StoreConfig, StoreError};
+use crate::{Forwarding, Registry, StoreConfig, StoreError};
 
 /// An open store. Dropping it lets the journal drain by itself; [`Store::close`] waits for that.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Store {
     history: Arc<HistoryReader>,
     confirmations: watch::Receiver<Option<ClockConfirmation>>,
     path: PathBuf,
+    files: OpenFiles,
+    turnstile: Turnstile,
 }
 
 impl Store {
@@ -45,19 +49,21 @@ impl Store {
         // SQLite puts the log beside the file that a link leads to; so must we. A file not made yet is no link.
         let path = path.canonicalize().unwrap_or(path);
         let (room, files) = (config.quarantine_max_bytes(), OpenFiles::default());
-        let engine = SqliteEngine::open(&path, room, Opening::Start, files.clone())?;
+        let turnstile = Turnstile::default();
+        let engine =
+            SqliteEngine::open(&path, room, Opening::Start, files.clone())?.in_turn(turnstile.clone());
         let facts = Arc::new(Facts::default());
         let watch = Watch::begin(&path, Arc::clone(&facts))?;
         let confirmations = watch.confirmations();
         let journal = Journal::start(
             JournalSettings::from_config(config),
             Box::new(engine),
-            reopen(path.clone(), room, files.clone()),
+            reopen(path.clone(), room, files.clone(), turnstile.clone()),
         )?;
-        let guard = Guard::new(journal.handle(), files, config.min_free_bytes());
+        let guard = Guard::new(journal.handle(), files.clone(), config.min_free_bytes());
         let watcher = Watcher::start(watch, guard)?;
         let history = Arc::new(HistoryReader::new(&path));
-        Ok(Self { journal, facts, watcher, history, confirmations, path })
+        Ok(Self { journal, facts, watcher, history, confirmations, path, files, turnstile })
     }
 
     /// The way to the journal.
@@ -99,6 +105,24 @@ impl Store {
         self.confirmations.clone()
     }
 
+    /// A connection for the forwarder, which takes turns with the journal's writer. To be dropped before the store is
+    /// closed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be opened.
+    pub fn forwarding(&self) -> Result<Forwarding, StoreError> {
+        Forwarding::beside(&self.path, self.beside())
+    }
+
+    /// A connection for registrations, which takes turns with the journal's writer. To be dropped before the store is
+    /// closed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be opened.
+    pub fn registry(&self) -> Result<Registry, StoreError> {
+        Registry::open_path(&self.path, Some(self.beside()))
+    }
+
     /// State of the journal.
     #[must_use]
     pub fn status(&self) -> StoreStatus {
@@ -118,10 +142,20 @@ impl Store {
     }
 }
 
-fn reopen(path: PathBuf, quarantine_max_bytes: u64, files: OpenFiles) -> EngineFactory {
+impl Store {
+    fn beside(&self) -> Beside {
+        Beside {
+            turnstile: self.turnstile.clone(),
+            files: self.files.clone(),
+            journal: self.journal.handle(),
+        }
+    }
+}
+
+fn reopen(path: PathBuf, quarantine_max_bytes: u64, files: OpenFiles, turnstile: Turnstile) -> EngineFactory {
     let opening = Opening::AfterFailure { same: SqliteEngine::file_id(&path) };
     Box::new(move || {
         let engine = SqliteEngine::open(&path, quarantine_max_bytes, opening, files.clone())?;
-        Ok(Box::new(engine) as Box<dyn Engine>)
+        Ok(Box::new(engine.in_turn(turnstile.clone())) as Box<dyn Engine>)
     })
 }

@@ -23,7 +23,7 @@ const CONFIG: &str = "/etc/fiscald/fiscald.toml";
 const STORE: &str = "/var/lib/fiscald/fiscald.db";
 
 /// What must lie where after the installation: path, then owner, group and mode as `stat` says them.
-const INSTALLED: [(&str, &str); 8] = [
+const INSTALLED: [(&str, &str); 9] = [
     ("/usr/bin/fiscald", "root:root 755"),
     ("/usr/lib/systemd/system/fiscald.service", "root:root 644"),
     ("/usr/share/doc/fiscald/copyright", "root:root 644"),
@@ -31,6 +31,7 @@ const INSTALLED: [(&str, &str); 8] = [
     ("/etc/fiscald", "root:fiscald 750"),
     (CONFIG, "root:fiscald 640"),
     ("/etc/fiscald/keys", "fiscald:fiscald 700"),
+    ("/etc/fiscald/fns", "fiscald:fiscald 700"),
     ("/var/lib/fiscald", "fiscald:fiscald 750"),
 ];
 

@@ -9,9 +9,11 @@
 mod deb;
 mod faults;
 mod fuzz;
+mod promtool;
 mod record;
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -90,6 +92,11 @@ fn test(runner_args: &[String]) -> Result<()> {
             "xtask: {missing:#}; the tests of the dissector and of the reassembly will say that they prove nothing"
         );
     }
+    if let Err(missing) = promtool::need() {
+        eprintln!(
+            "xtask: {missing:#}; the tests of the alert rules and of the dashboard will say what they do not prove"
+        );
+    }
     // The system tests start the real programs, so these are built before the runner starts.
     cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
     let extra: Vec<&str> = runner_args.iter().map(String::as_str).collect();
@@ -114,8 +121,7 @@ fn record_stream() -> Result<()> {
     need_c_compiler()?;
     need_tshark()?;
     cargo(&["build", "--package", "fiscald", "--package", "ofd-sim", "--bins", "--locked"], &[])?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    record::streams(&target.join("debug"), &root().join("proto-fixtures/streams"))
+    record::streams(&target().join("debug"), &root().join("proto-fixtures/streams"))
 }
 
 /// The dissector is proved by tshark, and streams are recorded with it.
@@ -163,7 +169,7 @@ fn has_nextest() -> bool {
     succeeds("cargo", &["nextest", "--version"])
 }
 
-fn succeeds(program: &str, args: &[&str]) -> bool {
+fn succeeds(program: impl AsRef<OsStr>, args: &[&str]) -> bool {
     let status = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
@@ -182,6 +188,11 @@ fn cargo(args: &[&str], environment: &[(&str, &str)]) -> Result<()> {
         bail!("`cargo {}` failed", args.join(" "));
     }
     Ok(())
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn root() -> PathBuf {

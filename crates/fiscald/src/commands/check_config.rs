@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::output::Output;
-use super::serve;
+use super::serve::{self, Parts};
 use crate::cli::CheckConfigArgs;
 use crate::config::{Loaded, load};
 
 /// Says that the configuration is right, or every fault with the key's path, with the exit code of `serve`. `--offline`
-/// leaves out what only the machine of the daemon has: its INN may come from the environment there, and the key files
-/// lie nowhere else.
+/// leaves out what only the machine of the daemon has: its INN may come from the environment there, and key files
+/// and certificates lie nowhere else.
 ///
 /// # Errors
-/// [`crate::config::BadConfig`]; key files that are there and not right.
+/// [`crate::config::BadConfig`]; key files and certificates that are there and not right.
 pub(crate) fn run(args: &CheckConfigArgs, out: &mut Output) -> Result<ExitCode> {
     let loaded = load(args.config.config.as_deref())?;
     check(&loaded, args.offline)?;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &CheckConfigArgs, out: &mut Output) -> Result<ExitCode> 
 /// What `serve` demands beyond a configuration that is right in itself.
 fn check(loaded: &Loaded, offline: bool) -> Result<()> {
     if !offline {
-        serve::identity(loaded)?;
+        serve::identity(loaded, Parts::ALL)?;
     }
     Ok(())
 }
@@ -39,9 +39,12 @@ fn remarks(loaded: &Loaded, offline: bool) -> Vec<String> {
     let unbuilt = &loaded.unbuilt;
     let unbuilt =
         unbuilt.iter().map(|section| format!("[{section}] is checked, but its part is not built yet"));
-    let skipped =
-        offline.then(|| "not looked at (--offline): key files, and whether there is an INN".to_owned());
-    overrides.chain(unbuilt).chain(skipped).collect()
+    let forwarding = loaded.settings.fns.url.is_none();
+    let forwarding = forwarding.then(|| "no fns.url: nothing is forwarded to the tax service".to_owned());
+    let skipped = offline.then(|| {
+        "not looked at (--offline): key files, certificates, and whether there is an INN".to_owned()
+    });
+    overrides.chain(unbuilt).chain(forwarding).chain(skipped).collect()
 }
 
 #[cfg(test)]
@@ -69,6 +72,9 @@ mod tests {
         expect(test, false, "operator.inn");
         expect(&format!("{inn}{keys}"), false, "signs");
         expect(&format!("{inn}{test}"), false, "");
+        let link = "[fns]\nurl = \"https://f\"\nofd_id = \"1\"\nca = \"/no/ca\"\ncert = \"/no/c\"\nkey = \"/no/k\"\n";
+        expect(&format!("{inn}{test}{link}"), false, "fns.ca fns.cert fns.key");
+        expect(link, true, "");
         for text in ["", inn, test, keys] {
             expect(text, true, "");
         }
@@ -79,6 +85,7 @@ mod tests {
         let loaded = parse("[web]\n", "test", HashMap::new()).unwrap();
         let said = |offline| remarks(&loaded, offline).join("\n");
         assert!(said(false).contains("[web] is checked") && !said(false).contains("--offline"));
-        assert!(said(true).contains("not looked at (--offline): key files"));
+        assert!(said(true).contains("not looked at (--offline): key files, certificates"));
+        assert!(said(false).contains("nothing is forwarded"));
     }
 }

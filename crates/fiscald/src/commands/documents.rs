@@ -13,7 +13,8 @@ use ofd_store::{
 use serde_json::json;
 
 use super::output::Output;
-use super::{decode, progress, reader};
+use super::tax_service::Answer;
+use super::{decode, optional, progress, reader, tax_service};
 use crate::cli::{DocumentsCommand, DocumentsListArgs, FindingWeight};
 
 /// Lists, shows, looks for gaps.
@@ -24,14 +25,17 @@ pub(crate) fn run(command: DocumentsCommand, out: &mut Output) -> Result<ExitCod
     match command {
         DocumentsCommand::List(args) => list(&args, out)?,
         DocumentsCommand::Show { fn_number, fd_number, table } => {
-            let rows = reader(&table.config)?.document(&fn_number, fd_number)?;
+            let reader = reader(&table.config)?;
+            let rows = reader.document(&fn_number, fd_number)?;
             if rows.is_empty() {
                 bail!("there is no document {fd_number} of ФН {fn_number} in the journal");
             }
+            let rows = rows.into_iter().map(|row| Ok((tax_service::of_row(&reader, &row)?, row)));
+            let rows = rows.collect::<Result<Vec<_>>>()?;
             if table.json {
-                out.json(&rows.iter().map(as_json).collect::<Vec<_>>())?;
+                out.json(&rows.iter().map(|(answer, row)| as_json(row, answer)).collect::<Vec<_>>())?;
             } else {
-                rows.iter().try_for_each(|row| show(row, out))?;
+                rows.iter().try_for_each(|(answer, row)| show(row, answer, out))?;
             }
         }
         DocumentsCommand::Gaps { fn_number, table } => {
@@ -65,9 +69,12 @@ pub(crate) fn run(command: DocumentsCommand, out: &mut Output) -> Result<ExitCod
 }
 
 fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
-    let rows = search(&reader(&args.table.config)?, filter(args), usize::try_from(args.limit)?)?;
+    let reader = reader(&args.table.config)?;
+    let rows = search(&reader, filter(args), usize::try_from(args.limit)?)?;
+    let rows = rows.into_iter().map(|row| Ok((tax_service::of_row(&reader, &row)?, row)));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
     if args.table.json {
-        return out.json(&rows.iter().map(summary_json).collect::<Vec<_>>());
+        return out.json(&rows.iter().map(|(answer, row)| summary_json(row, answer)).collect::<Vec<_>>());
     }
     if rows.is_empty() {
         eprintln!("no such documents in the journal");
@@ -84,6 +91,7 @@ fn list(args: &DocumentsListArgs, out: &mut Output) -> Result<()> {
         "CODE",
         "SIGN",
         "FORWARD",
+        "СОСТОЯНИЕ В ФНС",
         "MARKS",
     ];
     Ok(out.table(&heading, &[0, 2, 6, 7], rows.iter().map(cells).collect())?)
@@ -131,7 +139,7 @@ fn search(reader: &Reader, mut filter: DocumentFilter, limit: usize) -> Result<V
     Ok(rows)
 }
 
-fn cells(row: &DocumentSummary) -> Vec<String> {
+fn cells((answer, row): &(Answer, DocumentSummary)) -> Vec<String> {
     let derived = &row.derived;
     vec![
         row.seq.to_string(),
@@ -144,6 +152,7 @@ fn cells(row: &DocumentSummary) -> Vec<String> {
         row.code.to_string(),
         row.verdict.clone(),
         row.forward.name().to_owned(),
+        optional(answer.status.map(|status| status.label)),
         marks(row),
     ]
 }
@@ -166,12 +175,18 @@ fn marks(row: &DocumentSummary) -> String {
     if row.sign_mark {
         marks.push("sign".to_owned());
     }
+    if row.fn_changed_mark {
+        marks.push("fn changed".to_owned());
+    }
+    if row.after_deregistration_mark {
+        marks.push("deregistered".to_owned());
+    }
     marks.join(", ")
 }
 
 /// Everything about one row: facts, findings, the document and its acknowledgement byte by byte. What we say about it
 /// is English; what the bytes and the findings say is Russian.
-fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
+fn show(row: &DocumentRow, answer: &Answer, out: &mut Output) -> Result<()> {
     out.line(format!(
         "#{} ФН {} ФД {}, form {} ({})",
         row.seq,
@@ -187,6 +202,7 @@ fn show(row: &DocumentRow, out: &mut Output) -> Result<()> {
     let generation = row.sign_generation.map_or_else(String::new, |number| format!(", generation {number}"));
     out.line(format!("   sign        {}{scheme}{generation}", row.verdict))?;
     out.line(format!("   forwarded   {}", row.forward.name()))?;
+    out.text(&answer.text())?;
     let marks = marks(row);
     if !marks.is_empty() {
         out.line(format!("   marks       {marks}"))?;
@@ -229,8 +245,8 @@ fn severity(severity: FindingSeverity) -> &'static str {
 }
 
 /// One row with all its bytes: what `show` prints.
-fn as_json(row: &DocumentRow) -> serde_json::Value {
-    let mut json = summary_json(&row.summary);
+fn as_json(row: &DocumentRow, answer: &Answer) -> serde_json::Value {
+    let mut json = summary_json(&row.summary, answer);
     if let Some(members) = json.as_object_mut() {
         let opened = row.opened.as_ref().map(|opened| STANDARD.encode(opened));
         members.insert("raw".to_owned(), STANDARD.encode(&row.container).into());
@@ -241,8 +257,9 @@ fn as_json(row: &DocumentRow) -> serde_json::Value {
 }
 
 /// One row without its bytes: what `list` prints.
-fn summary_json(row: &DocumentSummary) -> serde_json::Value {
+fn summary_json(row: &DocumentSummary, answer: &Answer) -> serde_json::Value {
     let derived = &row.derived;
+    let sent = answer.row.as_ref();
     let findings = row.findings.iter().map(|finding| {
         json!({
             "rule": finding.rule,
@@ -265,8 +282,15 @@ fn summary_json(row: &DocumentSummary) -> serde_json::Value {
         "sign_scheme": row.sign_scheme,
         "sign_generation": row.sign_generation,
         "forward": row.forward.name(),
+        "fns_status": answer.status.map(|status| status.name),
+        "fns_label": answer.status.map(|status| status.label),
+        "outbox": sent.map(|sent| sent.state.name()),
+        "ticket_id": sent.and_then(|sent| sent.ticket_id.as_ref()),
+        "fns_codes": sent.map(|sent| tax_service::codes_json(&sent.fns_codes)),
         "flk_mark": row.flk_mark,
         "sign_mark": row.sign_mark,
+        "fn_changed_mark": row.fn_changed_mark,
+        "after_deregistration_mark": row.after_deregistration_mark,
         "identity": hex::encode(row.identity),
         "ffd_version": derived.ffd_version,
         "local_time": derived.local_time.map(|time| LocalTime::new(time).to_string()),

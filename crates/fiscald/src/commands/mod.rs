@@ -1,23 +1,30 @@
 //! One file for each command. A command writes results to [`output::Output`] and returns the exit code.
 
 pub(crate) mod backup;
+pub(crate) mod cards;
 pub(crate) mod check_config;
 pub(crate) mod checks;
 pub(crate) mod clock;
 mod columns;
+pub(crate) mod contracts;
 pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod keys;
 mod new_file;
+pub(crate) mod outbox;
 pub(crate) mod output;
 mod progress;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
 pub(crate) mod reindex;
 pub(crate) mod serve;
+#[cfg(test)]
+mod sessions;
 mod stop_signals;
+pub(crate) mod tasks;
+mod tax_service;
 pub(crate) mod verify;
 
 use std::fmt;
@@ -26,7 +33,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Operator, Reader, StoreConfig, StoreError, Unavailability};
+use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
@@ -50,24 +57,32 @@ impl std::error::Error for WrongUsage {}
 /// Whatever kept it from its work; [`BadConfig`] among them means exit code 64, [`WrongUsage`] 2.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     let mut out = Output::new();
-    let code = match command {
-        Command::Serve(args) => serve::run(&args)?,
-        Command::Demo(args) => demo::run(args, &mut out)?,
-        Command::Decode(args) => decode::run(args, &mut out)?,
-        Command::CheckConfig(args) => check_config::run(&args, &mut out)?,
-        Command::Export(args) => export::run(&args, &mut out)?,
-        Command::Registers(command) => registers::run(command, &mut out)?,
-        Command::Documents(command) => documents::run(command, &mut out)?,
-        Command::Quarantine(command) => quarantine::run(command, &mut out)?,
-        Command::Checks(command) => checks::run(&command, &mut out)?,
-        Command::Clock(command) => clock::run(command, &mut out)?,
-        Command::Verify(args) => verify::run(&args, &mut out)?,
-        Command::Backup(args) => backup::run(&args, &mut out)?,
-        Command::Reindex(args) => reindex::run(&args, &mut out)?,
-        Command::Keys(command) => keys::run(command, &mut out)?,
-    };
+    let code = run_into(command, &mut out)?;
     out.finish()?;
     Ok(code)
+}
+
+fn run_into(command: Command, out: &mut Output) -> Result<ExitCode> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(args, out),
+        Command::Decode(args) => decode::run(args, out),
+        Command::CheckConfig(args) => check_config::run(&args, out),
+        Command::Export(args) => export::run(&args, out),
+        Command::Contracts(command) => contracts::run(command, out),
+        Command::Registers(command) => registers::run(command, out),
+        Command::Cards(command) => cards::run(command, out),
+        Command::Tasks(command) => tasks::run(command, out),
+        Command::Documents(command) => documents::run(command, out),
+        Command::Outbox(command) => outbox::run(command, out),
+        Command::Quarantine(command) => quarantine::run(command, out),
+        Command::Checks(command) => checks::run(&command, out),
+        Command::Clock(command) => clock::run(command, out),
+        Command::Verify(args) => verify::run(&args, out),
+        Command::Backup(args) => backup::run(&args, out),
+        Command::Reindex(args) => reindex::run(&args, out),
+        Command::Keys(command) => keys::run(command, out),
+    }
 }
 
 /// The settings of a command that only works on the store.
@@ -95,9 +110,36 @@ fn open_reader(url: &str) -> Result<Reader> {
 /// As [`reader`]. A store is made by `serve` only.
 fn operator(config: &ConfigArg) -> Result<(Operator, String)> {
     let url = settings(config)?.store.url;
-    let operator = open_operator(&url)?;
-    let place = store_place(&url).map_or_else(|| url.clone(), |path| path.display().to_string());
-    Ok((operator, place))
+    Ok((open_operator(&url)?, told_place(&url)))
+}
+
+/// What is stored of the registration, for reading.
+///
+/// # Errors
+/// As [`reader`].
+fn registry_reader(config: &ConfigArg) -> Result<RegistryReader> {
+    let url = settings(config)?.store.url;
+    RegistryReader::open(&url).map_err(|error| explain_missing(&url, error))
+}
+
+/// What is stored of the registration, for a writing command; and the place of its file, as of [`operator`].
+///
+/// # Errors
+/// As [`reader`].
+fn registry(config: &ConfigArg) -> Result<(Registry, String)> {
+    let url = settings(config)?.store.url;
+    let registry = Registry::open(&url).map_err(|error| explain_missing(&url, error))?;
+    Ok((registry, told_place(&url)))
+}
+
+/// The place of a store as people are told it.
+fn told_place(url: &str) -> String {
+    store_place(url).map_or_else(|| url.to_owned(), |path| path.display().to_string())
+}
+
+/// A cell of a table for something that may be absent.
+fn optional(value: Option<impl fmt::Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 fn open_operator(url: &str) -> Result<Operator> {

@@ -1,6 +1,6 @@
 //! Results on stdout. A reader that goes away (`| head`) ends the command quietly instead of panicking.
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anyhow::Result;
 use comfy_table::presets::NOTHING;
@@ -9,33 +9,38 @@ use serde::Serialize;
 
 /// The only way a command writes results.
 pub(crate) struct Output {
-    stdout: BufWriter<StdoutLock<'static>>,
+    sink: BufWriter<Box<dyn Write>>,
 }
 
 impl Output {
     pub(crate) fn new() -> Self {
-        Self { stdout: BufWriter::new(io::stdout().lock()) }
+        Self::to(Box::new(io::stdout().lock()))
+    }
+
+    /// Results somewhere else than on stdout.
+    pub(crate) fn to(sink: Box<dyn Write>) -> Self {
+        Self { sink: BufWriter::new(sink) }
     }
 
     /// A text that ends where it ends.
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
-        self.stdout.write_all(text.as_bytes())
+        self.sink.write_all(text.as_bytes())
     }
 
     /// A line.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.stdout, "{}", text.as_ref())
+        writeln!(self.sink, "{}", text.as_ref())
     }
 
     /// Indented JSON, for one object or list that people may look at too.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        serde_json::to_writer_pretty(&mut self.stdout, value).map_err(io::Error::from)?;
+        serde_json::to_writer_pretty(&mut self.sink, value).map_err(io::Error::from)?;
         Ok(self.line("")?)
     }
 
     /// JSON on one line, for streams.
     pub(crate) fn json_line(&mut self, value: &impl Serialize) -> Result<()> {
-        serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from)?;
+        serde_json::to_writer(&mut self.sink, value).map_err(io::Error::from)?;
         Ok(self.line("")?)
     }
 
@@ -51,12 +56,12 @@ impl Output {
 
     /// Bytes and lines for the writers of other modules.
     pub(crate) fn writer(&mut self) -> &mut impl Write {
-        &mut self.stdout
+        &mut self.sink
     }
 
     /// Hands everything over; must be called before the process ends.
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.stdout.flush()
+        self.sink.flush()
     }
 }
 

@@ -7,11 +7,8 @@ use pkz::SignMode;
 use super::nearest::nearest;
 use super::{Problem, Settings, SignProfile, SignsConfig};
 
-/// Longest period that makes sense in a setting given in seconds: ten years.
-const MAX_PERIOD_S: u64 = 10 * 366 * 86_400;
-
 /// Sections that are read and checked, but whose part this build does not have.
-const UNBUILT: [&str; 3] = ["fns", "web", "mail"];
+const UNBUILT: [&str; 2] = ["web", "mail"];
 
 /// Which of the sections named by the operator do nothing yet.
 pub(super) fn unbuilt(named: impl Fn(&str) -> bool) -> Vec<&'static str> {
@@ -57,20 +54,6 @@ impl Report<'_> {
                 "write the name or address, a colon, the port",
             );
         }
-    }
-
-    fn range(&mut self, key: &str, value: u64, low: u64, high: u64) {
-        if !(low..=high).contains(&value) {
-            self.bad(
-                key,
-                format!("{value} is outside {low}..{high}"),
-                format!("choose from {low} to {high}"),
-            );
-        }
-    }
-
-    fn period(&mut self, key: &str, value: u64) {
-        self.range(key, value, 1, MAX_PERIOD_S);
     }
 }
 
@@ -156,10 +139,9 @@ fn signs(signs: &SignsConfig, report: &mut Report<'_>) {
 }
 
 fn registration(settings: &Settings, report: &mut Report<'_>) {
-    let registration = &settings.registration;
-    report.range("registration.grace_s", registration.grace_s, 0, MAX_PERIOD_S);
-    report.period("registration.t_card_s", registration.t_card_s);
-    report.period("registration.silent_s", registration.silent_s);
+    for problem in settings.registration.periods().validate() {
+        report.bad(problem.key, problem.what, problem.fix);
+    }
 }
 
 fn checks(settings: &Settings, report: &mut Report<'_>) {
@@ -198,43 +180,9 @@ fn nearest_rule(wrong: &str) -> String {
 }
 
 fn fns(settings: &Settings, report: &mut Report<'_>) {
-    let fns = &settings.fns;
-    let identity = [
-        ("fns.ofd_id", fns.ofd_id.is_some()),
-        ("fns.ca", fns.ca.is_some()),
-        ("fns.cert", fns.cert.is_some()),
-        ("fns.key", fns.key.is_some()),
-    ];
-    match &fns.url {
-        Some(url) if !url.starts_with("https://") && !url.starts_with("http://127.0.0.1") => {
-            report.bad("fns.url", format!("\"{url}\" is no https:// address"), "write https://HOST[:PORT]");
-        }
-        Some(url) if url.starts_with("https://") => {
-            for (key, _) in identity.iter().filter(|(_, given)| !given) {
-                report.bad(key, "is missing beside fns.url", "the tax service wants a client certificate");
-            }
-        }
-        Some(_) => {}
-        None => {
-            for (key, _) in identity.iter().filter(|(_, given)| *given) {
-                report.bad(key, "is given without fns.url", "name the service, or remove the line");
-            }
-        }
+    for problem in settings.fns.validate() {
+        report.bad(problem.key, problem.what, problem.fix);
     }
-    report.range("fns.batch_docs", u64::from(fns.batch_docs), 1, 10_000);
-    report.range("fns.batch_bytes", fns.batch_bytes, 1_024, 64 * 1_048_576);
-    report.range("fns.linger_ms", fns.linger_ms, 0, 60_000);
-    report.range("fns.workers", u64::from(fns.workers), 1, 1_024);
-    report.range("fns.connect_timeout_s", fns.connect_timeout_s, 1, 3_600);
-    report.range("fns.timeout_s", fns.timeout_s, 1, 3_600);
-    report.range("fns.retry_base_ms", fns.retry_base_ms, 1, fns.retry_cap_s.saturating_mul(1_000).max(1));
-    report.period("fns.retry_cap_s", fns.retry_cap_s);
-    report.range("fns.breaker_failures", u64::from(fns.breaker_failures), 1, 1_000_000);
-    report.range("fns.breaker_open_s", fns.breaker_open_s, 1, fns.breaker_open_max_s.max(1));
-    report.period("fns.breaker_open_max_s", fns.breaker_open_max_s);
-    report.range("fns.age_warn_s", fns.age_warn_s, 1, fns.age_high_s.max(1));
-    report.range("fns.age_high_s", fns.age_high_s, 1, fns.age_critical_s.max(1));
-    report.period("fns.age_critical_s", fns.age_critical_s);
 }
 
 fn sister(settings: &Settings, report: &mut Report<'_>) {

@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use check::rule_name;
 pub(crate) use problem::{BadConfig, Problem};
-use sections::{ChecksConfig, FnsConfig, MailConfig, OperatorConfig, RegistrationConfig, WebConfig};
+use sections::{ChecksConfig, MailConfig, OperatorConfig, RegistrationConfig, WebConfig};
 pub(crate) use sections::{LogConfig, LogFormat, SignProfile, SignsConfig};
 
 /// Prefix of the environment variables that override the file.
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) signs: SignsConfig,
     pub(crate) registration: RegistrationConfig,
     pub(crate) checks: ChecksConfig,
-    pub(crate) fns: FnsConfig,
+    pub(crate) fns: ofd_fns::FnsConfig,
     pub(crate) sister: ofd_ingest::SisterConfig,
     pub(crate) web: WebConfig,
     pub(crate) admin: ofd_ingest::AdminConfig,

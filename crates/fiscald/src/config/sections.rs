@@ -1,13 +1,14 @@
 //! The sections of the configuration that belong to no other crate, with their defaults.
 //!
-//! `[ingest]`, `[sister]`, `[admin]` and `[store]` are described by the crates that use them. A section whose part is not built
-//! yet stands here too, so that a configuration written today is still right tomorrow.
+//! `[ingest]`, `[sister]`, `[admin]`, `[store]` and `[fns]` are described by the crates that use them. A section whose part is
+//! not built yet stands here too, so that a configuration written today is still right tomorrow.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ffd::check::Weight;
+use ofd_fns::registration::RegistrationConfig as Periods;
 use ofd_ingest::UnknownFn;
 use serde::Deserialize;
 
@@ -68,93 +69,41 @@ pub(crate) enum SignProfile {
     None,
 }
 
-/// `[registration]`: which registers are served. Only `unknown_fn` works in this build.
+/// `[registration]`: which registers are served, and the periods of their way to the tax service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RegistrationConfig {
     /// What happens to documents of an ФН nobody told us about.
     pub(crate) unknown_fn: UnknownFn,
-    /// How long a register without a contract is still served, seconds.
+    /// How long the registers of a stopped contract are still served, seconds.
     pub(crate) grace_s: u64,
     /// How long to wait for the registration card from the tax service, seconds.
     pub(crate) t_card_s: u64,
+    /// How long to wait for the registration report after a number was assigned, seconds.
+    pub(crate) t_rnm_s: u64,
     /// After how long without documents a register counts as silent, seconds.
     pub(crate) silent_s: u64,
+    /// How often journal, events and due registers are looked at, milliseconds.
+    pub(crate) tick_ms: u64,
 }
 
 impl Default for RegistrationConfig {
     fn default() -> Self {
-        Self { unknown_fn: UnknownFn::Hold, grace_s: 3 * DAY_S, t_card_s: DAY_S, silent_s: 30 * DAY_S }
+        let Periods { grace_s, t_card_s, t_rnm_s, silent_s, tick_ms } = Periods::default();
+        Self { unknown_fn: UnknownFn::Hold, grace_s, t_card_s, t_rnm_s, silent_s, tick_ms }
     }
 }
 
-const DAY_S: u64 = 86_400;
+impl RegistrationConfig {
+    /// The periods, as the part that works with them takes them.
+    pub(crate) fn periods(&self) -> Periods {
+        let Self { unknown_fn: _, grace_s, t_card_s, t_rnm_s, silent_s, tick_ms } = *self;
+        Periods { grace_s, t_card_s, t_rnm_s, silent_s, tick_ms }
+    }
+}
 
 /// `[checks]`: rule of the format and logic control = weight of its findings.
 pub(crate) type ChecksConfig = BTreeMap<String, Weight>;
-
-/// `[fns]`: the tax service. Forwarding is not built yet; `forward_unknown` already marks the documents.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct FnsConfig {
-    pub(crate) url: Option<String>,
-    pub(crate) ofd_id: Option<String>,
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
-    pub(crate) forward_unknown: bool,
-    pub(crate) batch_docs: u32,
-    pub(crate) batch_bytes: u64,
-    pub(crate) linger_ms: u64,
-    pub(crate) workers: u32,
-    pub(crate) connect_timeout_s: u64,
-    pub(crate) timeout_s: u64,
-    pub(crate) retry_base_ms: u64,
-    pub(crate) retry_cap_s: u64,
-    pub(crate) breaker_failures: u32,
-    pub(crate) breaker_open_s: u64,
-    pub(crate) breaker_open_max_s: u64,
-    pub(crate) age_warn_s: u64,
-    pub(crate) age_high_s: u64,
-    pub(crate) age_critical_s: u64,
-    pub(crate) names: FnsNames,
-}
-
-impl Default for FnsConfig {
-    fn default() -> Self {
-        Self {
-            url: None,
-            ofd_id: None,
-            ca: None,
-            cert: None,
-            key: None,
-            forward_unknown: false,
-            batch_docs: 100,
-            batch_bytes: 1_048_576,
-            linger_ms: 200,
-            workers: 8,
-            connect_timeout_s: 5,
-            timeout_s: 30,
-            retry_base_ms: 1_000,
-            retry_cap_s: 300,
-            breaker_failures: 5,
-            breaker_open_s: 30,
-            breaker_open_max_s: 600,
-            age_warn_s: 3_600,
-            age_high_s: 43_200,
-            age_critical_s: 86_400,
-            names: FnsNames::Modern,
-        }
-    }
-}
-
-/// Which names the tax service's JSON uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum FnsNames {
-    Modern,
-    Legacy,
-}
 
 /// `[web]`: the cabinet. Not built yet.
 #[derive(Debug, Clone, Deserialize)]

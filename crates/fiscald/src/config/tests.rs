@@ -135,6 +135,8 @@ fn every_bad_value_is_reported_under_its_key() {
             "\"hold\", \"accept\" or \"reject\"",
         ),
         ("[registration]\nt_card_s = 0\n", "registration.t_card_s", "outside"),
+        ("[registration]\nt_rnm_s = 0\n", "registration.t_rnm_s", "outside"),
+        ("[registration]\ntick_ms = 5\n", "registration.tick_ms", "outside"),
         ("[registration]\nsilent_s = 999999999999\n", "registration.silent_s", "outside"),
         ("[checks]\n\"sum.items\" = \"medium\"\n", "checks.sum.items", "\"hard\", \"soft\" or \"off\""),
         ("[checks]\n\"sum.item\" = \"soft\"\n", "checks.sum.item", "did you mean \"sum.items\"?"),
@@ -145,6 +147,11 @@ fn every_bad_value_is_reported_under_its_key() {
         ("[fns]\nurl = \"http://fns.example\"\n", "fns.url", "https://"),
         ("[fns]\nurl = \"https://fns.example\"\n", "fns.cert", "client certificate"),
         ("[fns]\ncert = \"c\"\n", "fns.cert", "without fns.url"),
+        ("[fns]\nurl = \"http://10.0.0.1:8080\"\n", "fns.url", "gateway on this machine"),
+        ("[fns]\nurl = \"https://u:secret@fns.example\"\n", "fns.url", "password"),
+        ("[fns]\nurl = \"tax service\"\n", "fns.url", "is no address"),
+        ("[fns]\ntimeout_s = 60\n", "fns.timeout_s", "fns.lease_s = 60"),
+        ("[fns]\nwindow_docs = 5\n", "fns.window_docs", "outside"),
         ("[fns]\nbatch_docs = 0\n", "fns.batch_docs", "outside"),
         ("[fns]\nage_warn_s = 50000\n", "fns.age_warn_s", "outside"),
         ("[fns]\nretry_base_ms = 0\n", "fns.retry_base_ms", "outside"),
@@ -184,6 +191,9 @@ fn good_values_at_the_edges() {
         "[ingest]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
         "[sister]\nlisten = \"127.0.0.1:7001\"\nupstream = \"crpt.example:7000\"\n",
         "[fns]\nurl = \"https://f\"\nofd_id = \"1\"\nca = \"a\"\ncert = \"b\"\nkey = \"c\"\n",
+        "[fns]\nurl = \"http://127.0.0.1:8080\"\nofd_id = \"1\"\n",
+        "[fns]\ntimeout_s = 59\nnames = \"legacy\"\n",
+        "[registration]\ntick_ms = 10\nt_card_s = 1\n",
         "[mail]\nrelay = \"mail.example:25\"\nfrom = \"ofd@ofd.example\"\n",
     ] {
         let result = parsed(text, &[]);
@@ -228,7 +238,7 @@ fn a_store_address_is_never_repeated() {
 fn sections_without_their_part_are_named_once() {
     let unbuilt = |text| parse(text, "test", HashMap::new()).unwrap().unbuilt;
     assert!(unbuilt(MINIMAL).is_empty());
-    assert_eq!(unbuilt("[web]\n[fns]\n[ingest]\n"), ["fns", "web"]);
+    assert_eq!(unbuilt("[web]\n[fns]\n[ingest]\n[mail]\n"), ["web", "mail"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Signals: the first SIGTERM or SIGINT stops gently, the second at once, SIGHUP reads the keys anew.
+//! Signals: the first SIGTERM or SIGINT stops gently, the second at once, SIGHUP reads keys and certificates anew.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::LinkReload;
 use super::keys::Device;
 
 /// Exit code of a process that was not given the time to end in order.
@@ -39,12 +40,8 @@ impl Signals {
     }
 
     /// Cancels `stop` on the first signal to stop and ends the process on the second. Runs until the process ends.
-    /// `keys` are what SIGHUP reads anew, and the reception that uses them.
-    pub(crate) async fn watch(
-        mut self,
-        stop: CancellationToken,
-        keys: Option<(Device, Arc<ReceptionState>)>,
-    ) {
+    /// `reloads` is what SIGHUP reads anew.
+    pub(crate) async fn watch(mut self, stop: CancellationToken, reloads: Reloads) {
         loop {
             match self.next().await {
                 Asked::Stop(signal) if stop.is_cancelled() => {
@@ -55,7 +52,7 @@ impl Signals {
                     info!(signal, "stopping: finishing what was started; a second signal ends at once");
                     stop.cancel();
                 }
-                Asked::Reload => reload(keys.as_ref()),
+                Asked::Reload => reloads.reload(),
             }
         }
     }
@@ -70,20 +67,38 @@ impl Signals {
     }
 }
 
-fn reload(keys: Option<&(Device, Arc<ReceptionState>)>) {
-    let Some((device, reception)) = keys else {
-        info!("SIGHUP: there are no key files to read anew");
-        return;
-    };
+/// What SIGHUP reads anew.
+#[derive(Clone, Default)]
+pub(crate) struct Reloads {
+    /// The keys, and the reception that uses them.
+    pub(crate) keys: Option<(Device, Arc<ReceptionState>)>,
+    /// The certificates of the tax service.
+    pub(crate) link: Option<LinkReload>,
+}
+
+impl Reloads {
+    /// Each for itself: a wrong certificate must not keep new keys from being used, nor the other way round.
+    fn reload(&self) {
+        let keys = self.keys.as_ref().is_some_and(reload_keys);
+        let certificates = self.link.as_ref().is_some_and(LinkReload::reload);
+        if !keys && !certificates {
+            info!("SIGHUP: there are neither key files nor certificates to read anew");
+        }
+    }
+}
+
+/// False: there are no files.
+fn reload_keys((device, reception): &(Device, Arc<ReceptionState>)) -> bool {
     match device.reload() {
         Ok(true) => {
             // Registers whose keys were missing until now sent signs that looked wrong.
             reception.forget_penalties();
             info!(keys = device.describe(), "key files were read anew, penalties for wrong signs are over");
         }
-        Ok(false) => info!("SIGHUP: there are no key files to read anew"),
+        Ok(false) => return false,
         Err(error) => {
             error!(error = format!("{error:#}"), "the key files are not right, the old keys stay in use");
         }
     }
+    true
 }

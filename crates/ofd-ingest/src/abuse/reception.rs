@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ffd::FnNumber;
+use jiff::Timestamp;
 use pkz::SignMode;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,9 @@ impl Intake {
         if self.policy.sign_mode != SignMode::Required {
             return Ok(());
         }
-        self.abuse.check(address, fn_number, self.facts.standing(&fn_number), clock::monotonic_now())
+        // An ФН whose contract is stopped is no made-up one either, so it does not matter what time it is.
+        let standing = self.facts.standing(&fn_number, Timestamp::MIN).standing;
+        self.abuse.check(address, fn_number, standing, clock::monotonic_now())
     }
 
     /// A message was refused by [`Self::penalty`].

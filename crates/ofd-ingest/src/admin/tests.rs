@@ -23,7 +23,7 @@ impl Admin {
             running.journal.clone(),
             Arc::clone(&running.state),
             Arc::clone(&running.clock),
-            KeysTrouble::new(|| None),
+            Trouble::new(|| None),
             sign_mode,
         );
         let token = CancellationToken::new();
@@ -121,7 +121,7 @@ async fn a_low_disk_and_missing_keys_turn_readiness_red() {
         store.journal(),
         Arc::clone(&daemon.running.state),
         Arc::clone(&daemon.running.clock),
-        KeysTrouble::new(|| Some("no keys".to_owned())),
+        Trouble::new(|| Some("no keys".to_owned())),
         SignMode::Required,
     );
     let readiness = health.readiness();
@@ -148,4 +148,34 @@ async fn a_clock_that_is_not_trusted_turns_readiness_red() {
     admin.check("/metrics", "200 OK", "fiscald_clock_trusted 1").await;
     admin.stop().await;
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn trouble_of_another_part_is_told_and_keeps_nobody_out() {
+    let daemon = Setup::new().start().await;
+    let running = &daemon.running;
+    let health = Health::new(
+        running.journal.clone(),
+        Arc::clone(&running.state),
+        Arc::clone(&running.clock),
+        Trouble::new(|| None),
+        SignMode::Required,
+    );
+    let health = health.with_remark(Trouble::new(|| None));
+    let health = health.with_remark(Trouble::new(|| Some("nothing is forwarded".to_owned())));
+    daemon.connect().await.exchange(&Till::new(FN).receipt(1)).await;
+    let body = serde_json::to_string(&health.readiness()).unwrap();
+    assert_eq!(body, r#"{"ready":true,"reasons":[],"remarks":["nothing is forwarded"]}"#);
+    daemon.stop().await;
+}
+
+#[test]
+fn a_process_without_reception_is_ready_until_it_stops() {
+    let stopping = CancellationToken::new();
+    let health = Health::without_reception(stopping.clone());
+    let alive = serde_json::to_string(&health.liveness()).unwrap();
+    assert_eq!(alive, r#"{"alive":true,"connections":0,"queue_depth":0,"hints":[]}"#);
+    assert!(health.readiness().ready);
+    stopping.cancel();
+    assert_eq!(health.readiness().reasons, ["the daemon is stopping"]);
 }

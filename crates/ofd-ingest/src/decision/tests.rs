@@ -26,11 +26,27 @@ fn receipt(verdict: Verdict) -> MessageFacts {
         transport: Transport::Open,
         content: Content::Document(DocumentFacts {
             form: FormCode::RECEIPT,
-            kkt: KktSerial::NotAnnounced,
+            kkt: Announced::No,
+            local_time: Some(noon()),
             checks: Checks::Passed,
         }),
         standing: Standing::Known,
+        deregistered_at: None,
     }
+}
+
+/// The till's time of every document here.
+fn noon() -> LocalTime {
+    LocalTime::new(1_488_541_080)
+}
+
+fn of_suspended_fn(facts: MessageFacts) -> MessageFacts {
+    MessageFacts { standing: Standing::Suspended, ..facts }
+}
+
+fn deregistered(facts: MessageFacts, seconds_after_noon: i64) -> MessageFacts {
+    let at = u32::try_from(i64::from(noon().get()) + seconds_after_noon).unwrap();
+    MessageFacts { deregistered_at: Some(LocalTime::new(at)), ..facts }
 }
 
 fn of_unknown_fn(facts: MessageFacts) -> MessageFacts {
@@ -56,8 +72,9 @@ fn judged(facts: MessageFacts, checks: Checks) -> MessageFacts {
     }
 }
 
-fn registration(form: FormCode, kkt: KktSerial) -> MessageFacts {
-    with(receipt(valid()), Content::Document(DocumentFacts { form, kkt, checks: Checks::Passed }))
+fn registration(form: FormCode, kkt: Announced) -> MessageFacts {
+    let document = DocumentFacts { form, kkt, local_time: Some(noon()), checks: Checks::Passed };
+    with(receipt(valid()), Content::Document(document))
 }
 
 fn policy(sign_mode: SignMode, unknown_fn: UnknownFn) -> Policy {
@@ -69,6 +86,8 @@ const PLAIN: Admission = Admission {
     forward: Forward::Yes,
     flk_mark: false,
     sign_mark: false,
+    fn_changed_mark: false,
+    after_deregistration_mark: false,
     task: None,
     registers: RegisterFeed::Nothing,
     makes_known: false,
@@ -192,9 +211,9 @@ fn an_unknown_fn_is_held() {
     check("unreadable", of_unknown_fn(with(receipt(valid()), Content::Unreadable)), hold, held.clone());
     check("unknown form", of_unknown_fn(with(receipt(valid()), Content::UnknownForm)), hold, held.clone());
     for form in [FormCode::REGISTRATION, FormCode::REGISTRATION_CHANGE] {
-        let stranger = of_unknown_fn(registration(form, KktSerial::NotAnnounced));
+        let stranger = of_unknown_fn(registration(form, Announced::No));
         check("registration of a stranger", stranger, hold, held.clone());
-        let announced = of_unknown_fn(registration(form, KktSerial::Announced));
+        let announced = of_unknown_fn(registration(form, Announced::Yes));
         let let_in = Admission { registers: RegisterFeed::Facts, makes_known: true, ..PLAIN };
         check("registration of an announced ККТ", announced, hold, journal(let_in));
         check(
@@ -215,7 +234,7 @@ fn an_unknown_fn_is_held() {
             }),
         );
     }
-    let receipt_of_announced = of_unknown_fn(registration(FormCode::RECEIPT, KktSerial::Announced));
+    let receipt_of_announced = of_unknown_fn(registration(FormCode::RECEIPT, Announced::Yes));
     check("only a registration opens the door", receipt_of_announced, hold, held);
 }
 
@@ -224,9 +243,158 @@ fn an_unknown_fn_is_rejected() {
     let reject = policy(REQUIRED, UnknownFn::Reject);
     let silence = Decision::Silence(Refusal::UnknownFnRejected);
     check("receipt", of_unknown_fn(receipt(valid())), reject, silence.clone());
-    let announced = of_unknown_fn(registration(FormCode::REGISTRATION, KktSerial::Announced));
+    let announced = of_unknown_fn(registration(FormCode::REGISTRATION, Announced::Yes));
     check("registration of an announced ККТ", announced, reject, silence);
     check("a known ФН", receipt(valid()), reject, journal(PLAIN));
+}
+
+const EVERY_POLICY: [UnknownFn; 3] = [UnknownFn::Hold, UnknownFn::Accept, UnknownFn::Reject];
+
+#[test]
+fn a_stopped_contract_silences_its_registers_under_every_policy() {
+    let stopped = kept_open(Refusal::ContractStopped);
+    for unknown_fn in EVERY_POLICY {
+        for mode in [REQUIRED, LOG_ONLY] {
+            let policy = policy(mode, unknown_fn);
+            check("receipt", of_suspended_fn(receipt(valid())), policy, stopped.clone());
+            check(
+                "receipt, encrypted",
+                encrypted(of_suspended_fn(receipt(valid()))),
+                policy,
+                stopped.clone(),
+            );
+            for content in [Content::Unreadable, Content::UnknownForm] {
+                check(
+                    "unreadable",
+                    of_suspended_fn(with(receipt(valid()), content)),
+                    policy,
+                    stopped.clone(),
+                );
+            }
+            for kkt in [Announced::No, Announced::Yes, Announced::WithOtherFn] {
+                for form in [FormCode::REGISTRATION, FormCode::REGISTRATION_CHANGE] {
+                    let report = of_suspended_fn(registration(form, kkt));
+                    check("a report opens no door", report, policy, stopped.clone());
+                }
+            }
+            let late = deregistered(of_suspended_fn(receipt(valid())), -1);
+            check("deregistered besides", late, policy, stopped.clone());
+        }
+        let unsigned = policy(OFF, unknown_fn);
+        check("signs off", of_suspended_fn(receipt(DISABLED)), unsigned, stopped.clone());
+        let marked = of_suspended_fn(receipt(MISMATCH));
+        check("log-only", marked, policy(LOG_ONLY, unknown_fn), stopped.clone());
+    }
+}
+
+#[test]
+fn what_comes_before_the_standing_decides_for_a_stopped_contract_too() {
+    let policy = policy(REQUIRED, UnknownFn::Hold);
+    let of = |verdict| of_suspended_fn(receipt(verdict));
+    check("module", of(UNAVAILABLE), policy, Decision::Silence(Refusal::ModuleUnavailable));
+    check("forged", of(MISMATCH), policy, closed(Refusal::SignInvalid));
+    let closed_body = encrypted(with(of(NO_KEY), Content::Unopened));
+    check("cannot be opened", closed_body, policy, kept_open(Refusal::CannotOpen));
+}
+
+#[test]
+fn the_register_of_a_contract_may_change_its_fn() {
+    for unknown_fn in EVERY_POLICY {
+        let policy = policy(REQUIRED, unknown_fn);
+        for form in [FormCode::REGISTRATION, FormCode::REGISTRATION_CHANGE] {
+            let report = registration(form, Announced::WithOtherFn);
+            let marked = Admission { registers: RegisterFeed::Facts, fn_changed_mark: true, ..PLAIN };
+            let let_in = Admission { makes_known: true, ..marked };
+            check("unknown ФН", of_unknown_fn(report), policy, journal(let_in));
+            check("an ФН that was made known before", report, policy, journal(marked));
+            check(
+                "with a finding",
+                failed(of_unknown_fn(report)),
+                policy,
+                journal(Admission { code: OperatorCode::FORMAT_LOGIC, flk_mark: true, ..let_in }),
+            );
+            check(
+                "a report that is not what its container says is not believed",
+                judged(of_unknown_fn(report), Checks::NotItself),
+                policy,
+                journal(Admission {
+                    code: OperatorCode::FORMAT_LOGIC,
+                    flk_mark: true,
+                    registers: RegisterFeed::Existence,
+                    fn_changed_mark: false,
+                    ..let_in
+                }),
+            );
+        }
+    }
+    let receipt_of_it = of_unknown_fn(registration(FormCode::RECEIPT, Announced::WithOtherFn));
+    check(
+        "only a report tells of a change",
+        receipt_of_it,
+        policy(REQUIRED, UnknownFn::Hold),
+        kept_open(Refusal::UnknownFnHeld),
+    );
+    check(
+        "only a report tells of a change",
+        receipt_of_it,
+        policy(REQUIRED, UnknownFn::Reject),
+        Decision::Silence(Refusal::UnknownFnRejected),
+    );
+    let known = registration(FormCode::RECEIPT, Announced::WithOtherFn);
+    check("a receipt has no such mark", known, policy(REQUIRED, UnknownFn::Hold), journal(PLAIN));
+}
+
+#[test]
+fn a_deregistered_register_is_served_and_what_is_newer_is_marked() {
+    let hold = policy(REQUIRED, UnknownFn::Hold);
+    let marked = Admission { after_deregistration_mark: true, ..PLAIN };
+    check("older", deregistered(receipt(valid()), 1), hold, journal(PLAIN));
+    check("of the same second", deregistered(receipt(valid()), 0), hold, journal(PLAIN));
+    check("newer", deregistered(receipt(valid()), -1), hold, journal(marked));
+    check(
+        "newer, with a finding",
+        failed(deregistered(receipt(valid()), -1)),
+        hold,
+        journal(Admission { code: OperatorCode::FORMAT_LOGIC, flk_mark: true, ..marked }),
+    );
+    let Content::Document(document) = receipt(valid()).content else { unreachable!() };
+    let timeless = Content::Document(DocumentFacts { local_time: None, ..document });
+    check("without a time", with(deregistered(receipt(valid()), -1), timeless), hold, journal(PLAIN));
+    let unreadable = with(deregistered(receipt(valid()), -1), Content::Unreadable);
+    check(
+        "unreadable",
+        unreadable,
+        hold,
+        journal(Admission {
+            code: OperatorCode::UNRECOGNISED,
+            forward: Forward::No,
+            task: Some(TaskKind::Unreadable),
+            ..PLAIN
+        }),
+    );
+    check(
+        "a report of a register that has changed its ФН and was deregistered with the one before",
+        deregistered(registration(FormCode::REGISTRATION_CHANGE, Announced::WithOtherFn), -1),
+        hold,
+        journal(Admission { registers: RegisterFeed::Facts, fn_changed_mark: true, ..marked }),
+    );
+    check(
+        "unknown to reception",
+        deregistered(of_unknown_fn(receipt(valid())), -1),
+        policy(REQUIRED, UnknownFn::Accept),
+        journal(Admission { forward: Forward::WhenKnown, ..marked }),
+    );
+}
+
+#[test]
+fn only_what_is_held_back_is_looked_for_in_the_journal() {
+    let acknowledged = [Refusal::UnknownFnHeld, Refusal::ContractStopped];
+    for refusal in Refusal::ALL {
+        let expected = acknowledged.contains(&refusal);
+        let found = refusal.of_known_content() == KnownContent::Acknowledged;
+        assert_eq!(found, expected, "{refusal:?}");
+        assert!(!refusal.in_words().is_empty());
+    }
 }
 
 #[test]
@@ -243,7 +411,7 @@ fn an_unknown_fn_is_accepted_and_forwarded_when_known() {
         accept,
         journal(Admission { code: OperatorCode::FORMAT_LOGIC, flk_mark: true, ..waits }),
     );
-    for kkt in [KktSerial::Announced, KktSerial::NotAnnounced] {
+    for kkt in [Announced::Yes, Announced::No] {
         check(
             "a registration makes its ФН known",
             of_unknown_fn(registration(FormCode::REGISTRATION, kkt)),
@@ -258,13 +426,13 @@ fn a_known_fn_registers_again() {
     for unknown_fn in [UnknownFn::Hold, UnknownFn::Accept, UnknownFn::Reject] {
         check(
             "change of registration",
-            registration(FormCode::REGISTRATION_CHANGE, KktSerial::NotAnnounced),
+            registration(FormCode::REGISTRATION_CHANGE, Announced::No),
             policy(REQUIRED, unknown_fn),
             journal(Admission { registers: RegisterFeed::Facts, ..PLAIN }),
         );
         check(
             "a report that is not what its container says changes no facts",
-            judged(registration(FormCode::REGISTRATION_CHANGE, KktSerial::Announced), Checks::NotItself),
+            judged(registration(FormCode::REGISTRATION_CHANGE, Announced::Yes), Checks::NotItself),
             policy(REQUIRED, unknown_fn),
             journal(Admission {
                 code: OperatorCode::FORMAT_LOGIC,
@@ -316,7 +484,8 @@ fn names_of_refusals_differ() {
 fn what_the_checks_find_lets_nothing_in_and_shuts_nothing_out() {
     let verdicts = [valid(), MISMATCH, FOREIGN, NO_KEY, UNKNOWN_GENERATION, UNAVAILABLE, DISABLED];
     for verdict in verdicts {
-        for facts in [receipt(verdict), of_unknown_fn(receipt(verdict)), encrypted(receipt(verdict))] {
+        let plain = receipt(verdict);
+        for facts in [plain, of_unknown_fn(plain), of_suspended_fn(plain), encrypted(plain)] {
             for mode in [REQUIRED, LOG_ONLY, OFF] {
                 for unknown_fn in [UnknownFn::Hold, UnknownFn::Accept, UnknownFn::Reject] {
                     let policy = policy(mode, unknown_fn);

@@ -9,9 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 
 use super::records::document_span;
-use super::{Admitted, Intake};
-use crate::decision::Refusal;
-use crate::metrics::reason;
+use super::{Admitted, Evidence, Intake};
+use crate::metrics::{Mark, reason};
 
 impl Intake {
     /// The journal's word on a document turned into its answer. Whatever it is but "new", the state of the ФН may be
@@ -23,6 +22,7 @@ impl Intake {
                 debug!(seq, code = admitted.code.0, findings = admitted.findings.len(), "stored");
                 self.metrics.document_stored(admitted.form, admitted.code, admitted.verdict);
                 admitted.findings.iter().for_each(|finding| self.metrics.found(*finding));
+                self.tell_marks(&admitted);
                 if let Some(advance) = admitted.advance {
                     advance.stored();
                 }
@@ -74,11 +74,35 @@ impl Intake {
         Answer::Nothing
     }
 
+    /// Counts the marks of a document that is new in the journal, and tells of those that a person may want to know of.
+    fn tell_marks(&self, admitted: &Admitted) {
+        admitted.marks.iter().for_each(|mark| self.metrics.marked(*mark));
+        let fn_number = admitted.fn_number.as_str();
+        if admitted.marks.contains(&Mark::FnChanged) {
+            let register = admitted.register.as_deref().unwrap_or("its report");
+            self.info_limited(
+                Mark::FnChanged.as_str(),
+                &format_args!("{register}: its contract names another ФН, from now on it is {fn_number}"),
+            );
+        }
+        if admitted.marks.contains(&Mark::AfterDeregistration) {
+            self.info_limited(
+                Mark::AfterDeregistration.as_str(),
+                &format_args!(
+                    "the register of ФН {fn_number} was deregistered before this document: accepted, and the tax \
+                     service decides"
+                ),
+            );
+        }
+    }
+
     /// A place for a copy on its way to quarantine; none while too many are.
-    pub(crate) fn quarantine_place(&self, refusal: Refusal) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn quarantine_place(&self, evidence: &Evidence) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.quarantine_places).try_acquire_owned().ok();
         if place.is_none() {
-            self.metrics.quarantine_not_kept(refusal);
+            let _document = evidence.span().entered();
+            self.refuse(evidence.refusal, evidence.register.as_deref(), "silence");
+            self.metrics.quarantine_not_kept(evidence.refusal);
             self.warn_limited(
                 "quarantine_busy",
                 &"too much for quarantine at once: the message was counted, not kept",
@@ -87,11 +111,26 @@ impl Intake {
         place
     }
 
-    /// The store's word on a message that was to be kept as evidence. Whatever it says, the register hears nothing.
-    pub(crate) fn quarantined(&self, refusal: Refusal, outcome: Result<QuarantineOutcome, StoreError>) {
+    /// The store's word on a message that was to be kept as evidence. The register hears nothing, unless it repeats what
+    /// was acknowledged before its ФН fell out of favour.
+    pub(crate) fn quarantined(
+        &self,
+        evidence: &Evidence,
+        outcome: Result<QuarantineOutcome, StoreError>,
+    ) -> Option<Answer> {
+        let _document = evidence.span().entered();
+        let refusal = evidence.refusal;
+        if let Ok(QuarantineOutcome::Acknowledged { seq, acknowledgement }) = outcome {
+            debug!(seq, reason = refusal.as_str(), "came again, and was acknowledged before");
+            self.metrics.repeated();
+            return Some(self.stored_answer(seq, acknowledgement));
+        }
+        self.refuse(refusal, evidence.register.as_deref(), "silence, a copy is for quarantine");
         match outcome {
             Ok(QuarantineOutcome::Kept) => self.metrics.quarantined(refusal),
-            Ok(QuarantineOutcome::Repeat) => debug!("in quarantine already"),
+            Ok(QuarantineOutcome::Repeat | QuarantineOutcome::Acknowledged { .. }) => {
+                debug!("in quarantine already");
+            }
             Ok(QuarantineOutcome::NotKept) => {
                 self.metrics.quarantine_not_kept(refusal);
                 self.warn_limited("quarantine_full", &"quarantine is full: the copy was counted, not kept");
@@ -100,5 +139,6 @@ impl Intake {
                 self.store_failed(&error);
             }
         }
+        None
     }
 }

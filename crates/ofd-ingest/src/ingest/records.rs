@@ -45,6 +45,7 @@ pub(super) fn quarantine_entry(
         container: Vec::new(),
         identity,
         reason: refusal.as_str(),
+        known_content: refusal.of_known_content(),
     }
 }
 

@@ -4,12 +4,14 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use ffd::{Document, tags};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::Intake;
 use crate::clock;
 use crate::decision::Refusal;
+use crate::derived::plain_text;
 
 /// How long a reason must be quiet before the lines left out of the log are told without it.
 const LEFT_OUT_AFTER: Duration = Duration::from_secs(5);
@@ -37,9 +39,12 @@ impl Intake {
         }
     }
 
-    pub(super) fn refuse(&self, refusal: Refusal, consequence: &'static str) {
+    /// A message that was decided not to be answered. `register` names the register it comes from, if it says.
+    pub(super) fn refuse(&self, refusal: Refusal, register: Option<&str>, consequence: &'static str) {
         self.metrics.refused(refusal);
-        self.warn_limited(refusal.as_str(), &consequence);
+        let (words, register) = (refusal.in_words(), register.unwrap_or_default());
+        let separator = if register.is_empty() { "" } else { "; " };
+        self.warn_limited(refusal.as_str(), &format_args!("{words}{separator}{register}: {consequence}"));
     }
 
     /// Writes into the log what was counted there and not told, now and then until `stop` is cancelled.
@@ -63,10 +68,49 @@ impl Intake {
         }
     }
 
+    /// Something worth knowing that needs nobody.
+    pub(super) fn info_limited(&self, what: &'static str, detail: &dyn Display) {
+        if let Some(left_out) = self.log_limiter.admit(what, clock::monotonic_now()) {
+            info!(left_out, "{detail}");
+        }
+    }
+
     /// Peer and ФН are fields of the connection's span.
     pub(crate) fn warn_limited(&self, reason: &'static str, detail: &dyn Display) {
         if let Some(left_out) = self.log_limiter.admit(reason, clock::monotonic_now()) {
             warn!(reason, left_out, "{detail}");
         }
+    }
+}
+
+/// The register that a registration report names, for the log; nothing of other documents, which do not say. Whatever
+/// could break a line of the log is escaped.
+pub(super) fn register_in_words(document: &Document<'_>) -> Option<String> {
+    let stated = |tag| plain_text(document, tag).unwrap_or_else(|| "not stated".to_owned());
+    document.form().is_registration().then(|| {
+        let (serial, inn) = (stated(tags::KKT_SERIAL), stated(tags::USER_INN));
+        format!("report of ККТ {}, INN {}", serial.escape_debug(), inn.escape_debug())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ffd::FormCode;
+
+    use super::*;
+    use crate::testing::{FN, Till, set};
+
+    fn check(form: FormCode, serial: &[u8], expected: Option<&str>) {
+        let bytes = Till::new(FN).document_with(form, 1, |records| set(records, 1013, serial));
+        let document = Document::decode(&bytes).unwrap();
+        assert_eq!(register_in_words(&document).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_report_names_its_register_and_breaks_no_line_of_the_log() {
+        check(FormCode::REGISTRATION, b"0042    ", Some("report of ККТ 0042, INN 7802781104"));
+        check(FormCode::REGISTRATION_CHANGE, b"    ", Some("report of ККТ not stated, INN 7802781104"));
+        check(FormCode::REGISTRATION, b"1\n2", Some("report of ККТ 1\\n2, INN 7802781104"));
+        check(FormCode::RECEIPT, b"0042", None);
     }
 }

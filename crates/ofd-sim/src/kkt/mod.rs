@@ -206,7 +206,6 @@ impl Kkt {
     }
 
     /// The invented user.
-    #[cfg(test)]
     pub(crate) fn shop(&self) -> &Shop {
         &self.shop
     }

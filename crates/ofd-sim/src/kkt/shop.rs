@@ -46,6 +46,8 @@ pub(crate) struct Shop {
     simplified_rate: VatRate,
 }
 
+/// Serial numbers of the simulated model: 14 digits, the last seven count.
+const SERIALS: u64 = 10_000_000;
 const COMPANIES: [&str; 6] =
     ["Ромашка", "Берёзка", "Северный ветер", "Вкус дня", "Добрый мастер", "Уютный дом"];
 const OWNERS: [&str; 4] =
@@ -86,7 +88,9 @@ impl Shop {
             true => format!("ИП {}", rng.pick(&OWNERS)?),
             false => format!("ООО \"{company}\""),
         };
-        let kkt_serial = format!("00106900{:06}", rng.below(1_000_000));
+        // Registers of a run differ in it, as devices do; the draw that once made it stays, so that seeds keep their shops.
+        let _ = rng.below(1_000_000);
+        let kkt_serial = format!("0010690{:07}", ordinal % SERIALS);
         let rnm = Rnm::compute(ordinal, user_inn.as_str(), &kkt_serial)?;
         let cashier_inn = match rng.below(3) {
             0 => Some(invented_inn(rng, true)?.as_str().to_owned()),

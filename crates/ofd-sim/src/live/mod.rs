@@ -11,6 +11,7 @@
 
 mod mix;
 mod options;
+mod planned;
 mod progress;
 mod register;
 
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::faults::Faults;
 pub use mix::{FfdMix, TradeMix, ZoneMix};
 pub use options::{Connections, LiveOptions};
+pub use planned::PlannedRegister;
 pub use progress::{LiveCounts, LiveProgress, LiveReport, RegisterReport, SpoiledDocument};
 
 /// Runs all registers to the end of their lives, or until `token` is cancelled.

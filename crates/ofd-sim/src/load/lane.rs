@@ -30,6 +30,8 @@ pub(super) struct Rules {
     answer_timeout: Duration,
     retry_pause: Duration,
     give_up: Duration,
+    /// From one document of a register to its next, with a rate.
+    interval: Option<Duration>,
 }
 
 impl Rules {
@@ -40,6 +42,7 @@ impl Rules {
             answer_timeout: options.answer_timeout,
             retry_pause: options.retry_pause,
             give_up: options.give_up,
+            interval: options.interval(),
         }
     }
 }
@@ -94,6 +97,9 @@ pub(super) struct Lane {
     written_at: VecDeque<Instant>,
     received: Vec<u8>,
     last_answer: Instant,
+    /// With a rate: when the document in hand should have left. Latency counts from there, so that documents that an
+    /// operator keeps waiting show it.
+    due: Option<Instant>,
 }
 
 impl Lane {
@@ -109,6 +115,7 @@ impl Lane {
             written_at: VecDeque::new(),
             received: Vec::with_capacity(READ_BYTES),
             last_answer: Instant::now(),
+            due: None,
         }
     }
 
@@ -130,7 +137,35 @@ impl Lane {
     /// Sends the receipts.
     pub(super) async fn run(mut self, progress: &LoadProgress, stop: &CancellationToken) -> Ended {
         self.last_answer = Instant::now();
-        self.work(self.load.len(), self.rules.mode.window(), progress, stop).await
+        match self.rules.interval {
+            None => self.work(self.load.len(), self.rules.mode.window(), progress, stop).await,
+            Some(interval) => self.run_paced(interval, progress, stop).await,
+        }
+    }
+
+    /// Sends a receipt whenever its moment has come and the one before is answered.
+    async fn run_paced(
+        mut self,
+        interval: Duration,
+        progress: &LoadProgress,
+        stop: &CancellationToken,
+    ) -> Ended {
+        // Registers begin one after another, as the golden ratio spreads them: no two of them in step.
+        let share = self.turn.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let offset = interval.mul_f64(f64::from(u32::try_from(share).unwrap_or(0)) / f64::from(u32::MAX));
+        let mut due = Instant::now() + offset;
+        while self.unanswered < self.load.len() {
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => {}
+                () = stop.cancelled() => return Ended::Stopped,
+            }
+            (self.due, self.last_answer) = (Some(due), Instant::now());
+            match self.work(self.unanswered + 1, 1, progress, stop).await {
+                Ended::Dry => due += interval,
+                ended => return ended,
+            }
+        }
+        Ended::Dry
     }
 
     /// Brings the messages up to `end` to their answers, reconnecting as often as patience allows.
@@ -178,7 +213,8 @@ impl Lane {
         let per_document = self.rules.mode == LoadMode::PerDocument;
         let end = if per_document { end.min(self.unanswered + 1) } else { end };
         // A connection for each document counts the connect into the latency.
-        let course = Course { end, window, began: per_document.then(Instant::now) };
+        let began = self.due.or_else(|| per_document.then(Instant::now));
+        let course = Course { end, window, began };
         let mut stream = self.connect(stop).await?;
         let again = self.fresh.min(end).saturating_sub(self.unanswered);
         progress.repeats.fetch_add(u64::try_from(again).unwrap_or(0), Ordering::Relaxed);

@@ -166,6 +166,8 @@ pub(crate) struct LoadOptions {
     pub(crate) encrypted_percent: u8,
     /// Documents a second to prepare for, with [`Amount::Seconds`].
     pub(crate) expected_rate: u64,
+    /// Receipts a second over all registers, at most; as fast as they are answered when there is none.
+    pub(crate) rate: Option<u64>,
     /// Silence after which a connection is given up and its documents are sent again.
     pub(crate) answer_timeout: Duration,
     /// Pause before a new connection after a failed one.
@@ -188,6 +190,13 @@ impl LoadOptions {
             }
         };
         total / registers + u64::from(u64::from(register) < total % registers)
+    }
+
+    /// Time from one receipt of a register to its next, with a rate.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        let rate = self.rate?.max(1);
+        let nanoseconds = u64::from(self.registers.max(1)).saturating_mul(1_000_000_000) / rate;
+        Some(Duration::from_nanos(nanoseconds))
     }
 
     /// Till time between documents: a second, less when a register has more than fit a shift.

@@ -17,6 +17,7 @@ fn options(to: SocketAddr, amount: Amount, mode: LoadMode) -> LoadOptions {
         keys: Arc::new(SimKeys::published()),
         encrypted_percent: 40,
         expected_rate: 100,
+        rate: None,
         answer_timeout: Duration::from_secs(5),
         retry_pause: Duration::from_millis(1),
         give_up: Duration::from_secs(20),
@@ -47,6 +48,16 @@ async fn every_mode_brings_every_document_once() {
             assert!(kept.iter().all(|(_, kept)| kept.times == 1));
         }
     }
+}
+
+#[tokio::test]
+async fn a_rate_is_not_exceeded() {
+    let operator = TestOperator::honest().await;
+    let options = options(operator.address, Amount::Documents(20), LoadMode::Persistent);
+    // Five registers of four receipts, each register twenty a second: three intervals of 50 ms.
+    let report = run_all(&LoadOptions { rate: Some(100), ..options }).await.report;
+    assert_eq!((report.documents, report.errors, report.repeats), (20, 0, 0));
+    assert!(report.seconds >= 0.15, "{}", report.seconds);
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! Appending documents inside the transaction of a batch: repeat, conflict or new.
 
-use ffd::ids::FdNumber;
+use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::columns::{FLK_MARK, SIGN_MARK, kopecks_column};
+use super::columns::{AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, SIGN_MARK, kopecks_column};
 use super::registers::{self, Source, Statement};
 use super::tasks;
 use crate::engine::WriteOutcome;
-use crate::records::{AppendOutcome, Forward, MAX_STORED_FINDINGS, NewDocument, StoredFinding, TaskKind};
+use crate::records::{
+    AppendOutcome, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument, NewQuarantine, QuarantineOutcome,
+    StoredFinding, TaskKind,
+};
 
 /// What came first under (ФН, ФД): the one look-up of an ordinary document.
 pub(super) const FIRST: &str = "SELECT seq, identity FROM journal INDEXED BY journal_identity \
@@ -80,6 +83,23 @@ impl<'c> BatchWriter<'c> {
         })
     }
 
+    /// The acknowledgement of a message for quarantine, if it is to be looked for and the journal knows the content.
+    pub(super) fn acknowledged(
+        &mut self,
+        copy: &NewQuarantine,
+    ) -> rusqlite::Result<Option<QuarantineOutcome>> {
+        let (KnownContent::Acknowledged, Some(identity)) = (copy.known_content, copy.identity) else {
+            return Ok(None);
+        };
+        let first = self.first(&copy.fn_number, copy.fd_number)?;
+        let known = match first {
+            Some((seq, found)) if found == identity => Some(seq),
+            _ => self.among_others(&copy.fn_number, copy.fd_number, &identity)?,
+        };
+        let Some(seq) = known else { return Ok(None) };
+        Ok(Some(QuarantineOutcome::Acknowledged { seq, acknowledgement: self.acknowledgement(seq)? }))
+    }
+
     /// None for a document that is refused.
     fn put(&mut self, document: &NewDocument, place: Place) -> rusqlite::Result<Option<AppendOutcome>> {
         let outcome = match place {
@@ -116,13 +136,13 @@ impl<'c> BatchWriter<'c> {
         let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
         let opens_chain =
             debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
-        match (self.first(document)?, newest) {
+        match (self.first(&document.fn_number, document.fd_number)?, newest) {
             (Some((seq, identity)), _) if identity == document.identity => return Ok(Place::Repeat { seq }),
             // Without a first there is no conflict, and there are no later chains to look into.
             (None, Some(0)) if !opens_chain => return Ok(Place::New { chain: 0 }),
             _ => {}
         }
-        if let Some(seq) = self.among_others(document)? {
+        if let Some(seq) = self.among_others(&document.fn_number, document.fd_number, &document.identity)? {
             return Ok(Place::Repeat { seq });
         }
         match newest {
@@ -138,20 +158,26 @@ impl<'c> BatchWriter<'c> {
         }
     }
 
-    fn first(&mut self, document: &NewDocument) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+    fn first(
+        &mut self,
+        fn_number: &FnNumber,
+        fd_number: FdNumber,
+    ) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
         self.first
-            .query_row(params![document.fn_number.as_str(), document.fd_number.get()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(params![fn_number.as_str(), fd_number.get()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
     }
 
     /// The same content among conflicts and in later chains.
-    fn among_others(&self, document: &NewDocument) -> rusqlite::Result<Option<i64>> {
-        let (key, fd) = (document.fn_number.as_str(), document.fd_number.get());
+    fn among_others(
+        &self,
+        fn_number: &FnNumber,
+        fd_number: FdNumber,
+        identity: &[u8; 32],
+    ) -> rusqlite::Result<Option<i64>> {
         self.connection
             .prepare_cached(OTHER)?
-            .query_row(params![key, fd, document.identity], |row| row.get(0))
+            .query_row(params![fn_number.as_str(), fd_number.get(), identity], |row| row.get(0))
             .optional()
     }
 
@@ -178,8 +204,6 @@ impl<'c> BatchWriter<'c> {
         forward: Forward,
     ) -> rusqlite::Result<i64> {
         let derived = &document.derived;
-        let marks =
-            if document.flk_mark { FLK_MARK } else { 0 } | if document.sign_mark { SIGN_MARK } else { 0 };
         let seq = self.insert.insert(params![
             document.fn_number.as_str(),
             document.fd_number.get(),
@@ -189,7 +213,7 @@ impl<'c> BatchWriter<'c> {
             document.received_at.as_microsecond(),
             document.code,
             forward.number(),
-            marks,
+            marks(document),
             document.sign.verdict,
             document.sign.scheme,
             document.sign.generation,
@@ -256,6 +280,18 @@ impl<'c> BatchWriter<'c> {
         )?;
         Ok(())
     }
+}
+
+fn marks(document: &NewDocument) -> i64 {
+    [
+        (document.flk_mark, FLK_MARK),
+        (document.sign_mark, SIGN_MARK),
+        (document.fn_changed_mark, FN_CHANGED_MARK),
+        (document.after_deregistration_mark, AFTER_DEREGISTRATION_MARK),
+    ]
+    .into_iter()
+    .filter(|(is_set, _)| *is_set)
+    .fold(0, |marks, (_, bit)| marks | bit)
 }
 
 fn too_many_conflicts(document: &NewDocument) -> String {

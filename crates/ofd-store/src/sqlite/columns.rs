@@ -8,6 +8,8 @@ use crate::Derived;
 
 pub(super) const FLK_MARK: i64 = 1;
 pub(super) const SIGN_MARK: i64 = 2;
+pub(super) const FN_CHANGED_MARK: i64 = 4;
+pub(super) const AFTER_DEREGISTRATION_MARK: i64 = 8;
 
 pub(super) struct FnColumn(pub(super) FnNumber);
 pub(super) struct FdColumn(pub(super) FdNumber);

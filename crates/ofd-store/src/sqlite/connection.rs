@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::disk::{self, FileId};
@@ -22,6 +23,7 @@ const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 const LOG_SIZE_LIMIT_BYTES: i64 = 64 << 20;
 const WRITER_CACHE_KIB: i64 = 256 << 10;
 const READER_CACHE_KIB: i64 = 16 << 10;
+const SECOND_CACHE_KIB: i64 = 32 << 10;
 /// Distinct statements kept compiled on a connection.
 const CACHED_STATEMENTS: usize = 64;
 /// `PRAGMA synchronous` as SQLite answers it.
@@ -92,6 +94,14 @@ pub(crate) fn open_operator(path: &Path) -> Result<Connection, StoreError> {
     })
 }
 
+/// Opens the file for a second writer that works for long: as for a command, but no attempt waits for long.
+pub(super) fn open_second(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_operator(path)?;
+    connection.busy_timeout(BATCH_LOCK_WAIT).map_err(store_error)?;
+    set_cache(&connection, SECOND_CACHE_KIB)?;
+    Ok(connection)
+}
+
 /// One short writing transaction of a command.
 pub(crate) fn write_once<T>(
     connection: &mut Connection,
@@ -109,6 +119,9 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
         Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(store_error)?;
     connection.busy_timeout(LOCK_PATIENCE).map_err(store_error)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // Otherwise a plan may depend on bound values, and many a statement (any with LIMIT ?) is compiled anew for every
+    // call although it is kept compiled.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(store_error)?;
     Ok(connection)
 }
 

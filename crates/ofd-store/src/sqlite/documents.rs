@@ -4,7 +4,9 @@ use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::columns::{FLK_MARK, FdColumn, FnColumn, Moment, SIGN_MARK, unreadable};
+use super::columns::{
+    AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, FdColumn, FnColumn, Moment, SIGN_MARK, unreadable,
+};
 use super::quarantine::count;
 use crate::records::{Derived, FindingSeverity, Forward, StoredFinding};
 use crate::rows::{DocumentRow, DocumentSummary};
@@ -216,6 +218,8 @@ fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
         forward: Forward::from_number(forward).ok_or_else(|| unreadable(12, "journal.forward", forward))?,
         flk_mark: marks & FLK_MARK != 0,
         sign_mark: marks & SIGN_MARK != 0,
+        fn_changed_mark: marks & FN_CHANGED_MARK != 0,
+        after_deregistration_mark: marks & AFTER_DEREGISTRATION_MARK != 0,
         identity: row.get(14)?,
         derived: derived_columns(row, 15)?,
         findings: Vec::new(),

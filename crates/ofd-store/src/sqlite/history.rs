@@ -21,6 +21,8 @@ macro_rules! believable {
          WHERE findings.seq = journal.seq AND +rule >= 'identity.' AND +rule < 'identity/')"
     };
 }
+pub(super) use believable;
+
 const BACKWARDS: &str = concat!(
     "SELECT fd, form, container, opened FROM journal INDEXED BY journal_identity \
      WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 AND ",

@@ -14,12 +14,15 @@ pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod history;
 mod log;
+pub(crate) mod outbox;
 pub(crate) mod quarantine;
 pub(crate) mod registers;
+pub(crate) mod registration;
 pub(crate) mod reindex;
 pub(crate) mod room;
 mod schema;
 pub(crate) mod search;
+pub(crate) mod second;
 pub(crate) mod tasks;
 mod unsynced;
 pub(crate) mod verify;
@@ -36,6 +39,7 @@ use self::disk::{FileId, OpenFiles};
 use self::log::Log;
 pub use self::quarantine::MAX_QUARANTINE_PER_FN;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
+use crate::turnstile::Turnstile;
 use crate::{StoreError, Unavailability};
 
 /// The writing connection.
@@ -46,6 +50,7 @@ pub(crate) struct SqliteEngine {
     quarantine_max_bytes: u64,
     log: Log,
     files: OpenFiles,
+    turnstile: Turnstile,
 }
 
 /// Why one attempt of a batch came to nothing.
@@ -71,8 +76,14 @@ impl SqliteEngine {
             StoreError::unavailable(Unavailability::CannotOpen, detail)
         };
         files.set(&[path.to_path_buf(), disk::beside(path, "-wal")]).map_err(cannot_look)?;
-        let (path, log) = (path.to_path_buf(), Log::default());
-        Ok(Self { connection, path, quarantine_max_bytes, log, files })
+        let (path, log, turnstile) = (path.to_path_buf(), Log::default(), Turnstile::default());
+        Ok(Self { connection, path, quarantine_max_bytes, log, files, turnstile })
+    }
+
+    /// Takes turns with the other writers of the process.
+    pub(crate) fn in_turn(mut self, turnstile: Turnstile) -> Self {
+        self.turnstile = turnstile;
+        self
     }
 
     /// Which file it is, to be the same after a failure.
@@ -98,10 +109,12 @@ impl SqliteEngine {
                 }
                 let outcome = match item {
                     WriteItem::Document(document) => writer.append(document),
-                    WriteItem::Quarantine(copy) => {
-                        quarantine::keep(&transaction, self.quarantine_max_bytes, copy)
-                            .map(WriteOutcome::Quarantine)
-                    }
+                    WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
+                        Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
+                        Ok(None) => quarantine::keep(&transaction, self.quarantine_max_bytes, copy)
+                            .map(WriteOutcome::Quarantine),
+                        Err(error) => Err(error),
+                    },
                 };
                 outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error))?);
             }
@@ -113,6 +126,11 @@ impl SqliteEngine {
 
 impl Engine for SqliteEngine {
     fn commit(&mut self, batch: &[WriteItem]) -> Result<Vec<WriteOutcome>, EngineError> {
+        let turnstile = self.turnstile.clone();
+        let _turn = turnstile.enter();
+        if let Some(what) = turnstile.take_trouble() {
+            return Err(EngineError::Failed(what));
+        }
         let mut refused = BTreeMap::new();
         loop {
             match self.attempt(batch, &refused) {
@@ -148,6 +166,8 @@ impl Engine for SqliteEngine {
     }
 
     fn probe(&mut self) -> Result<(), EngineError> {
+        let turnstile = self.turnstile.clone();
+        let _turn = turnstile.enter();
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate);
         match transaction.and_then(Transaction::rollback) {
             Ok(()) => Ok(()),

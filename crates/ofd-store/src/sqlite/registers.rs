@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{FnColumn, Moment};
-use super::quarantine;
+use super::{quarantine, registration};
+use crate::facts::FactChanges;
 use crate::records::{QuarantineRelease, RegisterAdd, RegisterChange};
 use crate::rows::RegisterRow;
 
@@ -36,12 +37,11 @@ pub(super) struct Statement<'a> {
     pub(super) version: i64,
 }
 
-/// What became known since a version.
+/// What changed since a version.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct NewFacts {
     pub(super) version: i64,
-    pub(super) fn_numbers: Vec<FnNumber>,
-    pub(super) serials: Vec<String>,
+    pub(super) changes: FactChanges,
 }
 
 impl Source {
@@ -51,6 +51,13 @@ impl Source {
             Self::Operator => "operator",
             Self::Released => "released",
         }
+    }
+}
+
+impl Statement<'_> {
+    /// What an operator says about the user is kept apart from what reports say.
+    fn stated_inn(&self) -> Option<&str> {
+        self.inn.filter(|_| self.source == Source::Operator)
     }
 }
 
@@ -93,7 +100,8 @@ pub(super) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusql
             "UPDATE registers SET fn = coalesce(fn, ?2), \
              kkt_serial = CASE WHEN ?3 IS NOT NULL AND (?4 OR NOT serial_by_operator) THEN ?3 ELSE kkt_serial END, \
              serial_by_operator = serial_by_operator OR ?4, rnm = coalesce(?5, rnm), inn = coalesce(?6, inn), \
-             report_seq = coalesce(?7, report_seq), updated_at = ?8, version = ?9 WHERE id = ?1",
+             report_seq = coalesce(?7, report_seq), updated_at = ?8, version = ?9, \
+             stated_inn = coalesce(?10, stated_inn) WHERE id = ?1",
         )?
         .execute(params![
             row,
@@ -105,6 +113,7 @@ pub(super) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusql
             statement.report_seq,
             statement.at.as_microsecond(),
             statement.version,
+            statement.stated_inn(),
         ])?;
     Ok(RegisterChange::Updated)
 }
@@ -117,6 +126,7 @@ fn join(connection: &Connection, row: i64, spare: i64) -> rusqlite::Result<()> {
         .prepare_cached(
             "UPDATE registers SET rnm = coalesce(registers.rnm, spare.rnm), \
              inn = coalesce(registers.inn, spare.inn), \
+             stated_inn = coalesce(registers.stated_inn, spare.stated_inn), \
              created_at = min(registers.created_at, spare.created_at) \
              FROM registers AS spare WHERE registers.id = ?1 AND spare.id = ?2",
         )?
@@ -132,6 +142,7 @@ pub(crate) fn add(
     at: Timestamp,
 ) -> rusqlite::Result<RegisterChange> {
     let version = raise_version(connection)?;
+    registration::stated::put(connection, register, at, version)?;
     learn(
         connection,
         &Statement {
@@ -202,15 +213,17 @@ pub(super) fn facts_after(connection: &Connection, version: i64) -> rusqlite::Re
         ..NewFacts::default()
     };
     if facts.version != version {
-        let mut statement = transaction
-            .prepare_cached("SELECT fn, kkt_serial, serial_by_operator FROM registers WHERE version > ?1")?;
+        let mut statement = transaction.prepare_cached(
+            "SELECT fn, kkt_serial, serial_by_operator, stated_inn FROM registers WHERE version > ?1",
+        )?;
         let mut rows = statement.query([version])?;
         while let Some(row) = rows.next()? {
-            facts.fn_numbers.extend(row.get::<_, Option<FnColumn>>(0)?.map(|column| column.0));
-            if row.get::<_, bool>(2)? {
-                facts.serials.extend(row.get::<_, Option<String>>(1)?);
+            facts.changes.known.extend(row.get::<_, Option<FnColumn>>(0)?.map(|column| column.0));
+            if let (Some(serial), true) = (row.get(1)?, row.get(2)?) {
+                facts.changes.stated.push((serial, row.get(3)?));
             }
         }
+        registration::facts::add_after(&transaction, version, &mut facts.changes)?;
     }
     Ok(facts)
 }
@@ -225,7 +238,7 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO registers (fn, kkt_serial, serial_by_operator, rnm, inn, source, report_seq, created_at, \
-             updated_at, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
+             updated_at, version, stated_inn) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
         )?
         .execute(params![
             statement.fn_number.as_ref().map(FnNumber::as_str),
@@ -237,6 +250,7 @@ fn insert(
             statement.report_seq,
             statement.at.as_microsecond(),
             statement.version,
+            statement.stated_inn(),
         ])?;
     Ok(())
 }

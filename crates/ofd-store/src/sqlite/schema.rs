@@ -15,7 +15,12 @@ use crate::{StoreError, Unavailability};
 const APPLICATION_ID: i32 = 0x4653_4344;
 
 /// Step `n` (from 1) leads from version `n - 1` to `n`.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/v1.sql"),
+    include_str!("schema/v2.sql"),
+    include_str!("schema/v3.sql"),
+    include_str!("schema/v4.sql"),
+];
 
 /// What the file is before anything was written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,9 +115,14 @@ pub(super) fn require_newest(connection: &Connection, path: &Path) -> Result<(),
 /// A store that is damaged there must not look as if it were in service again.
 pub(super) fn try_reading(connection: &Connection) -> Result<(), StoreError> {
     let look = || -> rusqlite::Result<()> {
-        for table in
-            ["journal ORDER BY seq DESC", "registers", "facts_version", "debug_chains", "quarantine_usage"]
-        {
+        for table in [
+            "journal ORDER BY seq DESC",
+            "registers",
+            "facts_version",
+            "debug_chains",
+            "quarantine_usage",
+            "human_tasks",
+        ] {
             let mut statement = connection.prepare(&format!("SELECT * FROM {table} LIMIT 1"))?;
             let columns = statement.column_count();
             let mut rows = statement.query([])?;

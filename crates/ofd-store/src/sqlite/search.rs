@@ -168,7 +168,7 @@ impl Candidates {
         }
         if filter.conflicts_only {
             return Some(Self {
-                sql: "SELECT seq FROM tasks INDEXED BY tasks_kind WHERE kind = ? AND seq < ? \
+                sql: "SELECT DISTINCT seq FROM human_tasks INDEXED BY human_tasks_kind WHERE kind = ? AND seq < ? \
                       ORDER BY seq DESC LIMIT ?",
                 values: vec![Value::from(TaskKind::Conflict.name().to_owned())],
             });

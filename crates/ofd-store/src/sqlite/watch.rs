@@ -82,7 +82,7 @@ impl Watch {
             *known = confirmed;
             changed
         });
-        self.facts.learn(new.fn_numbers, new.serials);
+        self.facts.apply(new.changes);
         self.version = new.version;
         // Only now: after an error the same look is taken again.
         self.data_version = Some(data_version);

@@ -3,6 +3,7 @@
 mod backup;
 mod clock;
 mod histories;
+mod registry;
 mod reindex;
 mod schema;
 mod service;

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ofd_store::{
-    AppendOutcome, ExportFilter, Operator, QuarantineOutcome, QuarantineRelease, Reader, RegisterAdd,
-    Standing, Store, StoreConfig, StoreError, StoreState, Unavailability,
+    Announced, AppendOutcome, ExportFilter, Operator, QuarantineOutcome, QuarantineRelease, Reader,
+    RegisterAdd, Standing, Store, StoreConfig, StoreError, StoreState, Unavailability,
 };
 use rusqlite::Connection;
 
-use crate::support::{DEBUG_FN, PLAIN_FN, document, fn_number, quarantined, registration, wait_until};
+use crate::support::{
+    DEBUG_FN, PLAIN_FN, document, fn_number, moment, quarantined, registration, wait_until,
+};
 use crate::{GRACE, url};
 
 fn open(folder: &Path) -> Store {
@@ -136,7 +138,7 @@ async fn commands_beside_a_running_store_are_noticed() {
     let store = open(folder.path());
     let facts = store.facts();
     let (by_command, held) = (fn_number("8710000100000011"), fn_number(PLAIN_FN));
-    assert_eq!(facts.standing(&by_command), Standing::Unknown);
+    assert_eq!(facts.standing(&by_command, moment(0)).standing, Standing::Unknown);
     let mut operator = Operator::open(&url(folder.path())).unwrap();
     let add = |fn_number, kkt_serial: Option<&str>| RegisterAdd {
         fn_number,
@@ -144,23 +146,25 @@ async fn commands_beside_a_running_store_are_noticed() {
         ..RegisterAdd::default()
     };
     operator.register_add(&add(Some(by_command), None)).unwrap();
-    wait_until("the ФН", || facts.standing(&by_command) == Standing::Known).await;
+    wait_until("the ФН", || facts.standing(&by_command, moment(0)).standing == Standing::Known).await;
     operator.register_add(&add(None, Some("0042"))).unwrap();
-    wait_until("the serial number", || facts.serial_known("0042")).await;
+    let announced = |serial: &str| facts.announced(&held, serial, None, moment(0));
+    wait_until("the serial number", || announced("0042") == Announced::Yes).await;
 
     let copy = store.journal().quarantine(quarantined(PLAIN_FN, 1, "x")).await.unwrap();
     assert_eq!(copy.await, Ok(QuarantineOutcome::Kept));
-    assert_eq!(facts.standing(&held), Standing::Unknown);
+    assert_eq!(facts.standing(&held, moment(0)).standing, Standing::Unknown);
     assert_eq!(operator.quarantine_release(&held), Ok(QuarantineRelease::Released { copies: 1 }));
-    wait_until("the release", || facts.standing(&held) == Standing::Known).await;
+    wait_until("the release", || facts.standing(&held, moment(0)).standing == Standing::Known).await;
 
     // A report that another store on the same file let in.
     let neighbour = open(folder.path());
     let report = registration(DEBUG_FN, "0043");
     neighbour.journal().append(report).await.unwrap().await.unwrap();
     let number = fn_number(DEBUG_FN);
-    wait_until("the neighbour's report", || facts.standing(&number) == Standing::Known).await;
-    assert!(!facts.serial_known("0043"));
+    wait_until("the neighbour's report", || facts.standing(&number, moment(0)).standing == Standing::Known)
+        .await;
+    assert_eq!(announced("0043"), Announced::No);
     neighbour.close(GRACE).await.unwrap();
     store.close(GRACE).await.unwrap();
 

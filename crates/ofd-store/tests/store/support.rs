@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
-use ofd_store::{Derived, Forward, NewDocument, NewQuarantine, RegisterReport, SignRecord};
+use ofd_store::{Derived, Forward, KnownContent, NewDocument, NewQuarantine, RegisterReport, SignRecord};
 use sha2::{Digest, Sha256};
 
 /// A ФН in production.
@@ -43,6 +43,8 @@ pub(crate) fn document(fn_text: &str, fd: u32, form: u16, content: &str) -> NewD
         forward: Forward::Yes,
         flk_mark: false,
         sign_mark: false,
+        fn_changed_mark: false,
+        after_deregistration_mark: false,
         findings: Vec::new(),
         task: None,
         register: None,
@@ -72,6 +74,7 @@ pub(crate) fn quarantined(fn_text: &str, fd: u32, content: &str) -> NewQuarantin
         container: content.as_bytes().to_vec(),
         identity: None,
         reason: "unknown_fn",
+        known_content: KnownContent::Quarantined,
     }
 }
 

@@ -1,58 +1,58 @@
-//! `fiscald demo`: the daemon and simulated registers in one process, over real sockets, with the published test keys.
+//! `fiscald demo`: the daemon between simulated registers and a simulated tax service, in one process, over real sockets,
+//! with the published test keys.
 //!
-//! The registers share no code with the receiving side. At the end both sides are counted and must agree: what the
-//! simulated ФН took as acknowledged, and what a reader of its own finds in the journal.
+//! Neither simulation shares code with the daemon beyond the reading of a document. At the end all three sides are counted
+//! and must agree: what the simulated ФН took as acknowledged, what a reader of its own finds in the journal, what the tax
+//! service has accepted.
 
+mod folder;
+mod merchants;
+mod picture;
 mod tally;
 mod view;
 
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
+use ffd::ids::FnNumber;
 use ffd::value::Kopecks;
 use jiff::Timestamp;
-use ofd_ingest::UnknownFn;
-use ofd_sim::live::{LiveOptions, LiveProgress, LiveReport};
+use ofd_sim::fns::{FnsSim, FnsSimOptions, SimConfig};
+use ofd_sim::live::{LiveOptions, LiveProgress, LiveReport, PlannedRegister};
+use ofd_store::{Facts, Standing};
 use tokio_util::sync::CancellationToken;
 
-use super::output::Output;
+use super::output::{Output, watched};
 use crate::cli::DemoArgs;
-use crate::config::Settings;
-use crate::quoting::toml_text;
 use crate::run::keys::Device;
-use crate::run::signals::Signals;
-use crate::run::{Daemon, process};
+use crate::run::signals::{Reloads, Signals};
+use crate::run::{Daemon, Roles, process};
 use crate::telemetry;
-use tally::Tally;
+use tally::{AtTheTaxService, Tally};
 use view::View;
 
-/// What the demonstration makes in its folder.
-const STORE: &str = "fiscald.db";
-const CONFIGURATION: &str = "fiscald.toml";
-const LOG: &str = "fiscald.log";
 /// How long the simulated day should take, so that a person can watch it.
 const DAY_LASTS: Duration = Duration::from_secs(4);
 /// Pause between two documents of a register on a day of few receipts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(150);
+/// How long reception may take to notice the contracts, and how often that is looked at. Registers repeat what comes too early.
+const NOTICED_WITHIN: Duration = Duration::from_secs(10);
+const NOTICED_TICK: Duration = Duration::from_millis(20);
+/// How long the tax service takes for a verdict and for a card, milliseconds: long enough to see documents and registers wait.
+const VERDICT_TAKES_MS: u64 = 300;
+const CARD_TAKES_MS: u64 = 1_500;
 
 /// Runs a day and counts. Exit code 1 when the counts differ or a register gave up.
 ///
 /// # Errors
 /// The folder, the store or a port cannot be used.
 pub(crate) fn run(args: DemoArgs, out: &mut Output) -> Result<ExitCode> {
-    let folder = make_folder(args.data)?;
-    let settings = settings(&folder);
-    let mut file = new_file(&folder, CONFIGURATION)?;
-    file.write_all(configuration(&settings).as_bytes())
-        .with_context(|| format!("cannot write {CONFIGURATION} in {}", folder.display()))?;
-    let log = new_file(&folder, LOG)?;
-    telemetry::start_in_file(log, "info")?;
+    let folder = folder::make(args.data)?;
+    telemetry::start_in_file(folder::new_log(&folder)?, "info")?;
     pkz::self_test().context("the self-test of the crypto device failed")?;
     // Both ends of every connection are in this process.
     let connections = usize::try_from(args.registers)?.saturating_mul(2);
@@ -60,30 +60,34 @@ pub(crate) fn run(args: DemoArgs, out: &mut Output) -> Result<ExitCode> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let day = Day { registers: args.registers, receipts: args.receipts };
-    let outcome = runtime.block_on(live(&settings, &folder, &day, out))?;
-    let tally = Tally::of_journal(&settings.store.url)?;
-    view::summary(out, &outcome.report, &tally)?;
-    let differences = tally.differences(&outcome.report);
+    let outcome = runtime.block_on(Box::pin(play(&folder, &day, out)))?;
+    let tally = Tally::of_journal(&outcome.url)?;
+    view::summary(out, &outcome.report, &tally, &outcome.tax)?;
+    let mut differences = tally.differences(&outcome.report);
+    differences.extend(outcome.tax.differences(&outcome.report));
     for difference in &differences {
         out.line(format!("DIFFERENT: {difference}"))?;
     }
-    if outcome.report.is_clean() && differences.is_empty() && outcome.clean {
-        out.line(format!(
-            "\nBoth sides agree: {} documents acknowledged by the registers, {} in the journal; \
-             the same for each register, form and code; turnover {} roubles on both.",
-            outcome.report.counts.acknowledged(),
-            tally.documents,
-            Kopecks::new(tally.turnover_kopecks)
-        ))?;
-        view::hints(out, &folder, &outcome.report)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    out.line(match outcome.report.cancelled {
-        true => "\nThe demonstration was interrupted.",
-        false => "\nThe two sides do NOT agree, or something failed; see above.",
+    let agreed = outcome.report.is_clean() && differences.is_empty() && outcome.clean;
+    out.line(match (agreed, outcome.report.cancelled) {
+        (true, _) => agreement(&tally, &outcome),
+        (false, true) => "\nThe demonstration was interrupted.".to_owned(),
+        (false, false) => "\nThe three sides do NOT agree, or something failed; see above.".to_owned(),
     })?;
     view::hints(out, &folder, &outcome.report)?;
-    Ok(ExitCode::FAILURE)
+    Ok(if agreed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn agreement(tally: &Tally, outcome: &Outcome) -> String {
+    format!(
+        "\nAll three sides agree: {} documents acknowledged by the registers, {} in the journal, {} accepted\n\
+         by the tax service, the same for each register and form; turnover {} roubles; {} cards.",
+        outcome.report.counts.acknowledged(),
+        tally.documents,
+        outcome.tax.accepted,
+        Kopecks::new(tally.turnover_kopecks),
+        outcome.tax.cards,
+    )
 }
 
 /// What is played.
@@ -94,28 +98,85 @@ struct Day {
 
 struct Outcome {
     report: LiveReport,
+    tax: AtTheTaxService,
+    /// Where the journal lies.
+    url: String,
     /// The daemon ended in order.
     clean: bool,
 }
 
-async fn live(settings: &Settings, folder: &Path, day: &Day, out: &mut Output) -> Result<Outcome> {
+async fn play(folder: &Path, day: &Day, out: &mut Output) -> Result<Outcome> {
     let signals = Signals::take()?;
     let interrupted = CancellationToken::new();
+    tokio::spawn(signals.watch(interrupted.clone(), Reloads::default()));
+    let tax = tax_service(folder).await?;
+    let settings = folder::settings(folder, &tax)?;
+    folder::write_configuration(folder, &settings)?;
     let inn = settings.operator.inn.as_deref().unwrap_or_default().parse()?;
-    let daemon = Daemon::start(settings, inn, Device::published()).await?;
-    tokio::spawn(signals.watch(interrupted.clone(), None));
-    view::heading(out, &daemon, day.registers, folder)?;
-
-    let options = options(daemon.register_address, day);
-    let progress = Arc::new(LiveProgress::default());
-    let stop = CancellationToken::new();
+    let (stop, url) = (CancellationToken::new(), settings.store.url.clone());
+    let roles = Roles { reception: Some(Device::published()), forwarding: true };
+    let daemon = Daemon::start(&settings, inn, roles, &stop).await?;
+    view::heading(out, &daemon, &tax.url(), day.registers, folder)?;
+    let to = daemon.register_address.context("no port for registers")?;
+    let facts = daemon.facts().context("no reception")?;
     let serving = tokio::spawn(daemon.run(stop.clone()));
-    let registers = tokio::spawn(ofd_sim::live::run(options, Arc::clone(&progress), interrupted));
-    let view = View::new(day.registers, Arc::clone(&progress), settings.store.url.clone());
-    let report = view.watch(registers, out).await?;
+
+    let progress = Arc::new(LiveProgress::default());
+    let mut view = View::new(day.registers, Arc::clone(&progress), url.clone());
+    let mut options = options(to, day);
+    let planned = options.planned();
+    let merchants = sign_contracts(url.clone(), planned, facts, interrupted.clone());
+    let report = match view.during(tokio::spawn(merchants), out).await? {
+        Ok(()) => {
+            // Drawing the contracts up has taken its time; the day ends about now.
+            options.end_now();
+            let registers = ofd_sim::live::run(options, progress, interrupted.clone());
+            view.during(tokio::spawn(registers), out).await
+        }
+        Err(error) => Err(error),
+    };
+    if report.is_ok() {
+        view.until_settled(out, &interrupted).await?;
+        view.last(out).await?;
+    }
     stop.cancel();
     let clean = serving.await.context("the daemon ended badly")??;
-    Ok(Outcome { report, clean })
+    let counted = AtTheTaxService::of(&tax.tally());
+    tax.stop().await?;
+    Ok(Outcome { report: report?, tax: counted, url, clean })
+}
+
+/// Makes the contracts and waits until reception knows of them, as a merchant does before his ККТ sends its report.
+async fn sign_contracts(
+    url: String,
+    planned: Vec<PlannedRegister>,
+    facts: Arc<Facts>,
+    interrupted: CancellationToken,
+) -> Result<()> {
+    let numbers: Vec<FnNumber> = planned.iter().map(|register| register.fn_number).collect();
+    let contracts = move || merchants::contract_all(&url, &planned, watched());
+    tokio::task::spawn_blocking(contracts).await.context("the contracts ended badly")??;
+    let deadline = Instant::now() + NOTICED_WITHIN;
+    let is_known = |number: &FnNumber| facts.standing(number, Timestamp::now()).standing == Standing::Known;
+    while !numbers.iter().all(is_known) && Instant::now() < deadline && !interrupted.is_cancelled() {
+        tokio::time::sleep(NOTICED_TICK).await;
+    }
+    Ok(())
+}
+
+async fn tax_service(folder: &Path) -> Result<FnsSim> {
+    let options = FnsSimOptions {
+        ofd_id: folder::OFD_ID.to_owned(),
+        certificates: Some(folder::certificates(folder)),
+        check_signs: true,
+        config: SimConfig {
+            verdict_delay_ms: VERDICT_TAKES_MS,
+            card_delay_ms: CARD_TAKES_MS,
+            ..SimConfig::default()
+        },
+        ..FnsSimOptions::default()
+    };
+    FnsSim::start(options).await.context("the simulated tax service cannot be started")
 }
 
 fn options(to: SocketAddr, day: &Day) -> LiveOptions {
@@ -123,100 +184,4 @@ fn options(to: SocketAddr, day: &Day) -> LiveOptions {
     let mut options = LiveOptions::starting_now(to, day.registers, day.receipts);
     options.pause = (DAY_LASTS / day.receipts.max(1)).min(LONGEST_PAUSE);
     options
-}
-
-fn make_folder(given: Option<PathBuf>) -> Result<PathBuf> {
-    let folder = given.unwrap_or_else(|| {
-        let time = Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-        PathBuf::from("data").join(format!("demo-{time}"))
-    });
-    // All of them before anything is made: a refused folder stays as it was.
-    for name in [STORE, CONFIGURATION, LOG] {
-        match std::fs::symlink_metadata(folder.join(name)) {
-            Ok(_) => return Err(taken(&folder, name)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot look into {}", folder.display()));
-            }
-        }
-    }
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    std::path::absolute(&folder).with_context(|| format!("cannot find the folder {}", folder.display()))
-}
-
-/// A file that was not there before: the demonstration overwrites nothing, however the folder changes meanwhile.
-fn new_file(folder: &Path, name: &str) -> Result<File> {
-    File::create_new(folder.join(name)).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => taken(folder, name),
-        _ => anyhow!(error).context(format!("cannot make {name} in {}", folder.display())),
-    })
-}
-
-fn taken(folder: &Path, name: &str) -> anyhow::Error {
-    anyhow!(
-        "{} holds {name} already, and the demonstration never overwrites anything; name another folder with --data",
-        folder.display()
-    )
-}
-
-/// Ports chosen by the system, the published test keys, every register welcome.
-fn settings(folder: &Path) -> Settings {
-    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut settings = Settings::default();
-    settings.operator.inn = Some(ofd_sim::kkt::OperatorCard::default().inn.as_str().to_owned());
-    settings.ingest.listen = any_port;
-    settings.admin.listen = any_port;
-    settings.store.url = format!("sqlite:{}", folder.join(STORE).display());
-    // A day of the demonstration is small, and shall be seen on a small machine too.
-    settings.store.min_free_mib = 16;
-    settings.signs.test = true;
-    settings.registration.unknown_fn = UnknownFn::Accept;
-    settings
-}
-
-/// The same settings as a file, so that the other commands work on the data of the demonstration.
-fn configuration(settings: &Settings) -> String {
-    format!(
-        "# Written by `fiscald demo`. Published test keys: never for a real operator.\n\
-         [operator]\ninn = {}\n\n[store]\nurl = {}\n\n[signs]\ntest = true\n\n\
-         [registration]\nunknown_fn = \"accept\"\n",
-        toml_text(settings.operator.inn.as_deref().unwrap_or_default()),
-        toml_text(&settings.store.url),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_written_configuration_loads_as_what_ran() {
-        let settings = settings(Path::new("/srv/a \"b\""));
-        let loaded =
-            crate::config::parse(&configuration(&settings), "demo", std::collections::HashMap::new());
-        let loaded = loaded.unwrap().settings;
-        assert_eq!(loaded.store.url, settings.store.url);
-        assert_eq!(loaded.operator.inn, settings.operator.inn);
-        assert!(loaded.signs.test);
-        assert_eq!(loaded.registration.unknown_fn, UnknownFn::Accept);
-    }
-
-    #[test]
-    fn a_folder_in_use_is_refused_and_left_alone() {
-        for name in [STORE, CONFIGURATION, LOG] {
-            let folder = tempfile::tempdir().unwrap();
-            assert!(make_folder(Some(folder.path().to_owned())).is_ok());
-            std::fs::write(folder.path().join(name), "precious").unwrap();
-            let said = |error: anyhow::Error| {
-                let text = format!("{error:#}");
-                assert!(text.contains(&format!("holds {name} already")) && text.contains("--data"), "{text}");
-            };
-            said(make_folder(Some(folder.path().to_owned())).unwrap_err());
-            // It came between the look and the making.
-            said(new_file(folder.path(), name).unwrap_err());
-            assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), "precious");
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        }
-    }
 }

@@ -1,4 +1,5 @@
-//! The journal counted by a reader of its own, and the comparison with what the registers say.
+//! The journal counted by a reader of its own, the tax service's own counts, and the comparison of both with what the
+//! registers say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +7,7 @@ use anyhow::Result;
 use ffd::dict::FormCode;
 use ffd::document::Document;
 use ffd::tags;
+use ofd_sim::fns::FnsTally;
 use ofd_sim::live::LiveReport;
 use ofd_store::{ExportFilter, MAX_PAGE_ROWS, Reader};
 
@@ -79,25 +81,80 @@ impl Tally {
                 differences.push(format!("{what}: registers {registers}, journal {journal}"));
             }
         }
-        let forms: BTreeSet<u16> = counts.by_form.keys().chain(self.by_form.keys()).copied().collect();
-        for form in forms {
-            let of = |side: &BTreeMap<u16, u64>| side.get(&form).copied().unwrap_or_default();
-            let (registers, journal) = (of(&counts.by_form), of(&self.by_form));
-            if registers != journal {
-                differences.push(format!("form {form}: registers {registers}, journal {journal}"));
-            }
-        }
-        for register in &report.registers {
-            let waiting = u64::try_from(register.waiting).unwrap_or(u64::MAX);
-            let acknowledged = u64::from(register.documents).saturating_sub(waiting);
-            let number = register.fn_number.to_string();
-            let journal = self.by_register.get(&number).copied().unwrap_or_default();
-            if acknowledged != journal {
-                differences.push(format!("ФН {number}: register {acknowledged}, journal {journal}"));
-            }
-        }
+        differences.extend(compare("journal", &counts.by_form, &self.by_form));
+        differences.extend(compare_registers("journal", report, &self.by_register));
         differences
     }
+}
+
+/// What the tax service has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct AtTheTaxService {
+    pub(super) accepted: u64,
+    pub(super) soft: u64,
+    pub(super) hard: u64,
+    /// Without a verdict.
+    pub(super) waiting: u64,
+    pub(super) cards: u64,
+    pub(super) by_form: BTreeMap<u16, u64>,
+    pub(super) by_register: BTreeMap<String, u64>,
+}
+
+impl AtTheTaxService {
+    pub(super) fn of(tally: &FnsTally) -> Self {
+        let by_register = tally.by_fn.iter().map(|(number, count)| (number.to_string(), *count));
+        Self {
+            accepted: tally.accepted,
+            soft: tally.soft,
+            hard: tally.hard,
+            waiting: tally.waiting,
+            cards: tally.cards,
+            by_form: tally.by_form.clone(),
+            by_register: by_register.collect(),
+        }
+    }
+
+    /// Everything in which the registers and the tax service do not agree. It accepts what it has: registers make no faults.
+    pub(super) fn differences(&self, report: &LiveReport) -> Vec<String> {
+        let counts = &report.counts;
+        let mut differences = compare("tax service", &counts.by_form, &self.by_form);
+        for (what, registers, tax) in [
+            ("documents accepted", counts.accepted, self.accepted),
+            ("in soft quarantine", 0, self.soft),
+            ("refused", 0, self.hard),
+            ("without a verdict", 0, self.waiting),
+        ] {
+            if registers != tax {
+                differences.push(format!("{what}: registers {registers}, tax service {tax}"));
+            }
+        }
+        differences.extend(compare_registers("tax service", report, &self.by_register));
+        differences
+    }
+}
+
+fn compare(name: &str, registers: &BTreeMap<u16, u64>, other: &BTreeMap<u16, u64>) -> Vec<String> {
+    let forms: BTreeSet<u16> = registers.keys().chain(other.keys()).copied().collect();
+    let of = |side: &BTreeMap<u16, u64>, form: u16| side.get(&form).copied().unwrap_or_default();
+    let pairs = forms.into_iter().map(|form| (form, of(registers, form), of(other, form)));
+    let different = pairs.filter(|(_, registers, other)| registers != other);
+    different
+        .map(|(form, registers, other)| format!("form {form}: registers {registers}, {name} {other}"))
+        .collect()
+}
+
+fn compare_registers(name: &str, report: &LiveReport, other: &BTreeMap<String, u64>) -> Vec<String> {
+    let mut differences = Vec::new();
+    for register in &report.registers {
+        let waiting = u64::try_from(register.waiting).unwrap_or(u64::MAX);
+        let acknowledged = u64::from(register.documents).saturating_sub(waiting);
+        let number = register.fn_number.to_string();
+        let found = other.get(&number).copied().unwrap_or_default();
+        if acknowledged != found {
+            differences.push(format!("ФН {number}: register {acknowledged}, {name} {found}"));
+        }
+    }
+    differences
 }
 
 #[cfg(test)]
@@ -153,5 +210,30 @@ mod tests {
         check(|tally| tally.by_register.clear(), 1);
         check(|tally| tally.by_form = BTreeMap::from([(2, 1), (3, 1), (5, 1)]), 2);
         check(|tally| *tally = Tally::default(), 6);
+    }
+
+    #[test]
+    fn the_tax_service_must_have_accepted_everything() {
+        let check = |change: fn(&mut AtTheTaxService), expected: usize| {
+            let mut report = report();
+            report.counts.format_logic = 0;
+            report.counts.accepted = 3;
+            let mut tax = AtTheTaxService {
+                accepted: 3,
+                by_form: BTreeMap::from([(2, 1), (3, 2)]),
+                by_register: BTreeMap::from([("9999000000000001".to_owned(), 3)]),
+                ..AtTheTaxService::default()
+            };
+            change(&mut tax);
+            let differences = tax.differences(&report);
+            assert_eq!(differences.len(), expected, "{differences:?}");
+        };
+        check(|_| {}, 0);
+        check(|tax| (tax.accepted, tax.soft) = (2, 1), 2);
+        check(|tax| (tax.accepted, tax.waiting) = (2, 1), 2);
+        check(|tax| tax.hard = 1, 1);
+        check(|tax| tax.by_register.clear(), 1);
+        check(|tax| tax.by_form = BTreeMap::from([(3, 3)]), 2);
+        check(|tax| tax.cards = 5, 0);
     }
 }

@@ -7,25 +7,39 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ffd::dict::FormCode;
-use ffd::value::Kopecks;
-use ofd_sim::live::{LiveCounts, LiveProgress, LiveReport};
-use ofd_store::Reader;
+use ofd_sim::live::{LiveProgress, LiveReport};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::Tally;
-use crate::commands::output::{Output, table, watched};
+use super::picture::{Picture, Stored};
+use super::tally::AtTheTaxService;
+use crate::commands::output::{Output, watched};
 use crate::quoting::{program, shell_word};
 use crate::run::Daemon;
 
 /// How often the table of a terminal is drawn, and how often a line is printed elsewhere.
 const REDRAW: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(1);
+/// How long nothing may change before the waiting for the tax service is given up.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Addresses and places, before anything happens.
-pub(super) fn heading(out: &mut Output, daemon: &Daemon, registers: u32, folder: &Path) -> Result<()> {
-    out.line(format!("fiscald demo: {registers} simulated registers live one day against a real daemon."))?;
-    out.line("Published test keys; nothing leaves this machine.\n")?;
-    out.line(format!("  registers connect to  {}", daemon.register_address))?;
+pub(super) fn heading(
+    out: &mut Output,
+    daemon: &Daemon,
+    tax_url: &str,
+    registers: u32,
+    folder: &Path,
+) -> Result<()> {
+    out.line(format!(
+        "fiscald demo: {registers} simulated registers live one day against a real daemon, which forwards\n\
+         everything to a simulated tax service. Published test keys; nothing leaves this machine.\n"
+    ))?;
+    if let Some(address) = daemon.register_address {
+        out.line(format!("  registers connect to  {address}"))?;
+    }
+    out.line(format!("  tax service           {tax_url}  (mutual TLS)"))?;
     out.line(format!("  metrics               http://{}/metrics", daemon.admin_address))?;
     out.line(format!("  health                http://{}/readyz", daemon.admin_address))?;
     out.line(format!("  data and log          {}\n", folder.display()))?;
@@ -40,46 +54,66 @@ pub(super) struct View {
     begun: Instant,
     /// Lines of the table on the terminal, to be drawn over.
     drawn: usize,
+    /// The last that was read of the store.
+    stored: Stored,
 }
 
 impl View {
     pub(super) fn new(registers: u32, progress: Arc<LiveProgress>, url: String) -> Self {
-        Self { registers, progress, url, begun: Instant::now(), drawn: 0 }
+        Self { registers, progress, url, begun: Instant::now(), drawn: 0, stored: Stored::default() }
     }
 
-    /// Shows the day until the registers are done, and hands over their report.
+    /// Shows what happens until `work` is done, and hands over its result.
     ///
     /// # Errors
-    /// stdout is closed; the simulation ended badly.
-    pub(super) async fn watch(
-        mut self,
-        mut day: JoinHandle<LiveReport>,
-        out: &mut Output,
-    ) -> Result<LiveReport> {
-        let mut interval = tokio::time::interval(if watched() { REDRAW } else { LINE });
-        let report = loop {
+    /// stdout is closed; the work ended badly.
+    pub(super) async fn during<T>(&mut self, mut work: JoinHandle<T>, out: &mut Output) -> Result<T> {
+        let mut interval = interval();
+        loop {
             tokio::select! {
-                report = &mut day => break report.context("the simulated registers ended badly")?,
+                done = &mut work => return done.context("a part of the demonstration ended badly"),
                 _ = interval.tick() => self.show(out).await?,
             }
-        };
-        self.show(out).await?;
-        Ok(report)
+        }
+    }
+
+    /// Shows what happens until the tax service has judged everything that was acknowledged, nothing moves any more, or
+    /// `interrupted` is cancelled.
+    ///
+    /// # Errors
+    /// stdout is closed.
+    pub(super) async fn until_settled(
+        &mut self,
+        out: &mut Output,
+        interrupted: &CancellationToken,
+    ) -> Result<()> {
+        let acknowledged = self.progress.snapshot().acknowledged();
+        let mut interval = interval();
+        let mut moved = (Instant::now(), self.stored.clone());
+        loop {
+            self.show(out).await?;
+            if moved.1 != self.stored {
+                moved = (Instant::now(), self.stored.clone());
+            }
+            let linked = self.stored.registers(ofd_store::RegistrationState::Linked);
+            let is_done = self.stored.settled() >= acknowledged && linked >= u64::from(self.registers);
+            if is_done || moved.0.elapsed() > STALLED || interrupted.is_cancelled() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = interrupted.cancelled() => {}
+                _ = interval.tick() => {}
+            }
+        }
     }
 
     async fn show(&mut self, out: &mut Output) -> Result<()> {
-        let counts = self.progress.snapshot();
-        let url = self.url.clone();
-        let journal = tokio::task::spawn_blocking(move || Reader::open(&url)?.counts()).await?;
-        // Between two drawings the journal may be busy opening; the next one shows it.
-        let journal = journal.map_or(0, |counts| counts.documents);
-        let seconds = self.begun.elapsed().as_secs();
+        let picture = self.picture().await?;
         if !watched() {
-            out.line(self.line(&counts, journal, seconds))?;
+            out.line(picture.line())?;
             return Ok(out.writer().flush()?);
         }
-        let rows = rows(self.registers, &counts, journal);
-        let text = table(&[&format!("{seconds} s"), "", ""], &[1], rows);
+        let text = picture.table();
         if self.drawn > 0 {
             out.text(&format!("\x1b[{}A\x1b[J", self.drawn))?;
         }
@@ -88,87 +122,70 @@ impl View {
         Ok(out.writer().flush()?)
     }
 
-    fn line(&self, counts: &LiveCounts, journal: u64, seconds: u64) -> String {
-        format!(
-            "{seconds:>3} s  registered {}/{}  finished {}  documents {}  acknowledged {}  refused {}  in the journal {journal}  \
-             lost connections {}  repeats {}",
-            registered(counts),
-            self.registers,
-            counts.registers_finished,
-            counts.documents,
-            counts.acknowledged(),
-            counts.refused(),
-            counts.lost_answers,
-            counts.repeats,
-        )
+    async fn picture(&mut self) -> Result<Picture> {
+        let counts = self.progress.snapshot();
+        let url = self.url.clone();
+        // While the store is busy the last look is as good; the next one shows what is new.
+        if let Ok(stored) = tokio::task::spawn_blocking(move || Stored::read(&url)).await? {
+            self.stored = stored;
+        }
+        let seconds = self.begun.elapsed().as_secs();
+        Ok(Picture { seconds, registers: self.registers, counts, stored: self.stored.clone() })
+    }
+
+    /// The table as it is at the end, for those who saw only lines.
+    ///
+    /// # Errors
+    /// stdout is closed.
+    pub(super) async fn last(&mut self, out: &mut Output) -> Result<()> {
+        if !watched() {
+            let picture = self.picture().await?;
+            out.line(format!("\n{}", picture.table()))?;
+        }
+        Ok(())
     }
 }
 
-/// Registers whose registration report was acknowledged.
-fn registered(counts: &LiveCounts) -> u64 {
-    counts.by_form.get(&FormCode::REGISTRATION.0).copied().unwrap_or_default()
+fn interval() -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(if watched() { REDRAW } else { LINE });
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
-/// What happened, number, explanation.
-fn rows(registers: u32, counts: &LiveCounts, journal: u64) -> Vec<Vec<String>> {
-    let row = |name: &str, number: String, text: String| vec![name.to_owned(), number, text];
-    vec![
-        row(
-            "registers",
-            registered(counts).to_string(),
-            format!("of {registers} registered, {} finished their day", counts.registers_finished),
-        ),
-        row(
-            "documents",
-            counts.documents.to_string(),
-            format!("made by the ФН, turnover {}", Kopecks::new(counts.turnover_kopecks)),
-        ),
-        row(
-            "acknowledged",
-            counts.acknowledged().to_string(),
-            format!("sign, format, numbers verified by the ФН; refused {}", counts.refused()),
-        ),
-        row("in the journal", journal.to_string(), "durable before each answer".to_owned()),
-        row(
-            "lost connections",
-            counts.lost_answers.to_string(),
-            format!("answer lost on purpose; {} reconnected and repeated", counts.reconnects),
-        ),
-        row(
-            "repeats",
-            counts.repeats.to_string(),
-            format!(
-                "{} on purpose: {} answered with the same bytes, {} with others",
-                counts.repeats_equal.saturating_add(counts.repeats_different),
-                counts.repeats_equal,
-                counts.repeats_different
-            ),
-        ),
-    ]
-}
-
-/// Both sides at the end.
-pub(super) fn summary(out: &mut Output, report: &LiveReport, tally: &Tally) -> Result<()> {
-    let counts = &report.counts;
-    if !watched() {
-        out.line("")?;
-        out.table(
-            &["", "", ""],
-            &[1],
-            rows(u32::try_from(report.registers.len())?, counts, tally.documents),
-        )?;
-    }
-    out.line("\nThe journal, counted by a reader of its own:\n")?;
-    let forms = tally
-        .by_form
-        .iter()
-        .map(|(form, count)| vec![form.to_string(), FormCode(*form).name_ru().to_owned(), count.to_string()]);
-    out.table(&["FORM", "DOCUMENT", "COUNT"], &[0, 2], forms.collect())?;
+/// All three sides at the end.
+pub(super) fn summary(
+    out: &mut Output,
+    report: &LiveReport,
+    tally: &Tally,
+    tax: &AtTheTaxService,
+) -> Result<()> {
+    out.line("\nEach side counts for itself:\n")?;
+    let registers = &report.counts.by_form;
+    let of = |side: &std::collections::BTreeMap<u16, u64>, form: u16| {
+        side.get(&form).copied().unwrap_or_default().to_string()
+    };
+    let forms: std::collections::BTreeSet<u16> =
+        registers.keys().chain(tally.by_form.keys()).chain(tax.by_form.keys()).copied().collect();
+    let rows = forms.into_iter().map(|form| {
+        let name = FormCode(form).name_ru().to_owned();
+        let counts = [registers, &tally.by_form, &tax.by_form].map(|side| of(side, form));
+        [form.to_string(), name].into_iter().chain(counts).collect()
+    });
+    let heading = ["FORM", "DOCUMENT", "REGISTERS", "JOURNAL", "TAX SERVICE"];
+    out.table(&heading, &[0, 2, 3, 4], rows.collect())?;
     let codes: Vec<String> =
         tally.by_code.iter().map(|(code, count)| format!("code {code}: {count}")).collect();
     let verdicts: Vec<String> =
         tally.by_verdict.iter().map(|(name, count)| format!("{name}: {count}")).collect();
-    out.line(format!("\nanswers  {}\nsigns    {}", codes.join(", "), verdicts.join(", ")))?;
+    out.line(format!(
+        "\nanswers   {}\nsigns     {}\nverdicts  accepted: {}, soft: {}, hard: {}, none yet: {}",
+        codes.join(", "),
+        verdicts.join(", "),
+        tax.accepted,
+        tax.soft,
+        tax.hard,
+        tax.waiting
+    ))?;
     // After an interruption every register has stopped in the middle; that is no failure of its own.
     let failed = report.registers.iter().filter(|register| register.failure.is_some() && !report.cancelled);
     for register in failed {
@@ -180,13 +197,19 @@ pub(super) fn summary(out: &mut Output, report: &LiveReport, tally: &Tally) -> R
 
 /// What to look at next: commands that work as they stand, on a machine that has only this program.
 pub(super) fn hints(out: &mut Output, folder: &Path, report: &LiveReport) -> Result<()> {
-    let (program, config) = (program(), shell_word(&folder.join("fiscald.toml")));
+    let program = program();
     out.line("\nThe data stays; look at it with")?;
-    out.line(format!("  {program} documents list --config {config}"))?;
+    out.line(format!("  cd {}", shell_word(folder)))?;
+    out.line(format!("  {program} registers list"))?;
     if let Some(register) = report.registers.iter().find(|register| register.documents > 0) {
-        out.line(format!("  {program} documents show {} 1 --config {config}", register.fn_number))?;
+        let number = register.fn_number;
+        out.line(format!("  {program} registers show {number}"))?;
+        out.line(format!("  {program} documents show {number} 1"))?;
+        out.line(format!("  {program} outbox show {number} 1"))?;
     }
-    out.line(format!("  {program} registers list --config {config}"))?;
-    out.line(format!("  {program} export --as raw --config {config} | {program} decode - | head -n 40"))?;
+    out.line(format!("  {program} contracts list"))?;
+    out.line(format!("  {program} outbox summary"))?;
+    out.line(format!("  {program} cards list"))?;
+    out.line(format!("  {program} export --as raw | {program} decode - | head -n 40"))?;
     Ok(())
 }

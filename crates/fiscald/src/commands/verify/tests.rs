@@ -41,6 +41,8 @@ fn genuine() -> DocumentRow {
         forward: Forward::Yes,
         flk_mark: true,
         sign_mark: true,
+        fn_changed_mark: false,
+        after_deregistration_mark: false,
         identity: Sha256::digest(taken.data).into(),
         derived: ofd_ingest::derived::derived(&Document::decode(taken.data).unwrap()),
         findings: vec![finding],

@@ -12,7 +12,7 @@ use pkz::{
 };
 
 use crate::UnknownFn;
-use crate::testing::{Body, FN, KKT_SERIAL, Setup, Till, soft_pkz, within};
+use crate::testing::{Body, FN, KKT_SERIAL, Setup, Till, set, soft_pkz, within};
 
 #[tokio::test]
 async fn an_unknown_fn_is_held_until_its_register_is_announced() {
@@ -32,7 +32,7 @@ async fn an_unknown_fn_is_held_until_its_register_is_announced() {
     client.expect_silence_so_far().await;
     let reply = client.exchange(&till.registration()).await;
     assert_eq!(till.code(1, &reply), 0);
-    assert_eq!(daemon.facts.standing(&till.fn_number), Standing::Known);
+    assert_eq!(daemon.standing(&till), Standing::Known);
     let reply = client.exchange(&till.receipt(2)).await;
     assert_eq!(till.code(2, &reply), 0);
     let forwards: Vec<_> = daemon.documents().iter().map(|row| row.forward).collect();
@@ -43,6 +43,40 @@ async fn an_unknown_fn_is_held_until_its_register_is_announced() {
         "the receipt that came twice is one copy"
     );
     drop(client);
+    daemon.stop().await;
+}
+
+/// As after a change of the policy: what is held back is what is new.
+#[tokio::test]
+async fn what_an_unknown_fn_got_acknowledged_once_is_acknowledged_again() {
+    let daemon = Setup::new().start().await;
+    let till = Till::new(FN);
+    let reply = daemon.connect().await.exchange(&till.receipt(2)).await;
+    let strict = Setup::with_policy(UnknownFn::Hold, SignMode::Required);
+    let strict = strict.run_on(daemon.running.journal.clone(), Arc::default()).await;
+    let mut client = strict.connect().await;
+    assert_eq!(client.exchange(&till.receipt(2)).await, reply);
+    client.send(&till.receipt(3)).await;
+    // Other content under the number that was acknowledged is new as well.
+    let other = till.document_with(FormCode::RECEIPT, 2, |records| set(records, 1021, b"Petrova"));
+    client.send(&till.message(&till.container(2, &other, Body::Open))).await;
+    client.expect_silence_so_far().await;
+    assert_eq!((daemon.documents().len(), daemon.quarantine().len()), (1, 2));
+    let held = strict.metric(r#"fiscald_rejects_total{reason="unknown_fn_held"}"#);
+    assert_eq!(
+        (held.to_string(), strict.metric("fiscald_repeats_total").to_string()),
+        ("2".into(), "1".into())
+    );
+    // A forged sign hears nothing of what is there.
+    let forged = till.container_signed(
+        2,
+        &till.document(FormCode::RECEIPT, 2),
+        Body::Open,
+        [0xD1, 6, 0, 0, 0, 0, 0, 0],
+    );
+    client.send(&till.message(&forged)).await;
+    client.expect_silent_close().await;
+    strict.stop().await;
     daemon.stop().await;
 }
 
@@ -249,7 +283,7 @@ async fn a_signer_out_of_work_is_silence() {
     client.send(&till.receipt(2)).await;
     client.expect_silence_so_far().await;
     assert!(daemon.documents().is_empty(), "nothing is in the journal without its acknowledgement");
-    assert_eq!(daemon.facts.standing(&till.fn_number), Standing::Unknown);
+    assert_eq!(daemon.standing(&till), Standing::Unknown);
     moody.work_again();
     let reply = daemon.connect().await.exchange(&till.receipt(2)).await;
     assert_eq!(till.code(2, &reply), 0);

@@ -106,8 +106,11 @@ fn equal_documents_of_one_batch_and_two_contents_of_one_number() {
     assert_eq!(bench.append(&batch), expected);
     let rows = documents::find(bench.sql(), &a.fn_number, a.fd_number).unwrap();
     assert_eq!(rows.iter().map(|row| row.forward).collect::<Vec<_>>(), [Forward::Yes, Forward::No]);
-    let tasks = tasks::list(bench.sql(), 10).unwrap();
-    assert_eq!(tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(), [(TaskKind::Conflict, 2)]);
+    let tasks = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
+    assert_eq!(
+        tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
+        [(TaskKind::Conflict, Some(2))]
+    );
 }
 
 /// The rules of identity over a plain list.
@@ -195,5 +198,5 @@ fn past_the_most_conflicts_a_document_is_refused_and_known_ones_are_answered() {
     assert_eq!(next, WriteOutcome::Append(appended(102)), "its neighbours are written");
     let counts = export::counts(bench.sql()).unwrap();
     assert_eq!((counts.documents, counts.conflicts), (102, 100));
-    assert_eq!(tasks::list(bench.sql(), 1000).unwrap().len(), 100);
+    assert_eq!(tasks::list(bench.sql(), &TaskFilter::default(), 1000).unwrap().len(), 100);
 }

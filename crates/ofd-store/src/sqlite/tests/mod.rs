@@ -1,5 +1,6 @@
 //! The engine on real files.
 
+mod beside;
 mod damage;
 mod file;
 mod filters;
@@ -9,6 +10,8 @@ mod quarantine;
 mod reading;
 mod register_history;
 mod registers;
+mod registration;
+mod registration_commit;
 mod reindexing;
 mod trouble;
 mod verification;
@@ -20,6 +23,7 @@ use tempfile::TempDir;
 use super::*;
 use super::{quarantine as quarantine_sql, registers as registers_sql};
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
+use crate::registration::TaskFilter;
 use crate::support::{fd_number, fn_number};
 
 const ROOM: u64 = 64 << 20;

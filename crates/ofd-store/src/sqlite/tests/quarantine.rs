@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::records::QuarantineRelease::{AlreadyKnown, NeverHeld, Released};
-use crate::records::{NewQuarantine, QuarantineOutcome};
+use crate::records::{KnownContent, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::rows::QuarantineFilter;
-use crate::support::{PLAIN_FN, fn_number, moment, quarantined};
+use crate::support::{DEBUG_FN, PLAIN_FN, document, fn_number, moment, quarantined};
 
 #[test]
 fn quarantine_of_one_number_is_bounded() {
@@ -14,7 +14,7 @@ fn quarantine_of_one_number_is_bounded() {
     let limit = u32::try_from(MAX_QUARANTINE_PER_FN).unwrap();
     let outcomes = bench.keep(copies(1, limit));
     assert!(outcomes.iter().all(|outcome| *outcome == QuarantineOutcome::Kept));
-    assert_eq!(bench.keep(copies(limit + 1, limit + 2)), [QuarantineOutcome::NotKept; 2]);
+    assert_eq!(bench.keep(copies(limit + 1, limit + 2)), vec![QuarantineOutcome::NotKept; 2]);
     // What is there is still recognised; another ФН still has room.
     assert_eq!(bench.keep(copies(1, 1)), [QuarantineOutcome::Repeat]);
     assert_eq!(bench.keep(vec![quarantined("8710000100000002", 1, "x")]), [QuarantineOutcome::Kept]);
@@ -102,7 +102,7 @@ fn release_lifts_the_hold_and_keeps_the_copies() {
     let version = registers_sql::facts_after(bench.sql(), 0).unwrap().version;
     assert_eq!(registers_sql::release(bench.sql(), &number, moment(6)).unwrap(), AlreadyKnown);
     let facts = registers_sql::facts_after(bench.sql(), 0).unwrap();
-    assert_eq!((facts.fn_numbers, facts.version), (vec![number], version));
+    assert_eq!((facts.changes.known, facts.version), (vec![number], version));
     // Known by then, but with a copy that is held: it is marked.
     bench.keep(vec![quarantined(PLAIN_FN, 3, "c")]);
     assert_eq!(registers_sql::release(bench.sql(), &number, moment(7)).unwrap(), Released { copies: 1 });
@@ -123,4 +123,42 @@ fn what_was_only_counted_is_released_too() {
     bench.sql().execute("UPDATE quarantine_usage SET counters = 10000", []).unwrap();
     bench.keep(vec![quarantined("8710000100000002", 1, "a")]);
     assert_eq!(release(&bench, &other), Released { copies: 0 });
+}
+
+#[test]
+fn what_the_journal_acknowledged_is_acknowledged_again_where_that_is_asked_for() {
+    let mut bench = Bench::new();
+    let stored = document(PLAIN_FN, 1, 3, "stored");
+    let conflict = document(PLAIN_FN, 1, 3, "other content");
+    let opener = document(DEBUG_FN, 1, 1, "a chain");
+    let next_opener = document(DEBUG_FN, 1, 1, "the next chain");
+    bench.append(&[stored.clone(), conflict.clone(), opener, next_opener.clone()]);
+    let copy_of = |document: &NewDocument, known_content| NewQuarantine {
+        identity: Some(document.identity),
+        known_content,
+        ..quarantined(document.fn_number.as_str(), document.fd_number.get(), "copy")
+    };
+    let mut check = |document: &NewDocument, seq: i64| {
+        let outcome = bench.keep(vec![copy_of(document, KnownContent::Acknowledged)]);
+        let acknowledgement = document.acknowledgement.clone();
+        assert_eq!(outcome, [QuarantineOutcome::Acknowledged { seq, acknowledgement }]);
+    };
+    check(&stored, 1);
+    check(&conflict, 2);
+    check(&next_opener, 4);
+    assert_eq!(export::counts(bench.sql()).unwrap().quarantine, 0, "no copies");
+
+    let unknown_content = document(PLAIN_FN, 1, 3, "never seen");
+    let unknown_number = NewDocument { identity: stored.identity, ..document(PLAIN_FN, 2, 3, "") };
+    let closed = NewQuarantine {
+        identity: None,
+        ..copy_of(&document(PLAIN_FN, 3, 3, ""), KnownContent::Acknowledged)
+    };
+    let copies = vec![
+        copy_of(&unknown_content, KnownContent::Acknowledged),
+        copy_of(&unknown_number, KnownContent::Acknowledged),
+        closed,
+        copy_of(&stored, KnownContent::Quarantined),
+    ];
+    assert_eq!(bench.keep(copies), vec![QuarantineOutcome::Kept; 4]);
 }

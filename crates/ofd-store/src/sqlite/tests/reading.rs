@@ -52,10 +52,10 @@ fn what_is_stored_comes_back() {
     assert_eq!((second.flk_mark, second.sign_mark, second.peer.clone()), (false, true, None));
     assert_eq!(second.derived.total_kopecks, None, "past what a column can hold");
     assert_eq!(second.findings, plain.findings);
-    let tasks = tasks::list(bench.sql(), 10).unwrap();
+    let tasks = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
     assert_eq!(
         tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
-        [(TaskKind::UnknownForm, 1)]
+        [(TaskKind::UnknownForm, Some(1))]
     );
 }
 

@@ -14,7 +14,8 @@ fn registers_are_fed_and_completed() {
     assert_eq!(add(&bench, &by_serial), RegisterChange::Added);
     assert_eq!(add(&bench, &by_serial), RegisterChange::Updated);
     let facts = registers_sql::facts_after(bench.sql(), 0).unwrap();
-    assert_eq!((facts.fn_numbers, facts.serials), (vec![], vec!["0042".to_owned()]));
+    let stated = |serial: &str, inn: Option<&str>| (serial.to_owned(), inn.map(str::to_owned));
+    assert_eq!((facts.changes.known, facts.changes.stated), (vec![], vec![stated("0042", None)]));
     let version = facts.version;
     // Its report completes the row.
     bench.append(&[registration(PLAIN_FN, "0042"), registration(other, "0043")]);
@@ -28,11 +29,12 @@ fn registers_are_fed_and_completed() {
     assert_eq!((row.kkt_serial.as_deref(), row.source.as_str()), (Some("0043"), "report"));
     assert_eq!(registers_sql::list(bench.sql()).unwrap().len(), 2);
     let facts = registers_sql::facts_after(bench.sql(), version).unwrap();
-    assert_eq!(facts.fn_numbers.len(), 2);
-    assert_eq!(facts.serials, ["0042"], "a serial that only a report told about opens no door");
+    assert_eq!(facts.changes.known.len(), 2);
+    let door = [stated("0042", None)];
+    assert_eq!(facts.changes.stated, door, "neither a serial nor an ИНН that only a report told about");
     assert_eq!(facts.version, version + 1, "once a batch");
     let newest = facts.version;
-    assert_eq!(registers_sql::facts_after(bench.sql(), newest).unwrap().fn_numbers, []);
+    assert_eq!(registers_sql::facts_after(bench.sql(), newest).unwrap().changes.known, []);
 
     // A repeat changes nothing; a conflict changes no fact; a report does not overwrite an operator's serial.
     bench.append(&[registration(PLAIN_FN, "0042")]);
@@ -54,6 +56,8 @@ fn registers_are_fed_and_completed() {
     let rows = registers_sql::list(bench.sql()).unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!((rows[1].kkt_serial.as_deref(), rows[1].inn.as_deref()), (Some("0077"), Some("1")));
+    let facts = registers_sql::facts_after(bench.sql(), newest).unwrap();
+    assert!(facts.changes.stated.contains(&stated("0077", Some("1"))), "{facts:?}");
 }
 
 #[test]

@@ -1,0 +1,547 @@
+//! The service with a real store and a tax service of a hundred lines behind a real socket.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use ffd::ids::FdNumber;
+use flate2::read::GzDecoder;
+use ofd_store::{
+    Derived, Forward, Forwarding, NewDocument, OutboxState, Reader, SignRecord, Store, StoreConfig,
+    TaskFilter, TaskKind,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// A batch as the tax service saw it.
+#[derive(Debug, Clone)]
+struct Seen {
+    key: String,
+    documents: Vec<String>,
+    body: Vec<u8>,
+    at: Instant,
+}
+
+/// What the tax service does with a batch.
+enum Reply {
+    Accept,
+    /// Takes it and hangs up.
+    Lost,
+    /// Refuses all of it: status line, further headers.
+    Refuse(&'static str),
+    /// Refuses these documents for ever and takes the others.
+    Items(&'static str),
+}
+
+/// Answers a request for events after a cursor: status and body.
+type Feed = Box<dyn FnMut(Option<&str>) -> (&'static str, String) + Send>;
+type Decide = Box<dyn FnMut(&[Seen], &Seen) -> Reply + Send>;
+
+#[derive(Clone)]
+struct Tax {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    decide: Arc<Mutex<Decide>>,
+    feed: Arc<Mutex<Feed>>,
+}
+
+impl Tax {
+    async fn start(decide: impl FnMut(&[Seen], &Seen) -> Reply + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let decide: Decide = Box::new(decide);
+        let tax = Self {
+            address: listener.local_addr().unwrap(),
+            seen: Arc::default(),
+            decide: Arc::new(Mutex::new(decide)),
+            feed: Arc::new(Mutex::new(Box::new(|_| ("200 OK", no_events("0"))))),
+        };
+        let serving = tax.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let tax = serving.clone();
+                tokio::spawn(async move { tax.converse(stream).await });
+            }
+        });
+        tax
+    }
+
+    fn decide_by(&self, decide: impl FnMut(&[Seen], &Seen) -> Reply + Send + 'static) {
+        *self.decide.lock().unwrap() = Box::new(decide);
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// One request, one answer, the end.
+    async fn converse(&self, mut stream: TcpStream) {
+        let mut request = Vec::new();
+        let mut chunk = [0; 4096];
+        let end = loop {
+            if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            let Ok(read @ 1..) = stream.read(&mut chunk).await else { return };
+            request.extend_from_slice(&chunk[..read]);
+        };
+        let head = String::from_utf8(request[..end].to_vec()).unwrap();
+        let header = |name: &str| {
+            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+            lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+        };
+        let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
+        while request.len() < end + length {
+            let Ok(read @ 1..) = stream.read(&mut chunk).await else { return };
+            request.extend_from_slice(&chunk[..read]);
+        }
+        let answer = match head.starts_with("POST /v1/ofds/ofd1/documents ") {
+            true => self.take(header("idempotency-key").unwrap(), &request[end..]),
+            false if head.contains("/events?") => {
+                let after = head.split_once("&after=").map(|(_, rest)| rest.split(' ').next().unwrap());
+                let (status, body) = self.events(after);
+                Some(ok(status, &body))
+            }
+            false => Some(ok("404 Not Found", "{}")),
+        };
+        if let Some(answer) = answer {
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    }
+
+    fn events(&self, after: Option<&str>) -> (&'static str, String) {
+        let mut feed = self.feed.lock().unwrap();
+        feed(after)
+    }
+
+    fn take(&self, key: String, packed: &[u8]) -> Option<String> {
+        let mut body = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut body).unwrap();
+        let json: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(json["batchId"], key.as_str());
+        let documents: Vec<String> = json["documents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["docKey"].as_str().unwrap().to_owned())
+            .collect();
+        let batch = Seen { key, documents, body, at: Instant::now() };
+        let mut seen = self.seen.lock().unwrap();
+        let reply = (self.decide.lock().unwrap())(&seen, &batch);
+        seen.push(batch.clone());
+        let results = |refused: &str| {
+            let result = |key: &String| match refused == key.as_str() {
+                true => format!(
+                    r#"{{"docKey":"{key}","result":"refused","code":"SCHEMA_INVALID","detail":"why"}}"#
+                ),
+                false => format!(r#"{{"docKey":"{key}","result":"received","ticketId":"T-{key}"}}"#),
+            };
+            let results: Vec<String> = batch.documents.iter().map(result).collect();
+            ok("202 Accepted", &format!(r#"{{"results":[{}]}}"#, results.join(",")))
+        };
+        match reply {
+            Reply::Accept => Some(results("")),
+            Reply::Items(refused) => Some(results(refused)),
+            Reply::Lost => None,
+            Reply::Refuse(head) => {
+                let body = r#"{"code":"TRY_ANOTHER"}"#;
+                Some(format!(
+                    "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ))
+            }
+        }
+    }
+}
+
+fn ok(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn no_events(cursor: &str) -> String {
+    format!(r#"{{"events":[],"cursor":"{cursor}","more":false}}"#)
+}
+
+/// A store with a journal, and a service on it.
+struct Bench {
+    folder: TempDir,
+    store: Arc<Store>,
+    tax: Tax,
+    config: FnsConfig,
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: Task<bool>,
+    handle: FnsHandle,
+}
+
+impl Running {
+    async fn end(self) {
+        self.stop.cancel();
+        assert!(self.task.await.unwrap(), "not ended in order");
+    }
+}
+
+impl Bench {
+    async fn new(decide: impl FnMut(&[Seen], &Seen) -> Reply + Send + 'static) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tax = Tax::start(decide).await;
+        let config = StoreConfig { url: url(&folder), min_free_mib: 0, ..StoreConfig::default() };
+        let store = tokio::task::spawn_blocking(move || Store::open(&config).unwrap()).await.unwrap();
+        let config = FnsConfig {
+            url: Some(format!("http://{}", tax.address)),
+            ofd_id: Some("ofd1".to_owned()),
+            batch_docs: 8,
+            workers: 2,
+            linger_ms: 20,
+            retry_base_ms: 5,
+            retry_cap_s: 1,
+            breaker_open_s: 1,
+            breaker_open_max_s: 1,
+            probe_s: 1,
+            events_wait_s: 0,
+            ..FnsConfig::default()
+        };
+        Self { folder, store: Arc::new(store), tax, config }
+    }
+
+    async fn run(&self) -> Running {
+        self.run_with(self.config.clone()).await
+    }
+
+    async fn run_with(&self, config: FnsConfig) -> Running {
+        let parts = FnsParts {
+            config,
+            registration: RegistrationConfig::default(),
+            operator_inn: "7704358518".parse().unwrap(),
+            stores: FnsStores::beside(Arc::clone(&self.store)),
+        };
+        let service = tokio::task::spawn_blocking(|| FnsService::start(parts).unwrap()).await.unwrap();
+        let (stop, handle) = (CancellationToken::new(), service.handle());
+        Running { task: tokio::spawn(service.run(stop.clone())), stop, handle }
+    }
+
+    /// Documents `from..=to` of a ФН come in.
+    async fn receive(&self, fn_number: &str, numbers: std::ops::RangeInclusive<u32>) {
+        let mut pending = Vec::new();
+        for number in numbers {
+            pending.push(self.store.journal().append(document(fn_number, number, 3)).await.unwrap());
+        }
+        for append in pending {
+            append.await.unwrap();
+        }
+    }
+
+    /// Waits until so many documents are in a state.
+    async fn until(&self, state: OutboxState, expected: u64) {
+        let url = url(&self.folder);
+        let waiting = tokio::task::spawn_blocking(move || {
+            let mut store = Forwarding::open(&url).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(120);
+            loop {
+                let depths = store.depths().unwrap();
+                if depths.of(state) == expected {
+                    return;
+                }
+                assert!(Instant::now() < deadline, "{expected} {state:?}: {depths:?}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        waiting.await.unwrap();
+    }
+
+    /// Every document exactly once, and in order: of the batches that were answered.
+    fn check_order(&self) {
+        let mut newest: BTreeMap<String, u32> = BTreeMap::new();
+        for batch in self.tax.seen() {
+            for key in batch.documents {
+                let (fn_number, number) = key.split_once('-').unwrap();
+                let number: u32 = number.parse().unwrap();
+                let before = newest.insert(fn_number.to_owned(), number);
+                assert!(before.is_none_or(|before| before < number), "{key} after {before:?}");
+            }
+        }
+    }
+}
+
+fn url(folder: &TempDir) -> String {
+    format!("sqlite:{}", folder.path().join("fiscald.db").display())
+}
+
+/// A document with its numbers and a time in it.
+fn document(fn_number: &str, number: u32, form: u16) -> NewDocument {
+    let mut body = Vec::new();
+    for (tag, value) in [
+        (1041_u16, fn_number.as_bytes().to_vec()),
+        (1040, number.to_le_bytes().to_vec()),
+        (1012, 1_795_262_400_u32.to_le_bytes().to_vec()),
+    ] {
+        body.extend_from_slice(&tag.to_le_bytes());
+        body.extend_from_slice(&u16::try_from(value.len()).unwrap().to_le_bytes());
+        body.extend_from_slice(&value);
+    }
+    let mut opened = form.to_le_bytes().to_vec();
+    opened.extend_from_slice(&u16::try_from(body.len()).unwrap().to_le_bytes());
+    opened.extend_from_slice(&body);
+    let container = [&[0_u8; 32], &opened[..], &[0xA5; 8], &[0; 2]].concat();
+    NewDocument {
+        fn_number: fn_number.parse().unwrap(),
+        fd_number: FdNumber::new(number).unwrap(),
+        form,
+        received_at: jiff::Timestamp::now(),
+        peer: None,
+        container,
+        identity: Sha256::digest(&opened).into(),
+        opened: Some(opened),
+        acknowledgement: vec![7],
+        code: 0,
+        sign: SignRecord { verdict: "valid", scheme: None, generation: None },
+        forward: Forward::Yes,
+        flk_mark: false,
+        sign_mark: false,
+        fn_changed_mark: false,
+        after_deregistration_mark: false,
+        findings: Vec::new(),
+        task: None,
+        register: None,
+        derived: Derived::default(),
+    }
+}
+
+const A: &str = "8710000100000001";
+const B: &str = "8710000100000002";
+const C: &str = "8710000100000003";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_delivered_once_and_in_order() {
+    let bench = Bench::new(|_, _| Reply::Accept).await;
+    bench.receive(A, 1..=30).await;
+    let running = bench.run().await;
+    bench.receive(B, 5..=30).await;
+    bench.receive(C, 1..=30).await;
+    bench.receive(B, 31..=40).await;
+    bench.until(OutboxState::Delivered, 96).await;
+    assert_eq!(running.handle.trouble(), None);
+    running.end().await;
+    bench.check_order();
+    assert!(bench.tax.seen().iter().all(|batch| batch.documents.len() <= 8));
+    let row =
+        &Forwarding::open(&url(&bench.folder)).unwrap().find(&A.parse().unwrap(), FdNumber::FIRST).unwrap()
+            [0];
+    assert_eq!(row.ticket_id.as_deref(), Some(format!("T-{A}-1").as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_with_the_same_key_and_bytes() {
+    let bench = Bench::new(|before, _| if before.is_empty() { Reply::Lost } else { Reply::Accept }).await;
+    bench.receive(A, 1..=3).await;
+    let running = bench.run().await;
+    bench.until(OutboxState::Delivered, 3).await;
+    running.end().await;
+    let seen = bench.tax.seen();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!((&seen[0].key, &seen[0].body), (&seen[1].key, &seen[1].body));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_is_asked_for_is_kept() {
+    let busy = Reply::Refuse;
+    let bench = Bench::new(move |before, _| match before.is_empty() {
+        true => busy("429 Too Many Requests\r\nRetry-After: 1"),
+        false => Reply::Accept,
+    })
+    .await;
+    bench.receive(A, 1..=3).await;
+    bench.receive(B, 1..=3).await;
+    let running = bench.run_with(FnsConfig { workers: 1, ..bench.config.clone() }).await;
+    bench.until(OutboxState::Delivered, 6).await;
+    running.end().await;
+    let seen = bench.tax.seen();
+    assert!(seen[1].at - seen[0].at >= Duration::from_millis(990), "{seen:?}");
+    assert_eq!(seen[0].key, seen[1].key);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_batch_is_split_and_only_the_poison_dies() {
+    let poison = format!("{A}-3");
+    let wanted = poison.clone();
+    let bench = Bench::new(move |_, batch| match batch.documents.contains(&wanted) {
+        true => Reply::Refuse("422 Unprocessable Content"),
+        false => Reply::Accept,
+    })
+    .await;
+    bench.receive(A, 1..=8).await;
+    let running = bench.run().await;
+    bench.until(OutboxState::Delivered, 7).await;
+    bench.until(OutboxState::Dead, 1).await;
+    running.end().await;
+    let letter = dead_letter(&bench, 3);
+    assert_eq!(letter.code, "TRY_ANOTHER");
+    let request: Value = serde_json::from_slice(&letter.request).unwrap();
+    assert_eq!(request["documents"][0]["docKey"], poison.as_str());
+    assert_eq!(letter.answer, br#"{"code":"TRY_ANOTHER"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_document_does_not_stop_its_lane() {
+    let bench = Bench::new(|_, _| Reply::Items("8710000100000001-2")).await;
+    bench.receive(A, 1..=12).await;
+    let running = bench.run().await;
+    bench.until(OutboxState::Delivered, 11).await;
+    bench.until(OutboxState::Dead, 1).await;
+    running.end().await;
+    bench.check_order();
+    let letter = dead_letter(&bench, 2);
+    let (request, answer): (Value, Value) =
+        (serde_json::from_slice(&letter.request).unwrap(), serde_json::from_slice(&letter.answer).unwrap());
+    assert_eq!(request["docKey"], "8710000100000001-2");
+    assert_eq!((&answer["detail"], letter.code.as_str()), (&"why".into(), "SCHEMA_INVALID"));
+}
+
+fn dead_letter(bench: &Bench, number: u32) -> ofd_store::DeadLetter {
+    let number = FdNumber::new(number).unwrap();
+    let row =
+        Forwarding::open(&url(&bench.folder)).unwrap().find(&A.parse().unwrap(), number).unwrap().remove(0);
+    let reader = Reader::open(&url(&bench.folder)).unwrap();
+    reader.dead_letters(row.seq).unwrap().remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_probed_with_one_document() {
+    let down = Arc::new(Mutex::new(true));
+    let switch = Arc::clone(&down);
+    let bench = Bench::new(move |_, _| match *switch.lock().unwrap() {
+        true => Reply::Refuse("503 Service Unavailable"),
+        false => Reply::Accept,
+    })
+    .await;
+    bench.receive(A, 1..=20).await;
+    let running = bench.run().await;
+    wait_for(|| running.handle.trouble().is_some()).await;
+    let asked = bench.tax.seen().len();
+    assert!(asked <= 8, "an outage must not spin: {asked}");
+    *down.lock().unwrap() = false;
+    bench.until(OutboxState::Delivered, 20).await;
+    wait_for(|| running.handle.trouble().is_none()).await;
+    running.end().await;
+    let seen = bench.tax.seen();
+    assert!(seen.iter().skip(5).any(|batch| batch.documents.len() == 1), "no probe: {seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_certificate_stops_all_and_ends_when_it_is_taken() {
+    let bench = Bench::new(|before, _| match before.len() < 2 {
+        true => Reply::Refuse("403 Forbidden"),
+        false => Reply::Accept,
+    })
+    .await;
+    bench.receive(A, 1..=20).await;
+    let running = bench.run().await;
+    bench.until(OutboxState::Delivered, 20).await;
+    running.end().await;
+    let seen = bench.tax.seen();
+    assert_eq!(seen[1].documents.len(), 1, "{seen:?}");
+    assert_eq!(seen[2].documents.len(), 1, "{seen:?}");
+    assert!(seen[1].at - seen[0].at >= Duration::from_millis(900), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_service_left_the_next_one_sends_under_the_same_key() {
+    let bench = Bench::new(|_, _| Reply::Lost).await;
+    bench.receive(A, 1..=5).await;
+    let first = bench.run().await;
+    wait_for(|| !bench.tax.seen().is_empty()).await;
+    bench.until(OutboxState::InFlight, 5).await;
+    first.end().await;
+    let left = bench.tax.seen().remove(0);
+    bench.tax.decide_by(|_, _| Reply::Accept);
+    let before = bench.tax.seen().len();
+    let second = bench.run().await;
+    bench.until(OutboxState::Delivered, 5).await;
+    second.end().await;
+    let again = bench.tax.seen().remove(before);
+    assert_eq!((again.key, again.body), (left.key, left.body));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_services_share_the_registers() {
+    let bench = Bench::new(|_, _| Reply::Accept).await;
+    let config = FnsConfig { lease_s: 4, timeout_s: 2, ..bench.config.clone() };
+    let (first, second) = (bench.run_with(config.clone()).await, bench.run_with(config).await);
+    let numbers: Vec<String> = (0..40).map(|number| format!("87100001{number:08}")).collect();
+    for number in &numbers {
+        bench.receive(number, 1..=6).await;
+    }
+    bench.until(OutboxState::Delivered, 240).await;
+    first.end().await;
+    for number in &numbers {
+        bench.receive(number, 7..=9).await;
+    }
+    bench.until(OutboxState::Delivered, 360).await;
+    second.end().await;
+    bench.check_order();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verdicts_come_by_the_feed_also_when_its_beginning_is_gone() {
+    let bench = Bench::new(|_, _| Reply::Accept).await;
+    let ticket = |number: u32, cursor: &str| {
+        format!(
+            r#"{{"events":[{{"id":"E{number}","type":"ticket","at":"2026-11-22T00:00:00Z","docKey":"{A}-{number}",
+                "ticketId":"T-{A}-{number}","verdict":"accepted","codes":[]}}],"cursor":"{cursor}","more":true}}"#
+        )
+    };
+    let seen = Arc::clone(&bench.tax.seen);
+    let mut expired = false;
+    *bench.tax.feed.lock().unwrap() = Box::new(move |after| {
+        let sent = !seen.lock().unwrap().is_empty();
+        match after {
+            None if expired => ("200 OK", ticket(2, "9")),
+            None => ("200 OK", no_events("0")),
+            Some("0") if sent => ("200 OK", ticket(1, "5")),
+            Some("5") => {
+                expired = true;
+                ("410 Gone", r#"{"code":"CURSOR_EXPIRED"}"#.to_owned())
+            }
+            Some(cursor) => ("200 OK", no_events(cursor)),
+        }
+    });
+    bench.receive(A, 1..=3).await;
+    let running = bench.run().await;
+    bench.until(OutboxState::Accepted, 2).await;
+    bench.until(OutboxState::Delivered, 1).await;
+    running.end().await;
+    let tasks = Registry::open(&url(&bench.folder)).unwrap().tasks(&TaskFilter::default(), 10).unwrap();
+    let kinds: Vec<TaskKind> = tasks.iter().map(|task| task.kind).collect();
+    assert_eq!(kinds, [TaskKind::EventsLost], "{tasks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_tax_service_nothing_is_sent_and_the_end_is_clean() {
+    let bench = Bench::new(|_, _| Reply::Accept).await;
+    bench.receive(A, 1..=3).await;
+    let running = bench.run_with(FnsConfig::default()).await;
+    let handle = running.handle.clone();
+    handle.reload();
+    assert_eq!((handle.trouble(), handle.watched_files().len()), (None, 0));
+    running.end().await;
+    assert_eq!(bench.tax.seen().len(), 0);
+    let store = Arc::into_inner(bench.store).expect("the service has let go of the store");
+    store.close(Duration::from_secs(60)).await.unwrap();
+}
+
+async fn wait_for(mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !ready() {
+        assert!(Instant::now() < deadline, "it did not happen in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

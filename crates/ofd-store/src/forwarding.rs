@@ -1,0 +1,288 @@
+//! The forwarder's way to the store: deriving what is to be sent, leases, results.
+//!
+//! A connection of its own, blocking, for one thread. Writes are few and large: one transaction holds results,
+//! new batches and what was derived. Beside a journal of the same process it takes turns with its writer (see
+//! `turnstile`), and what it commits is as durable as what the journal commits.
+
+use std::path::Path;
+
+use ffd::ids::{FdNumber, FnNumber};
+use jiff::Timestamp;
+
+use crate::config::sqlite_path;
+use crate::outbox::{
+    Adoption, BatchId, BatchRow, Claim, ClaimOrder, CommitReport, DeadLetter, DocumentBody, FnsSummary,
+    HolderId, Holding, Lease, OutboxChange, OutboxDecision, OutboxDepths, OutboxFilter, OutboxPage,
+    OutboxRow, RefreshRow, Slot,
+};
+use crate::sqlite::outbox::derive::Deriver;
+use crate::sqlite::outbox::{self, batches, dead, leases, listing, reading, verdicts};
+use crate::sqlite::second::{Beside, SecondWriter};
+use crate::sqlite::store_error;
+use crate::{MAX_PAGE_ROWS, Operator, Reader, StoreError};
+
+/// The forwarder's connection.
+#[derive(Debug)]
+pub struct Forwarding {
+    writer: SecondWriter,
+    deriver: Deriver,
+}
+
+impl Forwarding {
+    /// Opens the store behind `url` for a forwarder that runs without a journal in its process; it must exist and have
+    /// this program's schema. Beside a journal use [`crate::Store::forwarding`].
+    ///
+    /// # Errors
+    /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened, busy.
+    pub fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_path(&sqlite_path(url)?, None)
+    }
+
+    /// Inside the daemon.
+    pub(crate) fn beside(path: &Path, beside: Beside) -> Result<Self, StoreError> {
+        Self::open_path(path, Some(beside))
+    }
+
+    fn open_path(path: &Path, beside: Option<Beside>) -> Result<Self, StoreError> {
+        Ok(Self { writer: SecondWriter::open(path, beside)?, deriver: Deriver::default() })
+    }
+
+    /// Renews the leases of a holder and takes free and expired slots up to its fair share: one holder all 256, two
+    /// 128 each, and so on. Never takes a slot from a holder whose lease has not expired.
+    ///
+    /// What was open in [`Claim::gained`] slots is then taken over by [`Forwarding::adopt`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the file is held, cannot be written, or is lost; nothing was changed.
+    pub fn claim(&mut self, order: &ClaimOrder) -> Result<Claim, StoreError> {
+        self.writer.write(|connection| leases::claim(connection, order))
+    }
+
+    /// Takes over what the holder before left in flight in slots that were gained. A batch of which every document is
+    /// in flight in a slot of these `leases` is adopted whole, to be sent again under its key; documents of other
+    /// batches become new again. `gained` are the slots meant, `leases` all that the holder has.
+    ///
+    /// # Errors
+    /// As [`Forwarding::claim`].
+    pub fn adopt(
+        &mut self,
+        holder: &HolderId,
+        leases: &[Lease],
+        gained: &[Slot],
+    ) -> Result<Adoption, StoreError> {
+        let now = Timestamp::now();
+        self.writer.write(|connection| batches::adopt(connection, holder, leases, gained, now))
+    }
+
+    /// Gives slots back at once; others may take them. Those that are not the holder's are passed over.
+    ///
+    /// # Errors
+    /// As [`Forwarding::claim`].
+    pub fn release(&mut self, holder: &HolderId, slots: &[Slot]) -> Result<(), StoreError> {
+        self.writer.write(|connection| leases::release(connection, holder, slots))
+    }
+
+    /// Gives everything back and leaves the circle of holders, at a clean stop.
+    ///
+    /// # Errors
+    /// As [`Forwarding::claim`].
+    pub fn leave(&mut self, holder: &HolderId) -> Result<(), StoreError> {
+        self.writer.write(|connection| leases::leave(connection, holder))
+    }
+
+    /// Writes a change: all of it or nothing. Results of slots that were lost meanwhile are left out and reported.
+    ///
+    /// # Errors
+    /// As [`Forwarding::claim`].
+    pub fn commit(&mut self, change: &OutboxChange) -> Result<CommitReport, StoreError> {
+        let deriver = &mut self.deriver;
+        let mut is_again = false;
+        let result = self.writer.write(|connection| {
+            if std::mem::replace(&mut is_again, true) {
+                // It may remember what was not written.
+                *deriver = Deriver::default();
+            }
+            outbox::commit(connection, change, deriver)
+        });
+        if result.is_err() {
+            self.deriver = Deriver::default();
+        }
+        result
+    }
+
+    /// Documents of the slots that have still to be sent and of which [`OutboxRow::serial`] is larger than
+    /// `after_serial`, by slot and serial; 0 for slots just gained (after [`Forwarding::adopt`]).
+    ///
+    /// What a holder's own commits changed in rows it has (batches, results) does not raise their serial.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn open_rows(&mut self, slots: &[Slot], after_serial: i64) -> Result<Vec<OutboxRow>, StoreError> {
+        reading::open_rows(self.writer.connection(), slots, after_serial).map_err(store_error)
+    }
+
+    /// The largest serial given out: while it does not change, [`Forwarding::open_rows`] has nothing new. To be asked
+    /// before the rows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn newest_serial(&mut self) -> Result<i64, StoreError> {
+        reading::newest_serial(self.writer.connection()).map_err(store_error)
+    }
+
+    /// What the bodies of documents are built from, in the order asked for. Some KiB each: for the documents of a few
+    /// batches at a time.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read or a position is not in the journal.
+    pub fn bodies(&mut self, seqs: &[i64]) -> Result<Vec<DocumentBody>, StoreError> {
+        let mut bodies = Vec::with_capacity(seqs.len());
+        for seq in seqs {
+            let body = reading::body(self.writer.connection(), *seq).map_err(store_error)?;
+            bodies.push(body.ok_or_else(|| {
+                StoreError::corrupt(format!("document {seq} is to be sent and not in the journal"))
+            })?);
+        }
+        Ok(bodies)
+    }
+
+    /// Documents whose status is to be asked by now, the longest due first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn refresh_due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RefreshRow>, StoreError> {
+        verdicts::due(self.writer.connection(), now, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// How many documents are in which state, wait, or are still to be derived.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn depths(&mut self) -> Result<OutboxDepths, StoreError> {
+        reading::depths(self.writer.connection()).map_err(store_error)
+    }
+
+    /// Since when the service is owed the oldest document that it did not take yet (derived or not; one that waits for
+    /// its ФН to become known is not owed).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn oldest_undelivered(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        reading::oldest_undelivered(self.writer.connection()).map_err(store_error)
+    }
+
+    /// How the service stands to a ФН.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn fns_summary(&mut self, fn_number: &FnNumber) -> Result<FnsSummary, StoreError> {
+        outbox::summary(self.writer.connection(), fn_number).map_err(store_error)
+    }
+
+    /// The rows of (ФН, ФД): one for each chain in which it is forwarded.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn find(&mut self, fn_number: &FnNumber, fd_number: FdNumber) -> Result<Vec<OutboxRow>, StoreError> {
+        reading::find(self.writer.connection(), fn_number, fd_number).map_err(store_error)
+    }
+}
+
+impl Reader {
+    /// The next rows of the outbox that pass the filter, newest first, at most `limit` (at least 1, at most
+    /// [`MAX_PAGE_ROWS`]). Where no index leads to the rows a bounded piece of positions is looked at, so a page may be
+    /// short or empty and have a next one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read, as everywhere below.
+    pub fn outbox_page(&self, filter: &OutboxFilter, limit: usize) -> Result<OutboxPage, StoreError> {
+        listing::page(self.connection(), filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// The rows of (ФН, ФД), newest chain first: one for each chain of a debug ФН, else at most one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outbox_rows(
+        &self,
+        fn_number: &FnNumber,
+        fd_number: FdNumber,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        reading::find(self.connection(), fn_number, fd_number).map_err(store_error)
+    }
+
+    /// The row of a position of the journal.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outbox_row(&self, seq: i64) -> Result<Option<OutboxRow>, StoreError> {
+        reading::at(self.connection(), seq).map_err(store_error)
+    }
+
+    /// The batch in which a document is in flight; none for one that is finished.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outbox_batch(&self, id: BatchId) -> Result<Option<BatchRow>, StoreError> {
+        batches::find(self.connection(), id).map_err(store_error)
+    }
+
+    /// Why a document is dead, or was: the newest refusal first, at most a hundred.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn dead_letters(&self, seq: i64) -> Result<Vec<DeadLetter>, StoreError> {
+        dead::letters(self.connection(), seq).map_err(store_error)
+    }
+
+    /// How many documents are in which state, wait, or are still to be derived.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outbox_depths(&self) -> Result<OutboxDepths, StoreError> {
+        reading::depths(self.connection()).map_err(store_error)
+    }
+
+    /// Who holds the slots at present.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn outbox_holdings(&self) -> Result<Vec<Holding>, StoreError> {
+        leases::holdings(self.connection()).map_err(store_error)
+    }
+
+    /// As [`Forwarding::oldest_undelivered`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn oldest_undelivered(&self) -> Result<Option<Timestamp>, StoreError> {
+        reading::oldest_undelivered(self.connection()).map_err(store_error)
+    }
+
+    /// How the service stands to a ФН.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn fns_summary(&self, fn_number: &FnNumber) -> Result<FnsSummary, StoreError> {
+        outbox::summary(self.connection(), fn_number).map_err(store_error)
+    }
+}
+
+impl Operator {
+    /// Puts a dead (or superseded) document back into the queue, as if it had never been sent. A running forwarder sends
+    /// it with its next round.
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub fn outbox_requeue(&mut self, seq: i64, now: Timestamp) -> Result<OutboxDecision, StoreError> {
+        self.write(|connection| dead::requeue(connection, seq, now))
+    }
+
+    /// Gives a dead document up: nothing more is to be done about it. What was sent and answered stays.
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub fn outbox_supersede(&mut self, seq: i64, now: Timestamp) -> Result<OutboxDecision, StoreError> {
+        self.write(|connection| dead::supersede(connection, seq, now))
+    }
+}

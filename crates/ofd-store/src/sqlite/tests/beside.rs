@@ -1,0 +1,108 @@
+//! A second writer beside the journal's engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::StoreConfig;
+use crate::journal::{Journal, JournalSettings};
+use crate::sqlite::second::{Beside, SecondWriter};
+use crate::support::document;
+use crate::turnstile::Turnstile;
+
+/// An engine and what stands beside it.
+fn beside(bench: &Bench) -> (Turnstile, Beside, Journal) {
+    let turnstile = Turnstile::default();
+    let files = OpenFiles::default();
+    let engine = SqliteEngine::open(&bench.path(), ROOM, AGAIN, files.clone()).unwrap();
+    let journal = Journal::start(
+        JournalSettings::from_config(&StoreConfig::default()),
+        Box::new(engine.in_turn(turnstile.clone())),
+        Box::new(|| panic!("nothing is opened anew here")),
+    )
+    .unwrap();
+    let beside = Beside { turnstile: turnstile.clone(), files, journal: journal.handle() };
+    (turnstile, beside, journal)
+}
+
+#[tokio::test]
+async fn neither_the_journal_nor_the_forwarder_starves() {
+    const TURNS: u32 = 50;
+    let bench = Bench::new();
+    let (_, beside, journal) = beside(&bench);
+    let mut second = SecondWriter::open(&bench.path(), Some(beside)).unwrap();
+    let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let forwarder = {
+        let (stop, turns) = (Arc::clone(&stop), Arc::clone(&turns));
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let raise = |connection: &Connection| {
+                    connection.execute("UPDATE outbox_cursors SET serial = serial + 1", []).map(|_| ())
+                };
+                second.write(raise).unwrap();
+                turns.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    // Neither ever rests; each has to get its turns all the same.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut number = 0;
+    while number < TURNS || turns.load(Ordering::Relaxed) < TURNS {
+        assert!(Instant::now() < deadline, "{number} of the journal, {turns:?} of the forwarder");
+        number += 1;
+        let pending = journal.handle().append(document("8710000100000001", number, 3, "")).await.unwrap();
+        assert_eq!(pending.await, Ok(appended(i64::from(number))));
+    }
+    stop.store(true, Ordering::Relaxed);
+    forwarder.join().unwrap();
+    journal.close(Duration::from_secs(10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_sync_beside_the_journal_makes_it_open_its_file_anew() {
+    let mut bench = Bench::new();
+    let turnstile = Turnstile::default();
+    bench.engine = SqliteEngine::open(&bench.path(), ROOM, AGAIN, OpenFiles::default()).unwrap();
+    bench.engine.turnstile = turnstile.clone();
+    turnstile.report_trouble("a write beside the journal failed");
+    let item = || [WriteItem::Document(Box::new(document("8710000100000001", 1, 3, "")))];
+    let error = bench.engine.commit(&item()).unwrap_err();
+    assert!(matches!(error, EngineError::Failed(ref what) if what.contains("beside")), "{error}");
+    // Told once: the engine opened after it works.
+    bench.engine = SqliteEngine::open(&bench.path(), ROOM, AGAIN, OpenFiles::default()).unwrap();
+    bench.engine.turnstile = turnstile;
+    assert!(bench.engine.commit(&item()).is_ok());
+}
+
+#[tokio::test]
+async fn a_database_that_another_process_holds_is_waited_for_without_a_turn() {
+    let bench = Bench::new();
+    let (turnstile, beside, journal) = beside(&bench);
+    let mut second = SecondWriter::open(&bench.path(), Some(beside)).unwrap();
+    let other = Connection::open(bench.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(
+        second.write(|_| Ok(())),
+        Err(StoreError::Unavailable { why: Unavailability::Busy, .. })
+    ));
+    let waiting = std::thread::spawn(move || second.write(|_| Ok(())));
+    // It lets others have turns while it is patient: with the turn taken the database becomes free, and it goes on.
+    let turn = turnstile.enter();
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(turn);
+    assert_eq!(waiting.join().unwrap(), Ok(()));
+    journal.close(Duration::from_secs(10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_is_not_written_for_nothing() {
+    let bench = Bench::new();
+    let (_, beside, journal) = beside(&bench);
+    let mut second = SecondWriter::open(&bench.path(), Some(beside)).unwrap();
+    assert_eq!(second.write(|_| Ok(())), Ok(()));
+    std::fs::rename(bench.path(), bench.folder.path().join("moved")).unwrap();
+    let lost = second.write(|_| Ok(()));
+    assert!(matches!(lost, Err(StoreError::Unavailable { why: Unavailability::FileLost, .. })), "{lost:?}");
+    drop(journal);
+}
