@@ -2,7 +2,7 @@
 //!
 //! [`machine`] is pure: a register, an event, the periods and the moment go in; the register as it is then and what is to be
 //! done come out. [`table`] is its table of states, [`dimensions`] are four things that are never mixed into the state,
-//! [`label`] is what the client sees of both. Everything that reads and writes is thin: load, ask the machine, commit, and
+//! `label` is what the client sees of both. Everything that reads and writes is thin: load, ask the machine, commit, and
 //! begin anew when somebody else was faster.
 //!
 //! What moves a register: [`follower`] (reports in the journal), [`feed`] (events of the tax service), [`timers`], and

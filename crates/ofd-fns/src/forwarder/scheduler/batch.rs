@@ -14,9 +14,9 @@ use crate::forwarder::gate::Turn;
 /// Something to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Job {
-    /// Build a batch of these documents; tell by [`Scheduler::built`].
+    /// Build a batch of these documents; tell by `Scheduler::built`.
     Build { worker: usize, items: Vec<Item> },
-    /// Send the worker's batch; tell by [`Scheduler::answered`].
+    /// Send the worker's batch; tell by `Scheduler::answered`.
     Send { worker: usize },
 }
 
@@ -74,7 +74,7 @@ pub(super) enum Phase {
 }
 
 impl Batch {
-    /// A batch left by another holder, for [`Scheduler::adopt`].
+    /// A batch left by another holder, for `Scheduler::adopt`.
     pub(crate) fn left_behind(
         id: BatchId,
         created_at: Timestamp,

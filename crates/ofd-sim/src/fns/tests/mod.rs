@@ -7,7 +7,6 @@ mod modes;
 mod registration;
 mod restart;
 mod robust;
-mod speed_tmp;
 mod tls;
 
 use base64::Engine as _;
