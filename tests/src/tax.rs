@@ -69,12 +69,23 @@ impl Tax {
         Self { child, folder, arguments, address, control, log }
     }
 
-    /// Kills it and starts it anew on the same port, with the same certificates and arguments.
+    /// Ends it by a signal, such as `KILL`, and starts it anew on the same port, with the same certificates and arguments.
     #[must_use]
     pub fn restart(mut self, end_by: &str) -> Self {
+        self.end(end_by);
+        self.again()
+    }
+
+    /// Ends it by a signal.
+    pub fn end(&mut self, by: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{end_by}"), &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([&format!("-{by}"), &pid]).status().unwrap().success());
         self.child.wait().unwrap();
+    }
+
+    /// Starts one that has ended anew, on the same port, with the same certificates and arguments.
+    #[must_use]
+    pub fn again(self) -> Self {
         Self::spawn(Arc::clone(&self.folder), self.arguments.clone(), self.address)
     }
 

@@ -332,7 +332,8 @@ impl Backlog {
             self.growth / count,
             real(self.daemon.written) / count
         );
-        for (name, runs) in [("before", &self.quiet), ("during", &self.draining)] {
+        let trickles = [("before", &self.quiet), ("during", &self.draining)];
+        for (name, runs) in trickles.into_iter().filter(|(_, runs)| !runs.is_empty()) {
             let [p50, p99, worst] = latency(runs);
             println!(
                 "trickle {name} the drain, {} runs: p50 {p50:.0} us, p99 {p99:.0} us, worst p99 {worst:.0} us",

@@ -5,7 +5,9 @@
 //! - members stand in the order of the document, `code` first, `messageFiscalSign` and `rawData` last;
 //! - money is integer kopecks, flags are 0 and 1, masks stay integers, times stay the register's local seconds,
 //!   64-bit numbers are exact, quantities are exact decimals with the digits of the wire (`1.500` stays `1.500`);
-//! - texts keep their padding and line ends; byte strings are base64; `fiscalSign` is the printed 32-bit number;
+//! - texts keep their padding and line ends; `userInn` and `ofdInn` have 12 characters, `kktRegId` 20, filled with
+//!   spaces on the right also when the till left them out (tax-service notes A2; nobody proves it of other INNs);
+//! - byte strings are base64; `fiscalSign` is the printed 32-bit number;
 //! - a repeated tag becomes an array in place of its first appearance; goods, reasons, VAT amounts and details of an
 //!   industry are arrays even when they stand once;
 //! - the code of goods of ФФД 1.2 (1163) is an object of typed codes, each `{"rawProductCode": "<text>"}`, the shape
@@ -281,12 +283,26 @@ fn serialize_value<S: Serializer>(
         Value::Bits { mask, .. } => serializer.serialize_u32(*mask),
         Value::Vln(value) => serializer.serialize_u64(*value),
         Value::Fvln(value) => serialize_decimal(value, serializer),
-        Value::Text(text) => serializer.serialize_str(text),
+        Value::Text(text) => match fixed_width(node.tag) {
+            Some(width) if text.chars().count() < width => {
+                serializer.collect_str(&format_args!("{text:<width$}"))
+            }
+            _ => serializer.serialize_str(text),
+        },
         Value::Time(time) => serializer.serialize_u32(time.get()),
         Value::Bytes(bytes) => match printed_sign(node.tag, bytes) {
             Some(sign) => serializer.serialize_u32(sign),
             None => Base64(bytes).serialize(serializer),
         },
+    }
+}
+
+/// Characters of a text that the tax service takes in one width only, filled with spaces on the right.
+fn fixed_width(tag: u16) -> Option<usize> {
+    match tag {
+        tags::USER_INN | tags::OFD_INN => Some(12),
+        tags::RNM => Some(20),
+        _ => None,
     }
 }
 

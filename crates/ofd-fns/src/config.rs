@@ -64,6 +64,15 @@ pub struct FnsConfig {
     pub probe_s: u64,
     /// Seconds that a request for events waits for news at the tax service, 0 to 30.
     pub events_wait_s: u64,
+    /// Seconds after which the status of a delivered document is asked for that still has no verdict.
+    pub status_after_s: u64,
+    /// Seconds until it is asked for again when that brought nothing new.
+    pub status_again_s: u64,
+    /// Seconds without such questions after the tax service did not answer one; also until the status of a document is
+    /// asked for that it had already when it was sent again.
+    pub status_retry_s: u64,
+    /// Longest pause between two questions about an application, seconds; the first are asked sooner.
+    pub application_poll_s: u64,
     /// Age of the oldest document not delivered that is worth a warning, seconds.
     pub age_warn_s: u64,
     /// Age that is an error, seconds.
@@ -110,6 +119,10 @@ impl Default for FnsConfig {
             breaker_open_max_s: 600,
             probe_s: 60,
             events_wait_s: 20,
+            status_after_s: 3_600,
+            status_again_s: 3_600,
+            status_retry_s: 60,
+            application_poll_s: 60,
             age_warn_s: 3_600,
             age_high_s: 43_200,
             age_critical_s: 86_400,
@@ -211,6 +224,10 @@ impl FnsConfig {
         range("fns.breaker_open_max_s", self.breaker_open_max_s, 1, MAX_PERIOD_S);
         range("fns.probe_s", self.probe_s, 1, MAX_PERIOD_S);
         range("fns.events_wait_s", self.events_wait_s, 0, MAX_EVENTS_WAIT_S);
+        range("fns.status_after_s", self.status_after_s, 1, MAX_PERIOD_S);
+        range("fns.status_again_s", self.status_again_s, 1, MAX_PERIOD_S);
+        range("fns.status_retry_s", self.status_retry_s, 1, MAX_PERIOD_S);
+        range("fns.application_poll_s", self.application_poll_s, 1, MAX_PERIOD_S);
         range("fns.age_warn_s", self.age_warn_s, 1, self.age_high_s.max(1));
         range("fns.age_high_s", self.age_high_s, 1, self.age_critical_s.max(1));
         range("fns.age_critical_s", self.age_critical_s, 1, MAX_PERIOD_S);
@@ -316,6 +333,21 @@ impl FnsConfig {
     /// [`Self::probe_s`] as a duration.
     pub(crate) fn probe(&self) -> Duration {
         Duration::from_secs(self.probe_s)
+    }
+
+    /// [`Self::status_after_s`] as a duration.
+    pub(crate) fn status_after(&self) -> Duration {
+        Duration::from_secs(self.status_after_s)
+    }
+
+    /// [`Self::status_again_s`] as a duration.
+    pub(crate) fn status_again(&self) -> Duration {
+        Duration::from_secs(self.status_again_s)
+    }
+
+    /// [`Self::status_retry_s`] as a duration.
+    pub(crate) fn status_retry(&self) -> Duration {
+        Duration::from_secs(self.status_retry_s)
     }
 
     /// [`Self::linger_ms`] as a duration.
@@ -465,6 +497,11 @@ mod tests {
         check(linked(), |c| c.breaker_open_s = 601, &["fns.breaker_open_s"]);
         check(linked(), |c| c.probe_s = 0, &["fns.probe_s"]);
         check(linked(), |c| c.events_wait_s = 31, &["fns.events_wait_s"]);
+        check(linked(), |c| c.status_after_s = 0, &["fns.status_after_s"]);
+        check(linked(), |c| c.status_again_s = 0, &["fns.status_again_s"]);
+        check(linked(), |c| c.status_retry_s = 0, &["fns.status_retry_s"]);
+        check(linked(), |c| c.application_poll_s = 0, &["fns.application_poll_s"]);
+        check(linked(), |c| c.application_poll_s = 2_592_001, &["fns.application_poll_s"]);
         check(linked(), |c| c.age_warn_s = 43_201, &["fns.age_warn_s"]);
         check(linked(), |c| c.age_critical_s = 43_199, &["fns.age_high_s"]);
     }

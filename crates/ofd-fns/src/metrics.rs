@@ -106,16 +106,17 @@ impl Metrics {
     }
 }
 
-/// A count as a gauge wants it; exact far beyond any count that occurs.
+/// A count as a gauge wants it; exact up to 2^53, far beyond any count that occurs.
 pub(crate) fn number(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+    let half = |half: u64| u32::try_from(half).map_or(0.0, f64::from);
+    half(count >> 32).mul_add(4_294_967_296.0, half(count & 0xFFFF_FFFF))
 }
 
 fn describe() {
     describe_gauge!(
         "fns_outbox_oldest_age_seconds",
         Unit::Seconds,
-        "Age of the oldest document that the tax service did not take yet"
+        "Age of the oldest document that the tax service did not take yet; 0 when none is configured"
     );
     describe_gauge!(
         "fns_outbox_depth",
@@ -148,4 +149,19 @@ fn describe() {
     describe_counter!("fns_dead_total", "Documents that the tax service will never take as they are");
     describe_gauge!("registration_registers", "Registers by state of their registration");
     describe_gauge!("registration_tasks_open", "Open tasks for people");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn counts_are_exact() {
+        let check = |count: u64, expected: &str| assert_eq!(format!("{}", number(count)), expected);
+        check(0, "0");
+        check(4_294_967_295, "4294967295");
+        check(4_294_967_296, "4294967296");
+        check(9_007_199_254_740_991, "9007199254740991");
+        check(u64::MAX, "18446744073709552000");
+    }
 }

@@ -21,6 +21,7 @@ pub mod follower;
 mod label;
 pub mod machine;
 mod manual;
+mod numbers;
 pub mod ops;
 pub mod report;
 mod settings;
@@ -34,5 +35,7 @@ pub use manual::ManualValues;
 pub use settings::RegistrationConfig;
 pub use view::RegisterView;
 
+#[cfg(test)]
+mod disputes;
 #[cfg(test)]
 mod tests;

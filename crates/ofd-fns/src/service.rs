@@ -188,6 +188,8 @@ impl FnsService {
             lease,
             metrics: Arc::clone(&metrics),
             remarks: Arc::clone(&remarks),
+            reloaded: Arc::new(Notify::new()),
+            shared: Arc::default(),
         };
         let driver = Driver {
             envelope: Envelope { ofd_inn: operator_inn, max_bytes: config.batch_bytes },
@@ -246,7 +248,8 @@ impl FnsService {
         let clean = runtime.block_on(async {
             let helpers = CancellationToken::new();
             let care = certificates.map(|certificates| {
-                let (reloaded, helpers) = (Arc::clone(&driver.reloaded), helpers.clone());
+                let reloaded = [Arc::clone(&driver.reloaded), Arc::clone(&registrar.reloaded)];
+                let helpers = helpers.clone();
                 let (metrics, handle) = (Arc::clone(&driver.metrics), handle.clone());
                 tokio::spawn(certificates.care(handle.reload, reloaded, metrics, handle.remarks, helpers))
             });

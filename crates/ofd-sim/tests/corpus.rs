@@ -23,6 +23,11 @@ fn acknowledgement() {
 }
 
 #[test]
+fn batch() {
+    replay("batch", checks::batch::check);
+}
+
+#[test]
 fn capture() {
     replay("capture", checks::capture::check);
 }

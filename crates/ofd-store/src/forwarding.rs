@@ -16,10 +16,13 @@ use crate::outbox::{
     OutboxRow, RefreshRow, Slot,
 };
 use crate::sqlite::outbox::derive::Deriver;
-use crate::sqlite::outbox::{self, batches, dead, leases, listing, reading, verdicts};
+use crate::sqlite::outbox::{self, batches, dead, leases, listing, reading, recall, verdicts};
 use crate::sqlite::second::{Beside, SecondWriter};
 use crate::sqlite::store_error;
 use crate::{MAX_PAGE_ROWS, Operator, Reader, StoreError};
+
+/// Most documents marked in one transaction: the journal waits for it to end.
+const MAX_MARKED: usize = 500;
 
 /// The forwarder's connection.
 #[derive(Debug)]
@@ -82,6 +85,33 @@ impl Forwarding {
         self.writer.write(|connection| leases::release(connection, holder, slots))
     }
 
+    /// Frees at once what holders have that are gone, as the caller knows (their process has ended). Returns who they
+    /// were. `is_gone` is asked outside any transaction, so it may look around; what is gone must stay gone.
+    ///
+    /// # Errors
+    /// As [`Forwarding::claim`].
+    pub fn dismiss(&mut self, is_gone: &dyn Fn(&HolderId) -> bool) -> Result<Vec<HolderId>, StoreError> {
+        let names = leases::holders(self.writer.connection()).map_err(store_error)?;
+        let gone: Vec<HolderId> = names
+            .into_iter()
+            .filter_map(|name| HolderId::new(name).ok())
+            .filter(|holder| is_gone(holder))
+            .collect();
+        if !gone.is_empty() {
+            self.writer
+                .write(|connection| gone.iter().try_for_each(|holder| leases::leave(connection, holder)))?;
+        }
+        Ok(gone)
+    }
+
+    /// Who holds the slots at present.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be read.
+    pub fn holdings(&mut self) -> Result<Vec<Holding>, StoreError> {
+        leases::holdings(self.writer.connection()).map_err(store_error)
+    }
+
     /// Gives everything back and leaves the circle of holders, at a clean stop.
     ///
     /// # Errors
@@ -95,6 +125,9 @@ impl Forwarding {
     /// # Errors
     /// As [`Forwarding::claim`].
     pub fn commit(&mut self, change: &OutboxChange) -> Result<CommitReport, StoreError> {
+        if let Some(report) = self.nothing_to_do(change)? {
+            return Ok(report);
+        }
         let deriver = &mut self.deriver;
         let mut is_again = false;
         let result = self.writer.write(|connection| {
@@ -108,6 +141,18 @@ impl Forwarding {
             self.deriver = Deriver::default();
         }
         result
+    }
+
+    /// What comes of a change that only derives when there is nothing to be derived: no transaction, for the store's lock
+    /// may be somebody else's.
+    fn nothing_to_do(&mut self, change: &OutboxChange) -> Result<Option<CommitReport>, StoreError> {
+        let derives_only =
+            OutboxChange { derive: change.derive, ..OutboxChange::new(change.holder.clone(), change.now) };
+        if change.derive.is_none() || *change != derives_only {
+            return Ok(None);
+        }
+        let idle = self.deriver.idle(self.writer.connection()).map_err(store_error)?;
+        Ok(idle.map(|derived| CommitReport { derived: Some(derived), ..CommitReport::default() }))
     }
 
     /// Documents of the slots that have still to be sent and of which [`OutboxRow::serial`] is larger than
@@ -152,6 +197,23 @@ impl Forwarding {
     /// [`StoreError`] when the file cannot be read.
     pub fn refresh_due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RefreshRow>, StoreError> {
         verdicts::due(self.writer.connection(), now, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// Marks the next documents, at most `limit` and at most 500, so that [`Forwarding::refresh_due`] gives
+    /// them: the softly quarantined ones of ФН of which it is wanted ([`crate::RegistryChange::refresh`]); after events
+    /// were lost ([`crate::RegistryChange::recall`]) all that have no final verdict. Whether there are more to be marked.
+    ///
+    /// # Errors
+    /// As [`Forwarding::claim`].
+    pub fn recall_statuses(&mut self, limit: usize) -> Result<bool, StoreError> {
+        let refreshes = verdicts::is_refresh_pending(self.writer.connection()).map_err(store_error)?;
+        if !refreshes && !recall::is_pending(self.writer.connection()).map_err(store_error)? {
+            return Ok(false);
+        }
+        self.writer.write(|connection| {
+            let room = verdicts::refresh_some(connection, limit.clamp(1, MAX_MARKED))?;
+            Ok(room == 0 || recall::mark(connection, room)?)
+        })
     }
 
     /// How many documents are in which state, wait, or are still to be derived.
@@ -269,8 +331,9 @@ impl Reader {
 }
 
 impl Operator {
-    /// Puts a dead (or superseded) document back into the queue, as if it had never been sent. A running forwarder sends
-    /// it with its next round.
+    /// Puts a document back into the queue, as if it had never been sent: one that is dead or superseded, or that the
+    /// service took without a final verdict (delivered, soft; what it has already it answers as before). A running
+    /// forwarder sends it with its next round.
     ///
     /// # Errors
     /// As [`Operator::open`].

@@ -258,6 +258,15 @@ impl RegistryReader {
         papers::cursors(&self.connection).map_err(store_error)
     }
 
+    /// The number of the register up to which cards were asked for one by one after events were lost, 0 at the
+    /// beginning; none when nothing is left to be asked for. Moved by [`RegistryChange::recalled_cards`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn recalled_cards(&self) -> Result<Option<i64>, StoreError> {
+        outbox::recall::cards(&self.connection).map_err(store_error)
+    }
+
     /// Applications that pass the filter, at most `limit`, in the order of their numbers.
     ///
     /// # Errors
@@ -276,6 +285,15 @@ impl RegistryReader {
     /// [`StoreError`].
     pub fn cards(&self, kkt_id: Option<i64>, after_id: i64, limit: usize) -> Result<Vec<Card>, StoreError> {
         papers::cards(&self.connection, kkt_id, after_id, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+    }
+
+    /// Cards of a registration number that have moved no register, of whichever register they were taken to be, oldest
+    /// first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn waiting_cards(&self, rnm: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        papers::cards_of_rnm(&self.connection, rnm, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// A card by the number of its row.

@@ -13,7 +13,7 @@ use crate::engine::{Engine, EngineFactory};
 use crate::facts::Facts;
 use crate::history::HistoryReader;
 use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
-use crate::sqlite::disk::OpenFiles;
+use crate::sqlite::disk::{FileId, OpenFiles};
 use crate::sqlite::second::Beside;
 use crate::sqlite::watch::Watch;
 use crate::sqlite::{Opening, SqliteEngine, clock, open_reader, store_error};
@@ -31,6 +31,8 @@ pub struct Store {
     confirmations: watch::Receiver<Option<ClockConfirmation>>,
     path: PathBuf,
     files: OpenFiles,
+    /// Which file it is.
+    same: Option<FileId>,
     turnstile: Turnstile,
 }
 
@@ -52,18 +54,19 @@ impl Store {
         let turnstile = Turnstile::default();
         let engine =
             SqliteEngine::open(&path, room, Opening::Start, files.clone())?.in_turn(turnstile.clone());
+        let same = SqliteEngine::file_id(&path);
         let facts = Arc::new(Facts::default());
         let watch = Watch::begin(&path, Arc::clone(&facts))?;
         let confirmations = watch.confirmations();
         let journal = Journal::start(
             JournalSettings::from_config(config),
             Box::new(engine),
-            reopen(path.clone(), room, files.clone(), turnstile.clone()),
+            reopen(path.clone(), room, same, files.clone(), turnstile.clone()),
         )?;
         let guard = Guard::new(journal.handle(), files.clone(), config.min_free_bytes());
         let watcher = Watcher::start(watch, guard)?;
         let history = Arc::new(HistoryReader::new(&path));
-        Ok(Self { journal, facts, watcher, history, confirmations, path, files, turnstile })
+        Ok(Self { journal, facts, watcher, history, confirmations, path, files, same, turnstile })
     }
 
     /// The way to the journal.
@@ -147,13 +150,20 @@ impl Store {
         Beside {
             turnstile: self.turnstile.clone(),
             files: self.files.clone(),
+            same: self.same,
             journal: self.journal.handle(),
         }
     }
 }
 
-fn reopen(path: PathBuf, quarantine_max_bytes: u64, files: OpenFiles, turnstile: Turnstile) -> EngineFactory {
-    let opening = Opening::AfterFailure { same: SqliteEngine::file_id(&path) };
+fn reopen(
+    path: PathBuf,
+    quarantine_max_bytes: u64,
+    same: Option<FileId>,
+    files: OpenFiles,
+    turnstile: Turnstile,
+) -> EngineFactory {
+    let opening = Opening::AfterFailure { same };
     Box::new(move || {
         let engine = SqliteEngine::open(&path, quarantine_max_bytes, opening, files.clone())?;
         Ok(Box::new(engine.in_turn(turnstile.clone())) as Box<dyn Engine>)

@@ -4,8 +4,19 @@
 //! busy writers one may starve, and both sleep through moments in which the lock is free. Writers of one process
 //! therefore first take a turn here, in the order in which they came; the database's own lock is then free, but
 //! for other processes. Nobody waits long for those while he has a turn.
+//!
+//! Registers wait for the journal, nobody waits for the others: while the journal is at work, they have the database for
+//! an eighth of the time at most.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many times as long as it had its turn a modest writer stays away while the journal is at work.
+const MODESTY: u32 = 7;
+/// The longest it stays away.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(2);
+/// So long after its newest turn the journal counts as at work.
+const AT_WORK: Duration = Duration::from_millis(50);
 
 /// A fair lock, shared by all its clones: turns are given in the order in which they were asked for.
 #[derive(Debug, Clone, Default)]
@@ -25,23 +36,40 @@ struct Line {
     serving: u64,
     /// A sync of somebody failed: what the log shows may not be on the disk.
     trouble: Option<String>,
+    /// When the journal had its newest turn.
+    journal_at: Option<Instant>,
+    /// Until when modest writers stay away from a journal at work.
+    modest_until: Option<Instant>,
 }
 
 /// The right to write. Ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'t>(&'t Gate);
+pub(crate) struct Turn<'t> {
+    gate: &'t Gate,
+    /// Since when, of a modest writer.
+    modest_since: Option<Instant>,
+}
 
 impl Turnstile {
-    /// Waits for a turn.
+    /// Waits for a turn of the journal.
     pub(crate) fn enter(&self) -> Turn<'_> {
         let gate = &*self.0;
+        gate.wait_in(gate.line());
+        Turn { gate, modest_since: None }
+    }
+
+    /// Waits for a turn of a writer that nobody waits for.
+    pub(crate) fn enter_modestly(&self) -> Turn<'_> {
+        let gate = &*self.0;
         let mut line = gate.line();
-        let mine = line.next;
-        line.next = line.next.wrapping_add(1);
-        while line.serving != mine {
-            line = gate.moved.wait(line).unwrap_or_else(PoisonError::into_inner);
+        while let Some(absence) = line.absence(Instant::now()) {
+            line = gate
+                .moved
+                .wait_timeout(line, absence)
+                .map_or_else(|lost| lost.into_inner().0, |(line, _)| line);
         }
-        Turn(gate)
+        gate.wait_in(line);
+        Turn { gate, modest_since: Some(Instant::now()) }
     }
 
     /// Tells the others that a sync failed.
@@ -63,18 +91,44 @@ impl Turnstile {
 }
 
 impl Gate {
+    /// Takes the next number and waits until it is called.
+    fn wait_in(&self, mut line: MutexGuard<'_, Line>) {
+        let mine = line.next;
+        line.next = line.next.wrapping_add(1);
+        while line.serving != mine {
+            line = self.moved.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Nothing is done under the lock that could leave a line half moved.
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Line {
+    /// How long a modest writer has to stay away still.
+    fn absence(&self, now: Instant) -> Option<Duration> {
+        let journal_idle_at = self.journal_at? + AT_WORK;
+        let until = self.modest_until?.min(journal_idle_at);
+        until.checked_duration_since(now).filter(|absence| !absence.is_zero())
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut line = self.0.line();
+        let now = Instant::now();
+        let mut line = self.gate.line();
+        match self.modest_since {
+            Some(since) => {
+                let absence = now.saturating_duration_since(since).saturating_mul(MODESTY);
+                line.modest_until = Some(now + absence.min(LONGEST_ABSENCE));
+            }
+            None => line.journal_at = Some(now),
+        }
         line.serving = line.serving.wrapping_add(1);
         drop(line);
-        self.0.moved.notify_all();
+        self.gate.moved.notify_all();
     }
 }
 
@@ -147,6 +201,47 @@ mod tests {
         let turns = turns.into_inner().unwrap();
         assert_eq!(turns.len(), 100);
         assert!(turns.windows(2).all(|pair| pair[0] != pair[1]), "{turns:?}");
+    }
+
+    #[test]
+    fn a_modest_writer_stays_away_from_a_journal_at_work_and_from_nobody_else() {
+        let now = Instant::now();
+        let ms = Duration::from_millis;
+        let check =
+            |journal_at: Option<Duration>, modest_until: Option<Duration>, expected: Option<Duration>| {
+                let line = Line {
+                    journal_at: journal_at.map(|ago| now - ago),
+                    modest_until: modest_until.map(|later| now + later),
+                    ..Line::default()
+                };
+                assert_eq!(line.absence(now), expected, "{journal_at:?} {modest_until:?}");
+            };
+        check(None, Some(ms(300)), None);
+        check(Some(ms(10)), None, None);
+        check(Some(ms(10)), Some(ms(30)), Some(ms(30)));
+        // It may be idle by then: looked at again at once.
+        check(Some(ms(10)), Some(ms(300)), Some(ms(40)));
+        check(Some(ms(50)), Some(ms(300)), None);
+        check(Some(ms(10)), Some(ms(0)), None);
+    }
+
+    #[test]
+    fn the_absence_follows_from_the_turn() {
+        let turnstile = Turnstile::default();
+        let turn = turnstile.enter_modestly();
+        let held_from = Instant::now();
+        wait_for_line(&turnstile, 1);
+        std::thread::sleep(Duration::from_millis(2));
+        drop(turn);
+        let until = turnstile.0.line().modest_until.unwrap();
+        assert!(
+            until >= held_from + Duration::from_millis(2) * (MODESTY + 1),
+            "at least its turn, seven times"
+        );
+        assert!(until <= Instant::now() + LONGEST_ABSENCE);
+        assert!(turnstile.0.line().journal_at.is_none());
+        drop(turnstile.enter());
+        assert!(turnstile.0.line().journal_at.is_some());
     }
 
     #[test]

@@ -118,6 +118,48 @@ fn after_an_outage_everything_arrives_in_order() {
 }
 
 #[test]
+fn a_tax_service_killed_and_begun_again_gets_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = folder.path().join("fns.jsonl").display().to_string();
+    let mut tax = Tax::start_with(&["--snapshot", &snapshot]);
+    let setup = setup(&tax);
+    let mut daemon = setup.start();
+    let shop = Shop::open(&setup, &mut daemon, 3);
+    shop.all_arrived(&tax, 2);
+    // It has these documents and never said so, neither at once nor by a ticket: what it remembers after its end, the daemon
+    // does not know.
+    tax.set(&json!({ "mode": "drop_after_accept", "verdictDelayMs": 86_400_000 }));
+    shop.sell(&mut daemon, 3);
+    let unanswered = tax.wait_for("a document without an answer", |tax| {
+        shop.storages
+            .iter()
+            .map(|(storage, _)| &storage.fn_number)
+            .find(|number| at_tax(tax, number, 3).is_some())
+    });
+    tax.ask("POST", "/sim/snapshot", &Value::Null);
+    tax.end("KILL");
+    for fd_number in 4..=8 {
+        shop.sell(&mut daemon, fd_number);
+    }
+    daemon
+        .wait_for("an open breaker", |daemon| (daemon.metric("fns_breaker_state", &[]) >= 2.0).then_some(()));
+    let tax = tax.again();
+    for fd_number in 9..=12 {
+        shop.sell(&mut daemon, fd_number);
+    }
+    shop.all_arrived(&tax, 12);
+    for (storage, _) in &shop.storages {
+        for fd_number in [3, 12] {
+            settles(&mut daemon, &setup, &storage.fn_number, fd_number, "accepted");
+        }
+        reaches(&mut daemon, &setup, &storage.rnm, "LINKED", "Подключена");
+    }
+    let repeated = at_tax(&tax, unanswered, 3).unwrap();
+    assert!(repeated["times"].as_u64().unwrap() > 1, "sent once more, taken once: {repeated}");
+    assert_eq!(tasks(&setup), [""; 0]);
+}
+
+#[test]
 fn a_hard_refusal_does_not_block_its_lane() {
     let tax = Tax::start();
     let setup = setup(&tax);

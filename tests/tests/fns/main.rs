@@ -10,6 +10,7 @@
 mod delivery;
 mod leases;
 mod link;
+mod paths;
 mod registration;
 mod stand;
 mod trouble;

@@ -5,7 +5,10 @@ use serde_json::json;
 use fiscald_tests::tax::Tax;
 use fiscald_tests::wire::{Storage, rnm};
 
-use crate::stand::{CONTRACT, FN, SERIAL, contract, is_accepted, mode, run, send, settles, setup};
+use crate::stand::{
+    CONTRACT, FN, SERIAL, at_tax, contract, is_accepted, mode, reaches, run, send, settles, setup, show,
+    tasks,
+};
 
 #[test]
 fn a_batch_that_cannot_be_digested_is_split_until_one_is_dead() {
@@ -33,7 +36,7 @@ fn a_batch_that_cannot_be_digested_is_split_until_one_is_dead() {
     // What was wrong is put right; the operator sends it once more.
     tax.set(&json!({ "poison": [] }));
     run(&setup, &["outbox", "requeue", FN, "5"]);
-    tax.wait_for("the dead letter", |tax| crate::stand::at_tax(tax, FN, 5));
+    tax.wait_for("the dead letter", |tax| at_tax(tax, FN, 5));
 }
 
 #[test]
@@ -60,4 +63,35 @@ fn a_busy_tax_service_is_asked_again_when_it_wants() {
     for fd_number in 1..=20 {
         is_accepted(&tax, FN, fd_number);
     }
+}
+
+#[test]
+fn verdicts_and_cards_that_were_forgotten_before_anybody_read_them_are_asked_for() {
+    let tax = Tax::start();
+    // Time for the daemon to go before anything is said about its documents.
+    tax.set(&json!({ "verdictDelayMs": 4_000, "cardDelayMs": 4_000 }));
+    let setup = setup(&tax);
+    let mut daemon = setup.start();
+    contract(&setup, CONTRACT, SERIAL, FN);
+    let number = rnm(1, SERIAL);
+    let storage = Storage::new(FN).of_rnm(&number);
+    send(&mut daemon, &storage, 1, &storage.registration(1, SERIAL));
+    send(&mut daemon, &storage, 2, &storage.shift_open(2));
+    settles(&mut daemon, &setup, FN, 1, "delivered");
+    settles(&mut daemon, &setup, FN, 2, "delivered");
+    // Its place in the feed is before all that comes.
+    daemon.kill();
+    for fd_number in [1, 2] {
+        is_accepted(&tax, FN, fd_number);
+    }
+    tax.set(&json!({ "retentionS": 0 }));
+    assert_eq!(show(&setup, FN)["state"], "REPORT_RECEIVED");
+
+    let mut daemon = setup.start();
+    for fd_number in [1, 2] {
+        settles(&mut daemon, &setup, FN, fd_number, "accepted");
+    }
+    reaches(&mut daemon, &setup, FN, "LINKED", "Подключена");
+    assert_eq!(tasks(&setup), ["events_lost"]);
+    assert_eq!(at_tax(&tax, FN, 1).unwrap()["verdict"], "accepted");
 }

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use base64::Engine as _;
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value as Json, json};
@@ -112,6 +113,36 @@ fn texts_keep_padding_and_line_ends() {
         &[(1018, b"7702203276  "), (1009, b"a\r\nb \"c\"\\ "), (1021, &[0x8F, 0xE0])],
         json!({"userInn": "7702203276  ", "retailPlaceAddress": "a\r\nb \"c\"\\ ", "operator": "Пр"}),
     );
+}
+
+#[test]
+fn numbers_of_user_operator_and_register_have_one_width() {
+    let check = |records: &[(u16, &[u8])], expected: Json| {
+        for names in [Names::Modern, Names::Legacy] {
+            check_form(1, "fiscalReport", records, names, expected.clone());
+        }
+    };
+    check(&[(1018, b"7702203276")], json!({"userInn": "7702203276  "}));
+    check(&[(1018, b"7702203276 ")], json!({"userInn": "7702203276  "}));
+    check(&[(1018, b"771234567890")], json!({"userInn": "771234567890"}));
+    check(&[(1018, b"")], json!({"userInn": "            "}));
+    // What is too long already stays: cutting it would say something else than the till.
+    check(&[(1018, b"7702203276   ")], json!({"userInn": "7702203276   "}));
+    // Two bytes of UTF-8 each, one character.
+    check(&[(1018, &[0x80, 0x81])], json!({"userInn": "АБ          "}));
+    check(&[(1017, b"7704358518")], json!({"ofdInn": "7704358518  "}));
+    check(&[(1037, b"0000000005008570")], json!({"kktRegId": "0000000005008570    "}));
+    check(&[(1018, b"1"), (1018, b"2")], json!({"userInn": ["1           ", "2           "]}));
+    // Other numbers go out as they came, and so does the document itself.
+    check(
+        &[(1203, b"7702203276"), (1013, b"0012")],
+        json!({"operatorInn": "7702203276", "kktNumber": "0012"}),
+    );
+    let bytes = fixtures::document(3, &[(1018, b"7702203276"), (1228, b"7702203276")]);
+    let document = Document::decode(&bytes).unwrap();
+    let shown = serde_json::to_value(FnsJson::new(&document, None, Names::Modern)).unwrap();
+    assert_eq!(shown["receipt"]["rawData"], STANDARD.encode(&bytes));
+    assert_eq!(shown["receipt"]["buyerInn"], "7702203276");
 }
 
 #[test]

@@ -114,6 +114,9 @@ pub(crate) struct ContractLineArgs {
     /// Registration number (РНМ), 16 digits, when the tax service gave it already
     #[arg(long, value_name = "RNM")]
     pub(crate) rnm: Option<Rnm>,
+    /// Take the registration number although its check value is wrong (made-up numbers of a test stand)
+    #[arg(long, requires = "rnm")]
+    pub(crate) unchecked: bool,
     #[command(flatten)]
     pub(crate) table: TableArgs,
 }

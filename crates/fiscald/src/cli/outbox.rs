@@ -34,7 +34,7 @@ pub(crate) enum OutboxCommand {
         #[command(flatten)]
         table: TableArgs,
     },
-    /// Send dead letters once more, after what was wrong is put right
+    /// Send dead letters once more, after what was wrong is put right, or a document still without its verdict
     #[command(
         after_help = "Examples:\n  fiscald outbox requeue 9999078900000017 3\n  fiscald outbox requeue --all-dead\n\n\
         Attempts begin at 0 again; the forwarder takes them within a second."

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use ffd::ids::{FnNumber, Inn, Rnm};
+use ffd::ids::{FdNumber, FnNumber, Inn, Rnm};
 use ofd_store::RegistrationState;
 
 use super::TableArgs;
@@ -49,6 +49,7 @@ pub(crate) enum RegistersCommand {
           rnm          registration number (РНМ), 16 digits\n\
         Other columns are an error, so that a mistyped name does not lose data. Separator `;`, `,` or a tab; values may\n\
         stand in double quotes; UTF-8 (with or without a byte order mark) or CP1251, as spreadsheets write them.\n\
+        A registration number of another register, or with a wrong check value (unless --unchecked), makes a bad line.\n\
         Every bad line is reported with its number and the reason; then nothing is written, unless --skip-bad is given.\n\
         Lines that are in the contract already are left as they are, so a file may be imported again."
     )]
@@ -78,7 +79,10 @@ pub(crate) enum RegistersCommand {
         --address '111141, г. Москва, ул. Кусковская, д. 20А' --place Магазин --tax-office 7702 \\\n      \
         --signer 'Шеннон К.' --position директор --mode internet,excise\n\n\
         The file is the JSON reading of the form: knd, kind, user, kkt, fn, place, ofd, modes, taxOffice, signer, and\n\
-        optionally xmlBase64 and signatureBase64 of the signed paper. By options, client, serial numbers and operator are\n\
+        optionally xmlBase64 and signatureBase64 of the signed paper; members it does not know are refused. The end of a\n\
+        registration (kind deregistration) also has rnm, reason and closingReport {fdNumber, dateTime, fiscalSign}, which\n\
+        is taken from the stored report of the closing of the ФН (form 6) when that came here.\n\
+        By options, client, serial numbers and operator are\n\
         taken from the contract and the configuration.\n\
         The application is stored here; the daemon sends it ([fns] of the configuration) and follows its state.")]
     Apply(Box<RegisterApplyArgs>),
@@ -121,6 +125,9 @@ pub(crate) struct RegisterAddArgs {
     /// Registration number of the ККТ (РНМ, tag 1037), 16 digits
     #[arg(long, value_name = "RNM")]
     pub(crate) rnm: Option<Rnm>,
+    /// Take the registration number although its check value is wrong (made-up numbers of a test stand)
+    #[arg(long, requires = "rnm")]
+    pub(crate) unchecked: bool,
     /// INN of the user (tag 1018)
     #[arg(long, value_name = "INN")]
     pub(crate) inn: Option<Inn>,
@@ -142,12 +149,15 @@ pub(crate) struct RegisterImportArgs {
     /// Leave bad lines out instead of importing nothing
     #[arg(long)]
     pub(crate) skip_bad: bool,
+    /// Take registration numbers although their check value is wrong (made-up numbers of a test stand)
+    #[arg(long)]
+    pub(crate) unchecked: bool,
     #[command(flatten)]
     pub(crate) table: TableArgs,
 }
 
 #[derive(Debug, Args)]
-#[group(id = "by_options", multiple = true, conflicts_with = "file", args = ["kind", "kkt_model", "fn_model", "address", "place", "tax_office", "kpp", "signer", "position", "mode", "reason", "automat_number"])]
+#[group(id = "by_options", multiple = true, conflicts_with = "file", args = ["kind", "kkt_model", "fn_model", "address", "place", "tax_office", "kpp", "signer", "position", "mode", "reason", "automat_number", "closing_fd", "closing_time", "closing_sign"])]
 pub(crate) struct RegisterApplyArgs {
     /// Serial number of the ККТ, or number of its ФН
     #[arg(value_name = "SERIAL|FN")]
@@ -191,6 +201,16 @@ pub(crate) struct RegisterApplyArgs {
     /// Number of the automat in which the register is, with mode automat
     #[arg(long, value_name = "NUMBER")]
     pub(crate) automat_number: Option<String>,
+    /// Number (ФД) of the report of the closing of the ФН, for a deregistration; the report is taken from the store
+    /// when it came there
+    #[arg(long, value_name = "FD", requires_all = ["closing_time", "closing_sign"])]
+    pub(crate) closing_fd: Option<FdNumber>,
+    /// Date and time of that report, yyyy-mm-ddThh:mm
+    #[arg(long, value_name = "TIME", requires = "closing_fd")]
+    pub(crate) closing_time: Option<String>,
+    /// Fiscal sign of that report, up to 10 digits
+    #[arg(long, value_name = "SIGN", requires = "closing_fd")]
+    pub(crate) closing_sign: Option<String>,
     #[command(flatten)]
     pub(crate) table: TableArgs,
 }

@@ -79,8 +79,9 @@ pub(crate) struct RegistrationConfig {
     pub(crate) grace_s: u64,
     /// How long to wait for the registration card from the tax service, seconds.
     pub(crate) t_card_s: u64,
-    /// How long to wait for the registration report after a number was assigned, seconds.
-    pub(crate) t_rnm_s: u64,
+    /// How long to wait for the registration report after a number was assigned, seconds; absent: to the end of the next
+    /// business day in Moscow.
+    pub(crate) t_rnm_s: Option<u64>,
     /// After how long without documents a register counts as silent, seconds.
     pub(crate) silent_s: u64,
     /// How often journal, events and due registers are looked at, milliseconds.

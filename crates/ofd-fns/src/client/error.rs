@@ -50,6 +50,8 @@ pub enum TransportFault {
     TimedOut,
     /// The connection broke.
     Broken,
+    /// The service refused our certificate, or what we offered, by an alert of TLS.
+    Refused,
 }
 
 impl TransportFault {
@@ -59,6 +61,7 @@ impl TransportFault {
             Self::Connect => "no connection",
             Self::TimedOut => "timed out",
             Self::Broken => "the connection broke",
+            Self::Refused => "the certificate was refused",
         }
     }
 }
@@ -94,7 +97,7 @@ pub enum ErrorClass {
     Invalid,
     /// The key belongs to other content (409 `BATCH_KEY_REUSED`): a new key is needed.
     KeyReused,
-    /// The service does not take our certificate (401, 403): a person must act.
+    /// The service does not take our certificate (401, 403, an alert of TLS): a person must act.
     Unauthorised,
     /// The cursor is too old (410).
     Gone,
@@ -110,6 +113,7 @@ impl CallError {
     /// What it means.
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Transport { fault: TransportFault::Refused, .. } => ErrorClass::Unauthorised,
             Self::Transport { .. } | Self::Unreadable { .. } => ErrorClass::Down,
             Self::Refused(refusal) => match refusal.status {
                 408 | 500 | 502 | 503 | 504 => ErrorClass::Down,
@@ -144,6 +148,7 @@ impl CallError {
     pub(crate) fn label(&self) -> &'static str {
         match (self, self.class()) {
             (Self::Transport { fault: TransportFault::TimedOut, .. }, _) => "timeout",
+            (Self::Transport { fault: TransportFault::Refused, .. }, _) => "unauthorised",
             (Self::Transport { .. }, _) => "transport",
             (Self::Unreadable { .. }, _) => "unreadable",
             (_, ErrorClass::Down) => "unavailable",
@@ -185,6 +190,8 @@ mod tests {
         check(410, ErrorClass::Gone);
         let broken = CallError::Transport { fault: TransportFault::Broken, detail: String::new() };
         assert_eq!(broken.class(), ErrorClass::Down);
+        let refused = CallError::Transport { fault: TransportFault::Refused, detail: String::new() };
+        assert_eq!((refused.class(), refused.label()), (ErrorClass::Unauthorised, "unauthorised"));
         assert_eq!(CallError::Unreadable { detail: String::new() }.class(), ErrorClass::Down);
     }
 

@@ -304,7 +304,9 @@ async fn body(mut response: Response, limit: usize) -> CallResult<Body> {
 }
 
 fn transport(error: reqwest::Error) -> CallError {
-    let fault = if error.is_timeout() {
+    let fault = if tls::refuses_us(&error) {
+        TransportFault::Refused
+    } else if error.is_timeout() {
         TransportFault::TimedOut
     } else if error.is_connect() || error.is_builder() {
         TransportFault::Connect

@@ -100,7 +100,16 @@ async fn serve(
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, log) = (acceptor.clone(), Arc::clone(&log));
             tokio::spawn(async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
+                let stream = match acceptor.accept(stream).into_fallible().await {
+                    Ok(stream) => stream,
+                    Err((_, mut stream)) => {
+                        // Hanging up on what is not read would take the alert away with it.
+                        let _ = stream.shutdown().await;
+                        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                        return;
+                    }
+                };
+                {
                     let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
                     let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).unwrap();
                     let name =
@@ -190,18 +199,24 @@ async fn mutual_tls_with_our_authority_only() {
     let other = Authority::new();
     other.sign("ofd1", &[]);
     other.sign("server", &["127.0.0.1"]);
-    let check = async |server: &Authority, config: FnsConfig| {
-        let (address, seen) = serve(server, "server", BOTH, PONG).await;
-        let config = FnsConfig { url: Some(format!("https://{address}")), ..config };
-        let error = link(&config).ping().await.unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Down, "{error}");
-        assert_eq!(seen.lock().unwrap().len(), 0);
-    };
     let nowhere = "127.0.0.1:1".parse().unwrap();
-    check(&other, authority.config(nowhere, "ofd1")).await;
-    let mut stranger = other.config(nowhere, "ofd1");
-    stranger.ca = Some(authority.path("ca.pem"));
-    check(&authority, stranger).await;
+    for versions in [BOTH, &[&rustls::version::TLS12]] {
+        let check = async |server: &Authority, config: FnsConfig, fault: TransportFault| {
+            let (address, seen) = serve(server, "server", versions, PONG).await;
+            let config = FnsConfig { url: Some(format!("https://{address}")), ..config };
+            let error = link(&config).ping().await.unwrap_err();
+            assert!(matches!(error, CallError::Transport { fault: found, .. } if found == fault), "{error}");
+            assert_eq!(seen.lock().unwrap().len(), 0);
+            error.class()
+        };
+        // A service that we do not trust may be somebody in between, who goes away again.
+        let class = check(&other, authority.config(nowhere, "ofd1"), TransportFault::Connect).await;
+        assert_eq!(class, ErrorClass::Down);
+        let mut stranger = other.config(nowhere, "ofd1");
+        stranger.ca = Some(authority.path("ca.pem"));
+        let class = check(&authority, stranger, TransportFault::Refused).await;
+        assert_eq!(class, ErrorClass::Unauthorised);
+    }
 }
 
 #[test]

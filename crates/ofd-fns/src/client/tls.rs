@@ -1,12 +1,13 @@
 //! Mutual TLS from three PEM files: the authority of the tax service (no other is trusted), our certificate, our key.
 
-use std::fs;
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::{AlertDescription, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use crate::config::TlsFiles;
 use crate::error::FnsError;
@@ -37,6 +38,42 @@ pub(super) fn client_config(files: &TlsFiles) -> Result<ClientConfig, FnsError> 
 /// [`FnsError::Client`] if the cryptography cannot be set up.
 pub(super) fn trusting_nobody() -> Result<ClientConfig, FnsError> {
     Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// Whether an error comes from an alert of TLS by which the other side refuses our certificate, or to talk with us at all:
+/// it will do so again until a person acts. In TLS 1.3 the alert comes when our side has finished the handshake, instead of
+/// the answer.
+pub(super) fn refuses_us(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::AlertReceived(alert)) = error.downcast_ref() {
+            return is_refusal(*alert);
+        }
+        // What an I/O error wraps is not among its causes.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+fn is_refusal(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::HandshakeFailure
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+            | AlertDescription::CertificateRequired
+    )
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, FnsError> {
@@ -78,4 +115,24 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, FnsError> {
 
 fn bad(key: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> FnsError {
     FnsError::Certificate { key, path: path.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_that_mean_us() {
+        let check = |alert: AlertDescription, expected: bool| {
+            let inner = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert));
+            let outer = io::Error::other(inner);
+            assert_eq!(refuses_us(&outer), expected, "{alert:?}");
+        };
+        check(AlertDescription::CertificateExpired, true);
+        check(AlertDescription::UnknownCA, true);
+        check(AlertDescription::HandshakeFailure, true);
+        check(AlertDescription::CloseNotify, false);
+        check(AlertDescription::InternalError, false);
+        assert!(!refuses_us(&io::Error::from(io::ErrorKind::ConnectionReset)));
+    }
 }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 pub use application::{
     ApplicationAccepted, ApplicationJson, ApplicationKind, ApplicationRefusal, ApplicationStage,
-    ApplicationState, Signer,
+    ApplicationState, ClosingReport, Signer,
 };
 pub use card::{CardJson, DeviceJson, Modes, OfdJson, PlaceJson, UserJson};
 pub use event::{Basis, CardEvent, CodeJson, Event, EventKind, EventsPage, TicketEvent, Verdict};

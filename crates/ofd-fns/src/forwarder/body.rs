@@ -22,8 +22,11 @@ use crate::client::BatchRequest;
 use crate::client::wire::{DocKey, FORMAT_VERSION};
 use crate::config::FnsNames;
 
-/// Number of the mapping of documents to JSON. Raised whenever it writes other bytes for a document it wrote before.
-const MAPPING: u32 = 1;
+/// Number of the mapping of documents to JSON. Raised whenever it writes other bytes for a document it wrote before, so
+/// that no batch of an earlier program is sent again under its key with another content.
+///
+/// 2: `userInn`, `ofdInn` and `kktRegId` have their widths also when the till left out the spaces. 1: the first.
+const MAPPING: u32 = 2;
 
 /// Compression: documents are much alike, so the fastest saves nearly as much as the best.
 const LEVEL: Compression = Compression::fast();
@@ -164,6 +167,9 @@ struct Item<'a> {
     document: FnsJson<'a, 'a>,
 }
 
+/// Tag 1209 of ФФД 1.2.
+const FFD_1_2: u8 = 4;
+
 /// What the register was told.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -186,10 +192,15 @@ fn write_item(out: &mut Vec<u8>, body: &DocumentBody, names: Names) -> Result<[u
         receive_date: seconds(body.received_at),
         ack: Ack { date_time: body.acknowledged_at, ofd_response_code: body.code },
         marks: mark_words(body.marks),
-        document: FnsJson::new(&document, Some(body.message_sign), names),
+        document: FnsJson::new(&document, Some(body.message_sign), names_in(names, body.ffd_version)),
     };
     serde_json::to_writer(out, &item).map_err(|error| failed(&error))?;
     Ok(hash)
+}
+
+/// The names for a document of a version: those of 2017 are older than ФФД 1.2, whose documents never had them.
+fn names_in(names: Names, version: Option<u8>) -> Names {
+    if version == Some(FFD_1_2) { Names::Modern } else { names }
 }
 
 /// Word of tag 1209; a document without it is of the first version.
@@ -197,7 +208,7 @@ fn version_word(version: Option<u8>) -> &'static str {
     match version {
         Some(2) => "1.05",
         Some(3) => "1.1",
-        Some(4) => "1.2",
+        Some(FFD_1_2) => "1.2",
         _ => "1.0",
     }
 }

@@ -4,6 +4,7 @@
 //! A session is one holder of leases. When the store fails, what is in memory may not be what is on disk: the session ends,
 //! and the next one begins by taking over what this one left, as if another process had died.
 
+mod holder;
 mod round;
 mod session;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use ofd_store::{Forwarding, HolderId, LeaseProof, StoreError};
+use ofd_store::{Forwarding, HolderId, LeaseProof, StoreError, Unavailability};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -51,15 +52,21 @@ impl Driver {
     /// Sends until `stop` is cancelled. True when everything under way was recorded and the leases were given back.
     pub(crate) async fn run(self, stop: CancellationToken) -> bool {
         let mut pause = STORE_PAUSE.0;
+        let mut left_behind = None;
         loop {
             let began = Instant::now();
-            let ended = Box::pin(self.session(&stop)).await;
+            let ended = Box::pin(self.session(&stop, &mut left_behind)).await;
             self.registrar.send_replace(None);
             let Err(why) = ended else {
                 self.remarks.set(Remark::Store, None);
                 return true;
             };
             if self.store.has_ended() {
+                return false;
+            }
+            if matches!(why, StoreError::Unavailable { why: Unavailability::FileLost, .. }) {
+                error!(error = %why, "the file of the store is not the one that was opened: forwarding ends until a restart");
+                self.remarks.set(Remark::Store, Some(format!("the store is lost: {why}")));
                 return false;
             }
             error!(error = %why, "forwarding cannot read or write the store; it tries again, reception is not touched by that");
@@ -75,14 +82,26 @@ impl Driver {
         }
     }
 
-    /// One holder, from its first lease to its last. A holder's name never comes again.
-    async fn session(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let holder = HolderId::new(format!("{}-{}", std::process::id(), uuid::Uuid::now_v7()))?;
+    /// One holder, from its first lease to its last. A holder's name never comes again. What the one before could not give
+    /// back is given back first: nobody else uses it.
+    async fn session(
+        &self,
+        stop: &CancellationToken,
+        left_behind: &mut Option<HolderId>,
+    ) -> Result<(), StoreError> {
+        if let Some(old) = left_behind.clone() {
+            self.store.call(move |store| store.leave(&old)).await?;
+        }
+        let holder = holder::new_name()?;
+        *left_behind = Some(holder.clone());
         self.remarks.set(Remark::Link, None);
         let mut session = Session::new(self, holder.clone(), Instant::now());
         let ended = self.drive(&mut session, stop).await;
         // Whatever happened: nobody shall wait for leases that nobody uses. After a failure this may fail too.
         let left = self.store.call(move |store| store.leave(&holder)).await;
+        if left.is_ok() {
+            *left_behind = None;
+        }
         self.metrics.slots_held.set(0.0);
         ended.and(left)
     }
@@ -123,7 +142,9 @@ impl Driver {
             if deadline.is_some() && visit.is_empty() && sends.is_empty() {
                 return Ok(());
             }
-            let wake = session.next_wake(now, visit.is_empty()).into_iter().chain(deadline).min();
+            // Past it nothing but what is under way is waited for.
+            let deadline_wake = deadline.filter(|deadline| *deadline > now && !sends.is_empty());
+            let wake = session.next_wake(now, visit.is_empty()).into_iter().chain(deadline_wake).min();
             let pause = wake.map_or(Duration::from_secs(3_600), |wake| wake.saturating_sub(now));
             tokio::select! {
                 Some(report) = visit.join_next() => {
@@ -149,7 +170,7 @@ impl Driver {
 }
 
 fn lost(error: &tokio::task::JoinError) -> StoreError {
-    StoreError::Unavailable { why: ofd_store::Unavailability::Closed, detail: error.to_string() }
+    StoreError::Unavailable { why: Unavailability::Closed, detail: error.to_string() }
 }
 
 /// So long after now by the wall clock, for what is stored.

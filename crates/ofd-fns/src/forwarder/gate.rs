@@ -151,6 +151,10 @@ impl Gate {
         if let Some(next) = &mut self.barred {
             *next = now;
         }
+        // A service that trusts our old certificate no more may have hung up without a word.
+        if let Some((until, _)) = &mut self.open {
+            *until = now;
+        }
     }
 
     /// For metrics: what the breaker shows. Barred counts as open.
@@ -336,6 +340,19 @@ mod tests {
         gate.reloaded(at(130));
         assert_eq!(probe(&mut gate, Sign::Alive, at(130)), Some(Turn::Admitted));
         assert_eq!(gate.permit(at(130)), Permit::Free);
+    }
+
+    #[test]
+    fn new_certificates_are_tried_at_once_while_it_is_open() {
+        let mut gate = Gate::new(SETTINGS);
+        fail(&mut gate, 5, at(0));
+        assert_eq!(probe(&mut gate, Sign::Down, at(30)), Some(Turn::Opened(at(60))));
+        gate.reloaded(at(40));
+        assert_eq!(probe(&mut gate, Sign::Down, at(40)), Some(Turn::Opened(at(100))), "no shorter for it");
+        gate.reloaded(at(50));
+        assert_eq!(probe(&mut gate, Sign::Alive, at(50)), Some(Turn::Closed));
+        gate.reloaded(at(60));
+        assert_eq!(gate.permit(at(60)), Permit::Free);
     }
 
     #[test]

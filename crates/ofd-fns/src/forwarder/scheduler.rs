@@ -19,8 +19,8 @@ use ofd_store::{BatchId, Slot};
 use super::Moment;
 use super::backoff::Backoff;
 use super::gate::{BreakerState, Gate, GateSettings, Permit};
-use batch::Phase;
 pub(crate) use batch::{Batch, Effect, Job, Step, StepKind};
+use batch::{Doubt, Phase};
 pub(crate) use lanes::Item;
 use lanes::{Lanes, place};
 
@@ -39,6 +39,16 @@ pub(crate) struct SchedulerSettings {
 /// A document found again by its place.
 type Wanted = (FnNumber, (u32, u32, i64));
 
+/// A part of a batch that was given up.
+#[derive(Debug, Clone)]
+struct Piece {
+    wanted: Vec<Wanted>,
+    /// Not before.
+    ready_at: Moment,
+    /// Inherited by the batch made of it.
+    doubt: Option<Doubt>,
+}
+
 #[derive(Debug, Default)]
 struct Worker {
     lanes: Lanes,
@@ -47,8 +57,10 @@ struct Worker {
     building: Option<Vec<Item>>,
     /// Whether what is being built is a piece of a split batch.
     building_piece: bool,
+    /// Doubts about what is being built; without any it is like all others.
+    building_doubt: Option<Doubt>,
     /// Pieces of a split batch, sent before anything else.
-    pieces: VecDeque<Vec<Wanted>>,
+    pieces: VecDeque<Piece>,
     /// Batches taken over, sent after the one in hand.
     adopted: VecDeque<Batch>,
 }
@@ -65,6 +77,8 @@ pub(crate) struct Scheduler {
     draining: BTreeSet<Slot>,
     /// The worker whose batch is the probe.
     probe: Option<usize>,
+    /// Batches that were accepted.
+    accepted: u64,
     stopping: bool,
 }
 
@@ -78,6 +92,7 @@ impl Scheduler {
             held: BTreeMap::new(),
             draining: BTreeSet::new(),
             probe: None,
+            accepted: 0,
             stopping: false,
         }
     }
@@ -182,6 +197,7 @@ impl Scheduler {
         let workers: BTreeSet<usize> = batch.items.iter().map(|item| self.index_of(item.slot)).collect();
         let ours = batch.items.iter().all(|item| self.is_ours(item.slot));
         batch.phase = Phase::Waiting(until);
+        batch.doubt.accepted = self.accepted;
         match (workers.first(), workers.len()) {
             (Some(worker), 1) if ours => {
                 if let Some(worker) = self.workers.get_mut(*worker) {
@@ -261,14 +277,18 @@ impl Scheduler {
         fits: usize,
         now: Moment,
     ) {
+        let unsuspected = Doubt { accepted: self.accepted, ..Doubt::default() };
         let Some(hand) = self.workers.get_mut(worker) else { return };
         let Some(mut items) = hand.building.take() else { return };
+        let doubt = hand.building_doubt.take();
         let rest = items.split_off(fits.clamp(1, items.len().max(1)).min(items.len()));
         if hand.building_piece && !rest.is_empty() {
-            hand.pieces.push_front(rest.iter().map(wanted).collect());
+            let wanted = rest.iter().map(wanted).collect();
+            hand.pieces.push_front(Piece { wanted, ready_at: now, doubt });
         }
         if !items.is_empty() {
-            hand.batch = Some(Batch { id, created_at, map_ver, items, failures: 0, phase: Phase::Recording });
+            let (phase, doubt) = (Phase::Recording, doubt.unwrap_or(unsuspected));
+            hand.batch = Some(Batch { id, created_at, map_ver, items, failures: 0, phase, doubt });
         }
         self.put_back(rest, now);
     }
@@ -325,30 +345,33 @@ impl Scheduler {
             .lanes
             .waiting_since()
             .is_some_and(|since| since.saturating_add(self.settings.linger) <= now);
-        if full || lingered || worker.lanes.has_urgent() || !worker.pieces.is_empty() {
-            return self.begin(index, self.settings.batch_docs, now);
+        if full || lingered || worker.lanes.has_urgent() || worker.has_piece(now) {
+            return self.begin(index, now);
         }
         None
     }
 
-    fn begin(&mut self, index: usize, limit: usize, now: Moment) -> Option<Job> {
+    fn begin(&mut self, index: usize, now: Moment) -> Option<Job> {
+        let limit = self.settings.batch_docs;
         let worker = self.workers.get_mut(index)?;
         if worker.building.is_some() {
             return None;
         }
         let mut items = Vec::new();
-        worker.building_piece = false;
         while items.is_empty()
-            && let Some(mut piece) = worker.pieces.pop_front()
+            && let Some(mut piece) = worker.take_piece(now)
         {
-            if piece.len() > limit {
-                worker.pieces.push_front(piece.split_off(limit));
+            if piece.wanted.len() > limit {
+                let rest = piece.wanted.split_off(limit);
+                worker.pieces.push_front(Piece { wanted: rest, ..piece });
             }
-            items = worker.lanes.take_these(&piece, now);
+            items = worker.lanes.take_these(&piece.wanted, now);
             worker.building_piece = true;
+            worker.building_doubt = piece.doubt;
         }
         if items.is_empty() {
             worker.building_piece = false;
+            worker.building_doubt = None;
             items = worker.lanes.take(limit, now);
         }
         if items.is_empty() {
@@ -410,6 +433,15 @@ impl Worker {
     fn slots_in_hand(&self) -> impl Iterator<Item = Slot> + '_ {
         let batches = self.batch.iter().chain(&self.adopted).flat_map(|batch| &batch.items);
         batches.chain(self.building.iter().flatten()).map(|item| item.slot)
+    }
+
+    fn has_piece(&self, now: Moment) -> bool {
+        self.pieces.iter().any(|piece| piece.ready_at <= now)
+    }
+
+    fn take_piece(&mut self, now: Moment) -> Option<Piece> {
+        let index = self.pieces.iter().position(|piece| piece.ready_at <= now)?;
+        self.pieces.remove(index)
     }
 
     fn take_adopted(&mut self) {

@@ -6,11 +6,13 @@
 
 mod fields;
 
+use std::time::Duration;
+
 use ffd::ids::Rnm;
 use jiff::{SignedDuration, Timestamp};
 use ofd_store::{
     Application, ApplicationFilter, ApplicationState, FnsCode, KktKey, LeaseProof, Registry, RegistryReader,
-    StoreError,
+    StoreError, TaskKind,
 };
 
 use super::RegistrationConfig;
@@ -18,12 +20,16 @@ use super::commit::{Draft, Settled, settle};
 use super::machine::{Event, codes_words, step};
 use crate::client::wire::{ApplicationJson, ApplicationKind, ApplicationStage, CodeJson};
 
+pub(crate) use fields::closing_report;
 pub use fields::{FieldFault, MAX_APPLICATION_BYTES, read, validate};
 
-/// First pause between two questions about an application, seconds; doubles up to [`MAX_POLL_S`].
+/// First pause between two questions about an application, seconds; doubles up to the longest that is set.
 const FIRST_POLL_S: i64 = 2;
-/// Longest pause between two questions about an application, seconds. The feed usually is faster.
-const MAX_POLL_S: i64 = 300;
+
+/// Questions in a row after which a person is told that the number of a granted application does not come.
+const POLLS_WITHOUT_RNM: u32 = 10;
+/// What stands beside such an application.
+const NO_NUMBER: &str = "the tax service accepted the application and names no registration number";
 
 /// Something to do about an application now.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +79,8 @@ pub enum Answer {
 /// What the tax service decided about an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Granted, with this registration number.
-    Accepted { rnm: Rnm },
+    /// Granted, with this registration number; none of a change or an end.
+    Accepted { rnm: Option<Rnm> },
     /// Refused.
     Refused { reasons: String },
 }
@@ -100,7 +106,8 @@ pub fn due(registry: &RegistryReader, now: Timestamp, limit: usize) -> Result<Ve
     Ok(due.collect())
 }
 
-/// Records what the tax service answered about the application of the row `id`. False: the lease is lost.
+/// Records what the tax service answered about the application of the row `id`; it is asked about again after
+/// `longest_pause` at the latest. False: the lease is lost.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -110,6 +117,7 @@ pub fn answered(
     periods: &RegistrationConfig,
     id: i64,
     answer: &Answer,
+    longest_pause: Duration,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let settled = settle::<_, StoreError>(registry, |registry| {
@@ -117,7 +125,7 @@ pub fn answered(
         let filter = ApplicationFilter { after_id: id.saturating_sub(1), ..ApplicationFilter::default() };
         let row = registry.applications(&filter, 1)?.into_iter().find(|row| row.id == id);
         if let Some(row) = row {
-            record(registry, &mut draft, row, answer, periods, now)?;
+            record(registry, &mut draft, row, answer, periods, longest_pause, now)?;
         }
         Ok((draft, ()))
     })?;
@@ -130,6 +138,7 @@ fn record(
     mut row: Application,
     answer: &Answer,
     periods: &RegistrationConfig,
+    longest_pause: Duration,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     if is_decided(&row) {
@@ -139,25 +148,34 @@ fn record(
         Answer::RefusedAtDoor { reason } => Decision::Refused { reasons: reason.clone() },
         Answer::Stage(ApplicationStage::Refused { codes }) => Decision::Refused { reasons: words(codes) },
         Answer::Stage(ApplicationStage::Accepted { rnm }) => match rnm.trim().parse() {
-            Ok(rnm) => Decision::Accepted { rnm },
+            Ok(rnm) => Decision::Accepted { rnm: Some(rnm) },
             Err(error) => {
                 let error = format!("the application was accepted with {rnm:?}: {error}");
-                again(&mut row, Some(error), now);
+                again(&mut row, Some(error), longest_pause, now);
                 draft.change.applications.push(row);
                 return Ok(());
             }
         },
+        Answer::Stage(ApplicationStage::AcceptedWithoutRnm)
+            if row.kind != kind_name(ApplicationKind::Registration) =>
+        {
+            Decision::Accepted { rnm: None }
+        }
+        Answer::Stage(ApplicationStage::AcceptedWithoutRnm) => {
+            without_rnm(registry, draft, row, longest_pause, now)?;
+            return Ok(());
+        }
         Answer::Received { application_id } => {
             row.state = ApplicationState::Sent;
             row.application_id = Some(application_id.clone());
             (row.attempts, row.last_error) = (0, None);
-            row.next_at = now.checked_add(poll_pause(0)).ok();
+            row.next_at = now.checked_add(poll_pause(0, longest_pause)).ok();
             row.updated_at = now;
             draft.change.applications.push(row);
             return Ok(());
         }
         Answer::Stage(ApplicationStage::Pending) => {
-            again(&mut row, None, now);
+            again(&mut row, None, longest_pause, now);
             draft.change.applications.push(row);
             return Ok(());
         }
@@ -166,18 +184,46 @@ fn record(
             row.state = ApplicationState::New;
             row.application_id = None;
             let error = "the tax service does not know the application: it is handed in again".to_owned();
-            again(&mut row, Some(error), now);
+            again(&mut row, Some(error), longest_pause, now);
             draft.change.applications.push(row);
             return Ok(());
         }
         Answer::Failed { error, next_at } => {
-            again(&mut row, Some(error.clone()), now);
+            again(&mut row, Some(error.clone()), longest_pause, now);
             row.next_at = Some(*next_at);
             draft.change.applications.push(row);
             return Ok(());
         }
     };
     decide(registry, draft, row, &decision, periods, now)?;
+    Ok(())
+}
+
+/// A first registration was granted and its number is not named: the feed or a later question has to bring it. When they do
+/// not, a person is told, once, and the questions go on.
+fn without_rnm(
+    registry: &RegistryReader,
+    draft: &mut Draft,
+    mut row: Application,
+    longest_pause: Duration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if row.last_error.as_deref() != Some(NO_NUMBER) {
+        row.attempts = 0;
+    }
+    again(&mut row, Some(NO_NUMBER.to_owned()), longest_pause, now);
+    if row.attempts == POLLS_WITHOUT_RNM
+        && let Some(kkt) = registry.kkt(KktKey::Id(row.kkt_id))?
+    {
+        let text = format!(
+            "{}: ФНС одобрила заявление {}, но не сообщает РНМ. Узнайте РНМ у клиента или в налоговом органе и введите его \
+             (`fiscald registers rnm`).",
+            super::machine::register_words(&kkt),
+            row.application_id.as_deref().unwrap_or_default()
+        );
+        draft.task(&kkt, kkt.id, TaskKind::Mismatch, text, None, now);
+    }
+    draft.change.applications.push(row);
     Ok(())
 }
 
@@ -197,13 +243,13 @@ pub(crate) fn decide(
     let event = match decision {
         Decision::Accepted { rnm } => {
             row.state = ApplicationState::Accepted;
-            row.rnm = Some(rnm.to_string());
-            Event::ApplicationAccepted { rnm }
+            row.rnm = rnm.map(|rnm| rnm.to_string());
+            rnm.as_ref().map(|rnm| Event::ApplicationAccepted { rnm })
         }
         Decision::Refused { reasons } => {
             row.state = ApplicationState::Refused;
             row.refusal = Some(reasons.clone());
-            Event::ApplicationRefused { reasons }
+            Some(Event::ApplicationRefused { reasons })
         }
     };
     (row.attempts, row.next_at, row.last_error, row.updated_at) = (0, None, None, now);
@@ -213,17 +259,11 @@ pub(crate) fn decide(
     let Some(kkt) = kkt else { return Ok(true) };
     if !first {
         if let Decision::Refused { reasons } = decision {
-            draft.task(
-                &kkt,
-                kkt.id,
-                ofd_store::TaskKind::ApplicationRefused,
-                refused_words(&kkt, reasons),
-                None,
-                now,
-            );
+            draft.task(&kkt, kkt.id, TaskKind::ApplicationRefused, refused_words(&kkt, reasons), None, now);
         }
         return Ok(true);
     }
+    let Some(event) = event else { return Ok(true) };
     match step(Some(&kkt), event, periods, now) {
         Ok(step) => {
             draft.follow_line(registry, &step.kkt)?;
@@ -248,17 +288,17 @@ pub(crate) fn is_decided(row: &Application) -> bool {
     matches!(row.state, ApplicationState::Accepted | ApplicationState::Refused)
 }
 
-fn again(row: &mut Application, error: Option<String>, now: Timestamp) {
-    let pause = poll_pause(row.attempts);
+fn again(row: &mut Application, error: Option<String>, longest_pause: Duration, now: Timestamp) {
+    let pause = poll_pause(row.attempts, longest_pause);
     row.attempts = row.attempts.saturating_add(1);
     row.last_error = error;
     row.next_at = now.checked_add(pause).ok();
     row.updated_at = now;
 }
 
-fn poll_pause(attempts: u32) -> SignedDuration {
-    let doubled = FIRST_POLL_S.checked_shl(attempts.min(30)).unwrap_or(MAX_POLL_S);
-    SignedDuration::from_secs(doubled.clamp(FIRST_POLL_S, MAX_POLL_S))
+fn poll_pause(attempts: u32, longest: Duration) -> SignedDuration {
+    let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
+    SignedDuration::from_secs(FIRST_POLL_S << attempts.min(30)).min(longest)
 }
 
 fn words(codes: &[CodeJson]) -> String {

@@ -20,7 +20,7 @@ pub(super) const RNM: &str = "0000000005008570";
 pub(super) const FN: &str = "8710000100000001";
 pub(super) const OTHER_FN: &str = "8710000100000002";
 pub(super) const PERIODS: RegistrationConfig =
-    RegistrationConfig { grace_s: 100, t_card_s: 20, t_rnm_s: 30, silent_s: 4_000_000, tick_ms: 50 };
+    RegistrationConfig { grace_s: 100, t_card_s: 20, t_rnm_s: Some(30), silent_s: 4_000_000, tick_ms: 50 };
 
 /// A moment of the tests, `seconds` after their beginning.
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -51,6 +51,8 @@ pub(super) struct Till {
     /// Of tag 1205.
     pub(super) reasons: Option<u32>,
     pub(super) code: u8,
+    /// Whether it is to be forwarded.
+    pub(super) forward: bool,
     /// Flags and counts beside.
     pub(super) more: Vec<(u16, Vec<u8>)>,
 }
@@ -64,6 +66,7 @@ pub(super) const REPORT: Till = Till {
     inn: INN,
     reasons: None,
     code: 0,
+    forward: true,
     more: Vec::new(),
 };
 
@@ -93,7 +96,8 @@ impl Till {
     }
 
     fn document(&self, received_at: Timestamp) -> NewDocument {
-        received(&self.opened(), self.fn_number, self.fd, self.code, received_at)
+        let forward = if self.forward { Forward::Yes } else { Forward::No };
+        NewDocument { forward, ..received(&self.opened(), self.fn_number, self.fd, self.code, received_at) }
     }
 }
 
@@ -234,6 +238,7 @@ pub(super) fn new_line() -> NewLine {
         fn_number: fn_number(FN),
         fn_model: Some("ФН-1.2".to_owned()),
         rnm: None,
+        unchecked: false,
     }
 }
 
@@ -253,7 +258,7 @@ pub(super) fn ticket(fd: u32, verdict: &str) -> String {
 pub(super) fn card(number: &str, fn_text: &str) -> String {
     format!(
         r#"{{"id": "C", "type": "registrationCard", "at": "2026-11-21T12:00:20Z", "rnm": "{RNM}",
-        "basis": {{"docKey": "{FN}-1"}},
+        "basis": {{"docKey": "{fn_text}-1"}},
         "card": {{"knd": "1110066", "rnm": "{RNM}", "registeredAt": "2026-11-21", "user": {{"inn": "{INN}", "name": "Ы"}},
                   "kkt": {{"model": "М", "serial": "{SERIAL}"}}, "fn": {{"model": "М", "serial": "{fn_text}"}},
                   "cardNumber": "{number}"}},

@@ -15,6 +15,7 @@ use super::RegistrationConfig;
 use super::card::pending_steps;
 use super::commit::{Draft, Settled, Touch, settle};
 use super::machine::{Event, Rejected, step};
+use super::numbers;
 use super::report::{FORM_CLOSING, ReportFacts};
 
 use find::Found;
@@ -149,6 +150,11 @@ fn report(
     touches.extend(facts.kkt_serial.clone().map(Touch::Serial));
     touches.extend(facts.rnm.clone().map(Touch::Rnm));
     touches.extend(kkt.as_ref().map(|kkt| Touch::Kkt(kkt.id)));
+    let losers = match &facts.rnm {
+        Some(rnm) => numbers::unconfirmed_elsewhere(registry, rnm, kkt.as_ref().map(|kkt| kkt.id))?,
+        None => Vec::new(),
+    };
+    touches.extend(numbers::touches(&losers));
     if !draft.touch(touches) {
         return Ok(false);
     }
@@ -166,10 +172,14 @@ fn report(
     }
     let mut steps = vec![first];
     pending_steps(registry, draft, &mut steps, periods, now)?;
-    if let Some(kkt) = steps.last().map(|step| step.kkt.clone()) {
-        draft.follow_line(registry, &kkt)?;
+    let after = steps.last().map(|step| step.kkt.clone());
+    if let Some(kkt) = &after {
+        draft.follow_line(registry, kkt)?;
     }
     draft.put(steps, Some(row.seq), now);
+    if let Some(kkt) = after.filter(|kkt| kkt.rnm_confirmed && kkt.rnm == facts.rnm) {
+        numbers::take_away(registry, draft, &losers, &kkt, periods, now)?;
+    }
     Ok(true)
 }
 

@@ -80,10 +80,17 @@ pub enum Event<'a> {
         /// The three values of the newest report.
         manual: Option<&'a ManualValues>,
     },
-    /// It was struck off the registry, under its registration number.
+    /// It was struck off the registry.
     Deregistered {
         /// Till time from which on it is, seconds since 1970 without a zone.
         from: u32,
+        /// What the card or the bare event says; what it does not name is not compared.
+        facts: &'a CardFacts,
+    },
+    /// A report or a card of another register brought the registration number that was only typed or assigned here.
+    RnmTaken {
+        /// That register, in words.
+        by: &'a str,
     },
 }
 
@@ -201,6 +208,11 @@ pub fn step(
     Ok(step)
 }
 
+/// In the registry, as far as we know.
+fn is_registered(state: State) -> bool {
+    matches!(state, State::Linked | State::ReregReportReceived | State::ReregForwarded | State::FnClosed)
+}
+
 fn trigger_of(event: Event<'_>) -> Trigger {
     match event {
         Event::Added { draft: true } => Trigger::AddedInDraft,
@@ -221,6 +233,7 @@ fn trigger_of(event: Event<'_>) -> Trigger {
         Event::Card { .. } => Trigger::CardFits,
         Event::TimeOut { .. } => Trigger::TimeOut,
         Event::Deregistered { .. } => Trigger::Deregistered,
+        Event::RnmTaken { .. } => Trigger::RnmTaken,
     }
 }
 
@@ -233,15 +246,20 @@ impl Step {
             Event::Report { facts, circumstances } => return Ok(self.report(facts, circumstances, next)),
             Event::Card { facts } => self.card(facts)?,
             Event::TimeOut { manual } => self.time_out(next, manual),
-            Event::Deregistered { from } if next != Next::Stays => self.kkt.deregistered_at = Some(from),
+            Event::Deregistered { from, facts } => self.deregistered(from, facts, next)?,
+            Event::RnmTaken { by } => self.rnm_taken(by),
+            Event::Verdict { verdict: Verdict::Hard, codes } | Event::RegistrationRefused { codes }
+                if next == Next::Stays =>
+            {
+                self.refused_afterwards(codes);
+            }
             Event::Added { .. }
             | Event::ContractSigned
             | Event::Applied
             | Event::ApplicationRefused { .. }
             | Event::FnClosing
             | Event::Verdict { .. }
-            | Event::RegistrationRefused { .. }
-            | Event::Deregistered { .. } => {}
+            | Event::RegistrationRefused { .. } => {}
         }
         Ok(next)
     }
@@ -302,6 +320,9 @@ impl Step {
         if let Some(rnm) = &facts.rnm {
             self.check_value(rnm);
         }
+        if is_registered(self.kkt.state) {
+            self.close(TaskKind::ReportRefused, "получен новый отчёт");
+        }
         self.kkt.report_seq = Some(facts.seq);
         self.kkt.mismatch = fields.differing.iter().map(|difference| difference.field.to_owned()).collect();
         if fields.differing.is_empty() {
@@ -327,6 +348,38 @@ impl Step {
             self.actions.push(Action::RefreshSoft(fn_number));
         }
         Ok(())
+    }
+
+    fn deregistered(&mut self, from: u32, facts: &CardFacts, next: Next) -> Result<(), Rejected> {
+        let differing = compare::deregistration(&self.kkt, facts);
+        if !differing.is_empty() {
+            return Err(Rejected::CardDiffers {
+                fields: differing.iter().map(|difference| difference.field.to_owned()).collect(),
+                text: words::card_differs(facts, &differing),
+            });
+        }
+        if next != Next::Stays {
+            self.kkt.deregistered_at = Some(from);
+        }
+        Ok(())
+    }
+
+    /// What a document says is stronger than what somebody typed: the number goes, a person asks for the right one.
+    fn rnm_taken(&mut self, by: &str) {
+        if self.kkt.rnm_confirmed || self.kkt.rnm.is_none() {
+            return;
+        }
+        let text = words::rnm_taken(&self.kkt, by);
+        (self.kkt.rnm, self.kkt.rnm_confirmed) = (None, false);
+        self.task(TaskKind::Mismatch, text);
+    }
+
+    /// A refusal that comes after the card leaves the register where it is, and must not be lost.
+    fn refused_afterwards(&mut self, codes: &[FnsCode]) {
+        if is_registered(self.kkt.state) {
+            let text = words::report_refused_afterwards(&self.kkt, codes);
+            self.task(TaskKind::ReportRefused, text);
+        }
     }
 
     /// A timer fires once: what stays is reminded of by its task.

@@ -43,7 +43,7 @@ pub enum OpsError {
 /// Periods of a command that does not read those of the daemon: a timer that it starts is due at once, and the daemon puts
 /// it off to when it really is ([`super::timers`]).
 const BY_DAEMON: RegistrationConfig =
-    RegistrationConfig { grace_s: 0, t_card_s: 0, t_rnm_s: 0, silent_s: 0, tick_ms: 0 };
+    RegistrationConfig { grace_s: 0, t_card_s: 0, t_rnm_s: Some(0), silent_s: 0, tick_ms: 0 };
 
 /// What was written, or that it could not be.
 fn done<T>(settled: Settled<T>) -> Result<(T, CommitIds), OpsError> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::civil::{Time, Weekday};
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,8 @@ use crate::ConfigProblem;
 pub(crate) const DAY_S: u64 = 86_400;
 /// Longest period that may be asked for: ten years.
 const MAX_PERIOD_S: u64 = 3_653 * DAY_S;
+/// Moscow time, in which the tax service dates.
+pub(crate) const MOSCOW: Offset = Offset::constant(3);
 /// Longest pause between two looks at the journal, milliseconds.
 const MAX_TICK_MS: u64 = 60_000;
 
@@ -22,8 +26,9 @@ pub struct RegistrationConfig {
     pub grace_s: u64,
     /// How long a card may take after the tax service has the report, seconds.
     pub t_card_s: u64,
-    /// How long the report may take after the number was assigned, seconds; the law gives one business day.
-    pub t_rnm_s: u64,
+    /// How long the report may take after the number was assigned, seconds. Absent: to the end of the next business day, as
+    /// the law has it, on the clock of Moscow. Saturdays and Sundays are passed over; public holidays are not known.
+    pub t_rnm_s: Option<u64>,
     /// After how long without documents a register counts as silent, seconds.
     pub silent_s: u64,
     /// How often journal, feed and timers are looked at, milliseconds.
@@ -32,7 +37,7 @@ pub struct RegistrationConfig {
 
 impl Default for RegistrationConfig {
     fn default() -> Self {
-        Self { grace_s: 3 * DAY_S, t_card_s: DAY_S, t_rnm_s: DAY_S, silent_s: 30 * DAY_S, tick_ms: 1_000 }
+        Self { grace_s: 3 * DAY_S, t_card_s: DAY_S, t_rnm_s: None, silent_s: 30 * DAY_S, tick_ms: 1_000 }
     }
 }
 
@@ -51,7 +56,7 @@ impl RegistrationConfig {
         };
         range("registration.grace_s", self.grace_s, 0, MAX_PERIOD_S);
         range("registration.t_card_s", self.t_card_s, 1, MAX_PERIOD_S);
-        range("registration.t_rnm_s", self.t_rnm_s, 1, MAX_PERIOD_S);
+        range("registration.t_rnm_s", self.t_rnm_s.unwrap_or(DAY_S), 1, MAX_PERIOD_S);
         range("registration.silent_s", self.silent_s, 1, MAX_PERIOD_S);
         range("registration.tick_ms", self.tick_ms, 10, MAX_TICK_MS);
         problems
@@ -74,8 +79,21 @@ impl RegistrationConfig {
 
     /// When the report is due, counted from `now`.
     pub(crate) fn report_due(&self, now: Timestamp) -> Option<Timestamp> {
-        after(now, self.t_rnm_s)
+        match self.t_rnm_s {
+            Some(seconds) => after(now, seconds),
+            None => next_business_day_end(now),
+        }
     }
+}
+
+/// The end of the first business day after that of `now`, on the clock of Moscow. None past the end of time.
+fn next_business_day_end(now: Timestamp) -> Option<Timestamp> {
+    let moscow = TimeZone::fixed(MOSCOW);
+    let mut day = moscow.to_datetime(now).date().tomorrow().ok()?;
+    while matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) {
+        day = day.tomorrow().ok()?;
+    }
+    moscow.to_timestamp(day.tomorrow().ok()?.to_datetime(Time::midnight())).ok()
 }
 
 /// `seconds` after `now`; none past the end of time.
@@ -104,7 +122,7 @@ mod tests {
         check(|c| c.grace_s = MAX_PERIOD_S + 1, &["registration.grace_s"]);
         check(|c| c.t_card_s = 0, &["registration.t_card_s"]);
         check(|c| c.t_card_s = 1, &[]);
-        check(|c| c.t_rnm_s = 0, &["registration.t_rnm_s"]);
+        check(|c| c.t_rnm_s = Some(0), &["registration.t_rnm_s"]);
         check(|c| c.silent_s = 0, &["registration.silent_s"]);
         check(|c| c.tick_ms = 9, &["registration.tick_ms"]);
         check(|c| c.tick_ms = 60_001, &["registration.tick_ms"]);
@@ -112,6 +130,26 @@ mod tests {
             |c| (c.t_card_s, c.silent_s) = (0, u64::MAX),
             &["registration.t_card_s", "registration.silent_s"],
         );
+    }
+
+    #[test]
+    fn the_report_is_due_at_the_end_of_the_next_business_day() {
+        let check = |assigned: &str, due: &str| {
+            let due: Timestamp = due.parse().unwrap();
+            let config = RegistrationConfig::default();
+            assert_eq!(config.report_due(assigned.parse().unwrap()), Some(due), "{assigned}");
+        };
+        // Thursday, on both sides of Moscow's midnight.
+        check("2026-11-19T20:59:59Z", "2026-11-21T00:00:00+03:00");
+        check("2026-11-19T21:00:00Z", "2026-11-24T00:00:00+03:00");
+        // Friday, Saturday, Sunday, Monday.
+        check("2026-11-20T12:00:00+03:00", "2026-11-24T00:00:00+03:00");
+        check("2026-11-21T12:00:00+03:00", "2026-11-24T00:00:00+03:00");
+        check("2026-11-22T12:00:00+03:00", "2026-11-24T00:00:00+03:00");
+        check("2026-11-23T00:00:00+03:00", "2026-11-25T00:00:00+03:00");
+        let stated = RegistrationConfig { t_rnm_s: Some(60), ..RegistrationConfig::default() };
+        assert_eq!(stated.report_due(Timestamp::UNIX_EPOCH), Timestamp::from_second(60).ok());
+        assert_eq!(RegistrationConfig::default().report_due(Timestamp::MAX), None);
     }
 
     #[test]

@@ -7,7 +7,11 @@
 //! * A card that fits is the last word of the registry: it links from every state that has agreed fields to compare with.
 //!   So a card that overtakes its ticket, or the follower of the journal, is not lost.
 //! * A refusal of a report of changed parameters is shown like that of a first report.
-//! * A registration number that nothing has confirmed yet may be typed again.
+//! * A registration refused after its card came ([`State::Linked`]) is refused: the refusal is the newer word. A hard ticket
+//!   about the report is not: the card stands, and a person is told. So is one told in [`State::FnClosed`], whose ФН cannot
+//!   report again anyway.
+//! * A registration number that nothing has confirmed yet may be typed again, and is lost to the register whose report or
+//!   card brings it.
 
 use ofd_store::RegistrationState as State;
 
@@ -48,6 +52,8 @@ pub enum Trigger {
     TimeOut,
     /// A card or an event of deregistration with our registration number.
     Deregistered,
+    /// The registration number, not confirmed here, was confirmed for another register.
+    RnmTaken,
 }
 
 /// What a trigger does to a state.
@@ -61,7 +67,7 @@ pub enum Next {
 
 impl Trigger {
     /// All triggers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AddedInDraft,
         Self::Added,
         Self::ContractSigned,
@@ -78,6 +84,7 @@ impl Trigger {
         Self::CardFits,
         Self::TimeOut,
         Self::Deregistered,
+        Self::RnmTaken,
     ];
 
     /// In words, for log lines and errors.
@@ -98,6 +105,7 @@ impl Trigger {
             Self::CardFits => "registration card",
             Self::TimeOut => "time ran out",
             Self::Deregistered => "deregistration",
+            Self::RnmTaken => "registration number confirmed for another register",
         }
     }
 }
@@ -150,6 +158,8 @@ fn before_report(from: State, trigger: Trigger) -> Option<Next> {
             T::RnmTyped,
         ) => Some(Goes(State::RnmAssigned)),
         (State::RnmAssigned, T::TimeOut) => Some(Stays),
+        (State::RnmAssigned, T::RnmTaken) => Some(Goes(State::Contracted)),
+        (_, T::RnmTaken) => Some(Stays),
         (_, T::Report | T::ChangeReport) => Some(Goes(State::ReportReceived)),
         // The closing of a ФН that never was registered with us: shown by the condition of the ФН.
         (_, T::FnClosing) => Some(Stays),
@@ -173,7 +183,9 @@ fn first_report(from: State, trigger: Trigger) -> Option<Next> {
         (State::ReportForwarded, T::TimeOut) => Some(Goes(State::AwaitingManualCompletion)),
         (_, T::CardFits) => Some(Goes(State::Linked)),
         (_, T::Deregistered) => Some(Goes(State::Deregistered)),
-        (_, T::RnmTyped | T::ApplicationAccepted | T::ApplicationRefused | T::FnClosing) => Some(Stays),
+        (_, T::RnmTyped | T::RnmTaken | T::ApplicationAccepted | T::ApplicationRefused | T::FnClosing) => {
+            Some(Stays)
+        }
         _ => None,
     }
 }
@@ -188,15 +200,14 @@ fn registered(from: State, trigger: Trigger) -> Option<Next> {
         (State::Linked, T::FnClosing) => Some(Goes(State::FnClosed)),
         (_, T::FnClosing) => Some(Stays),
         (State::ReregReportReceived, T::ReportTaken) => Some(Goes(State::ReregForwarded)),
-        (State::ReregReportReceived | State::ReregForwarded, T::ReportHard | T::RegistrationRefused) => {
-            Some(Goes(State::ReportRefused))
-        }
-        (_, T::ReportTaken | T::ReportHard) => Some(Stays),
+        (State::ReregReportReceived | State::ReregForwarded, T::ReportHard | T::RegistrationRefused)
+        | (State::Linked, T::RegistrationRefused) => Some(Goes(State::ReportRefused)),
+        (_, T::ReportTaken | T::ReportHard | T::RegistrationRefused) => Some(Stays),
         (State::ReregReportReceived | State::ReregForwarded, T::CardFits) => Some(Goes(State::Linked)),
         (_, T::CardFits) => Some(Stays),
         (State::ReregForwarded, T::TimeOut) => Some(Stays),
         (_, T::Deregistered) => Some(Goes(State::Deregistered)),
-        (_, T::RnmTyped | T::ApplicationAccepted | T::ApplicationRefused) => Some(Stays),
+        (_, T::RnmTyped | T::RnmTaken | T::ApplicationAccepted | T::ApplicationRefused) => Some(Stays),
         _ => None,
     }
 }

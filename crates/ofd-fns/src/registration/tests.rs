@@ -12,6 +12,9 @@ use super::ops::{
 };
 use crate::client::wire::ApplicationStage;
 
+/// Between two questions about an application.
+const LONGEST_POLL: std::time::Duration = std::time::Duration::from_secs(300);
+
 fn xml(number: &str, fn_text: &str) -> CardUpload {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><card knd=\"1110066\"><cardNumber>{number}</cardNumber><rnm>{RNM}</rnm>\
@@ -35,7 +38,9 @@ fn the_due(bench: &Bench, seconds: i64) -> Due {
 
 fn answer(bench: &mut Bench, answer: &Answer, seconds: i64) {
     let (Due::Submit { row, .. } | Due::Poll { row, .. }) = the_due(bench, seconds);
-    assert!(answered(&mut bench.registry, None, &PERIODS, row.id, answer, at(seconds)).unwrap());
+    assert!(
+        answered(&mut bench.registry, None, &PERIODS, row.id, answer, LONGEST_POLL, at(seconds)).unwrap()
+    );
 }
 
 #[test]

@@ -52,13 +52,13 @@ impl Certificates {
         files.map(|TlsFiles { ca, cert, key }| vec![ca, cert, key]).unwrap_or_default()
     }
 
-    /// Cares until `stop` is cancelled. `reloaded` is told when new ones are in use.
+    /// Cares until `stop` is cancelled. Those behind `reloaded` are told when new ones are in use.
     ///
     /// Cancellation-safe: nothing is in flight between two looks.
     pub(crate) async fn care(
         mut self,
         asked: Arc<Notify>,
-        reloaded: Arc<Notify>,
+        reloaded: [Arc<Notify>; 2],
         metrics: Arc<Metrics>,
         remarks: Arc<Remarks>,
         stop: CancellationToken,
@@ -78,14 +78,14 @@ impl Certificates {
         }
     }
 
-    fn reload(&mut self, reloaded: &Notify, remarks: &Remarks) {
+    fn reload(&mut self, reloaded: &[Arc<Notify>], remarks: &Remarks) {
         match self.link.reload().and_then(|()| expiry(&self.config)) {
             Ok(Some(expiry)) => {
                 self.expiry = expiry;
                 self.said = [Nearness::Far; 2];
                 info!(client_until = %expiry.client, ca_until = %expiry.ca, "the certificates of the link with the tax service were read anew");
                 remarks.set(Remark::Certificates, None);
-                reloaded.notify_one();
+                reloaded.iter().for_each(|waiting| waiting.notify_one());
             }
             Ok(None) => {}
             Err(why) => {

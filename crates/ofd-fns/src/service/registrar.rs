@@ -1,23 +1,23 @@
 //! The registrar's work: follows the journal, reads the feed of events, fires timers, hands in applications, asks for the
-//! status of documents without a verdict. Done by the one process that has the registrar's lease; every change shows it.
+//! status of documents and for cards. Done by the one process that has the registrar's lease; every change shows it.
 //!
 //! Each worker is a loop of its own, so that one that waits for the tax service holds up no other.
 
-use std::sync::Arc;
+mod cards;
+mod statuses;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use ofd_store::{
-    DocumentVerdict, FnsCode, Forwarding, HolderId, LeaseProof, NewTask, OutboxChange, RefreshRow, Registry,
-    RegistryChange, StoreError, TaskKind, Verdict,
-};
-use tokio::sync::watch;
+use ofd_store::{Commit, Forwarding, LeaseProof, NewTask, Registry, RegistryChange, StoreError, TaskKind};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::remarks::{Remark, Remarks};
 use super::store_thread::StoreThread;
-use crate::client::wire::{self, CodeJson, DocumentStatus, EventsPage};
+use crate::client::wire::EventsPage;
 use crate::client::{CallError, ErrorClass, TaxService};
 use crate::config::FnsConfig;
 use crate::forwarder::backoff::Backoff;
@@ -29,14 +29,16 @@ use crate::registration::{RegistrationConfig, follower, timers};
 
 /// Events asked for at a time.
 const EVENTS_PAGE: u16 = 500;
-/// Applications and statuses asked for at a time.
+/// Applications, statuses and cards asked for at a time.
 const ASK_AT_ONCE: usize = 50;
-/// A document whose status brought nothing new is asked for again after so long.
-const STATUS_AGAIN: Duration = Duration::from_secs(3_600);
-/// Statuses are asked for again so long after the service failed.
-const STATUS_FAILED: Duration = Duration::from_secs(60);
 /// Between two counts of registers and tasks.
 const COUNT_PAUSE: Duration = Duration::from_secs(5);
+/// Between two rounds of questions when there are more at once: the journal's writer has the store in between.
+const ROUND_PAUSE: Duration = Duration::from_millis(20);
+/// Longest rest after a page of events that was the last one for now: further ones are written together.
+const AFTER_NEWS: Duration = Duration::from_millis(500);
+/// Between two settings of the age of the feed.
+const AGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the workers share.
 #[derive(Clone)]
@@ -49,6 +51,38 @@ pub(crate) struct Registrar {
     pub(crate) lease: watch::Receiver<Option<LeaseProof>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) remarks: Arc<Remarks>,
+    /// Certificates were read anew: worth asking for events at once.
+    pub(crate) reloaded: Arc<Notify>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What one worker tells another.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// When the feed was last read to its end, or its reading began; none while another process reads it.
+    read_to_end: Mutex<Option<Instant>>,
+    /// Timers of cards may fire that run out until then: the tax service was asked, or does not answer.
+    cards_asked: Mutex<Option<Timestamp>>,
+}
+
+impl Shared {
+    fn feed_is_read(&self, at: Option<Instant>) {
+        *self.read_to_end.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Age of the feed; nothing when it is not ours to read.
+    fn feed_age(&self) -> Duration {
+        let at = *self.read_to_end.lock().unwrap_or_else(PoisonError::into_inner);
+        at.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
+    fn cards_were_asked(&self, until: Timestamp) {
+        *self.cards_asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    fn timers_may_fire(&self, now: Timestamp) -> bool {
+        self.cards_asked.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now <= until)
+    }
 }
 
 impl Registrar {
@@ -61,12 +95,16 @@ impl Registrar {
             Some(tax) => {
                 let events = self.clone().events(tax.clone(), stop.clone());
                 let applications = self.clone().applications(tax.clone(), stop.clone());
-                let statuses = self.statuses(tax, stop);
+                let statuses = self.clone().statuses(tax.clone(), stop.clone());
+                let cards = self.clone().cards(tax, stop.clone());
+                let age = self.age(stop);
                 tokio::select! {
                     () = Box::pin(follow) => {}
                     () = Box::pin(events) => {}
                     () = Box::pin(applications) => {}
                     () = Box::pin(statuses) => {}
+                    () = Box::pin(cards) => {}
+                    () = Box::pin(age) => {}
                 }
             }
         }
@@ -124,10 +162,15 @@ impl Registrar {
     /// One step of the follower and of the timers. True if there is more to do at once.
     async fn follow_once(&self, lease: LeaseProof) -> Result<bool, StoreError> {
         let periods = Arc::clone(&self.periods);
+        let (has_tax, shared) = (self.tax.is_some(), Arc::clone(&self.shared));
         let work = move |registry: &mut Registry| {
             let now = Timestamp::now();
             let followed = follower::follow(registry, Some(&lease), &periods, now)?;
-            let fired = timers::fire(registry, Some(&lease), &periods, now)?;
+            // Nobody is asked to complete by hand what the tax service has completed.
+            let fired = match !has_tax || shared.timers_may_fire(now) {
+                true => timers::fire(registry, Some(&lease), &periods, now)?,
+                false => timers::Fired::default(),
+            };
             Ok((followed, fired))
         };
         let (followed, fired) = self.registry.call(work).await?;
@@ -138,38 +181,52 @@ impl Registrar {
         Ok((followed.more && !followed.stale) || (fired.more && !fired.stale))
     }
 
+    /// The age of the feed grows whatever its reader waits for.
+    async fn age(self, stop: CancellationToken) {
+        while pause(AGE_PAUSE, &stop).await {
+            self.metrics.events_cursor_age.set(self.shared.feed_age().as_secs_f64());
+        }
+    }
+
     /// The feed of events.
     async fn events(self, tax: Arc<dyn TaxService>, stop: CancellationToken) {
         let mut failures = 0_u32;
-        // Until the feed was read to its end for the first time, it counts from the start.
-        let mut at_end = Instant::now();
+        let mut is_ours = false;
         loop {
-            self.metrics.events_cursor_age.set(at_end.elapsed().as_secs_f64());
-            let wait = match self.lease() {
-                None => {
-                    at_end = Instant::now();
-                    self.periods.tick()
-                }
+            let lease = self.lease();
+            if lease.is_some() != is_ours {
+                is_ours = lease.is_some();
+                // Until it was read to its end for the first time, it counts from the start.
+                self.shared.feed_is_read(is_ours.then(Instant::now));
+            }
+            let mut failed = false;
+            let began = Instant::now();
+            let wait = match lease {
+                None => self.periods.tick(),
                 Some(lease) => match self.events_once(&*tax, lease, &stop).await {
-                    Poll::Page { more } => {
+                    Poll::Page { more, news } => {
                         if failures > 0 {
                             info!("events of the tax service come again");
                         }
                         failures = 0;
                         if !more {
-                            at_end = Instant::now();
+                            self.shared.feed_is_read(Some(Instant::now()));
                         }
-                        // A service that does not wait shall not be asked without pause.
-                        if more || self.config.events_wait_s > 0 {
-                            Duration::ZERO
-                        } else {
-                            self.periods.tick()
+                        let asked = Duration::from_secs(self.config.events_wait_s);
+                        match asked.is_zero() {
+                            true if more => Duration::ZERO,
+                            true => self.periods.tick(),
+                            false if more => Duration::ZERO,
+                            // A durable write for every handful of verdicts would take the disk from the registers.
+                            false if news => self.periods.tick().min(AFTER_NEWS),
+                            false => rest_after(asked, began.elapsed()),
                         }
                     }
                     Poll::Again => self.periods.tick(),
                     Poll::Stopped => return,
                     Poll::Failed { barred, retry_after } => {
                         failures = failures.saturating_add(1);
+                        failed = true;
                         match barred {
                             true => self.config.probe(),
                             false => self
@@ -180,7 +237,11 @@ impl Registrar {
                     }
                 },
             };
-            if !pause(wait, &stop).await {
+            let goes_on = tokio::select! {
+                goes_on = pause(wait, &stop) => goes_on,
+                () = self.reloaded.notified(), if failed => true,
+            };
+            if !goes_on {
                 return;
             }
         }
@@ -215,10 +276,11 @@ impl Registrar {
 
     async fn apply(&self, lease: LeaseProof, after: Option<String>, page: EventsPage) -> Poll {
         if page.events.is_empty() && after.as_deref() == Some(page.cursor.as_str()) {
-            return Poll::Page { more: false };
+            return Poll::Page { more: false, news: false };
         }
         let periods = Arc::clone(&self.periods);
         let (more, moved_on) = (page.more, after.as_deref() != Some(page.cursor.as_str()));
+        let news = moved_on && !page.events.is_empty();
         let work = move |registry: &mut Registry| {
             feed::apply_page(registry, Some(&lease), &periods, after.as_deref(), &page, Timestamp::now())
         };
@@ -235,7 +297,7 @@ impl Registrar {
                     );
                 }
                 // A feed that says "more" without moving on would be asked for ever.
-                Poll::Page { more: more && moved_on }
+                Poll::Page { more: more && moved_on, news }
             }
             Err(why) => self.store_failed(&why),
         }
@@ -248,26 +310,28 @@ impl Registrar {
     }
 
     async fn expired(&self, lease: LeaseProof, after: Option<String>, error: &CallError) -> Poll {
-        error!(%error, "our place in the feed of events has expired: EVENTS MAY BE LOST; reading begins anew at the oldest one, statuses of documents are asked for one by one");
+        error!(%error, "our place in the feed of events has expired: EVENTS MAY BE LOST; reading begins anew at the oldest one; every document without a final verdict and every register without its card are asked for one by one");
         // A feed without a beginning: nothing to be forgotten, nothing to be asked for.
         let Some(after) = after else { return Poll::Failed { barred: false, retry_after: None } };
         let task = NewTask {
             kind: TaskKind::EventsLost,
             seq: None,
             kkt_id: None,
-            text: "Лента событий ФНС устарела: часть квитанций и карточек могла потеряться. Чтение начато заново с самого \
-                   старого события; сверьте регистрации в кабинете ФНС"
+            text: "Лента событий ФНС устарела: часть событий могла потеряться. Чтение начато заново с самого старого \
+                   события, статусы документов и карточки запрашиваются по одному. Снятие с учёта и отказы в \
+                   регистрации так не узнать: сверьте их в кабинете ФНС"
                 .to_owned(),
             at: Timestamp::now(),
         };
-        let work = move |registry: &mut Registry| {
-            let change =
-                RegistryChange { lease: Some(lease.clone()), tasks: vec![task], ..RegistryChange::default() };
-            registry.commit(&change)?;
-            feed::begin_anew(registry, Some(&lease), &after)
+        let change = RegistryChange {
+            lease: Some(lease),
+            events_cursor: Some((Some(after), None)),
+            recall: Some(task.at),
+            tasks: vec![task],
+            ..RegistryChange::default()
         };
-        match self.registry.call(work).await {
-            Ok(_) => Poll::Again,
+        match self.registry.call(move |registry| registry.commit(&change)).await {
+            Ok(Commit::Done(_) | Commit::Stale) => Poll::Again,
             Err(why) => self.store_failed(&why),
         }
     }
@@ -299,8 +363,10 @@ impl Registrar {
                     answer = self.ask(&*tax, &due) => answer,
                 };
                 let (lease, periods) = (lease.clone(), Arc::clone(&self.periods));
+                let longest = Duration::from_secs(self.config.application_poll_s);
                 let work = move |registry: &mut Registry| {
-                    application::answered(registry, Some(&lease), &periods, id, &answer, Timestamp::now())
+                    let now = Timestamp::now();
+                    application::answered(registry, Some(&lease), &periods, id, &answer, longest, now)
                 };
                 if let Err(why) = self.registry.call(work).await {
                     warn!(error = %why, "the answer to an application cannot be stored; it is asked for again");
@@ -340,49 +406,6 @@ impl Registrar {
         warn!(%error, attempts, "an application was not answered; it is tried again");
         Answer::Failed { error: error.to_string(), next_at: wall_after(wait) }
     }
-
-    /// Statuses of documents that wait for a verdict for too long, or whose register got its card.
-    async fn statuses(self, tax: Arc<dyn TaxService>, stop: CancellationToken) {
-        let mut not_before = Instant::now();
-        while pause(self.periods.tick(), &stop).await {
-            let Some(lease) = self.lease().filter(|_| not_before <= Instant::now()) else { continue };
-            let due = self.forwarding.call(|store| store.refresh_due(Timestamp::now(), ASK_AT_ONCE)).await;
-            let Ok(due) = due else { continue };
-            if due.is_empty() {
-                continue;
-            }
-            let asked = tokio::select! {
-                () = stop.cancelled() => return,
-                asked = ask_statuses(&*tax, due) => asked,
-            };
-            if let Some(error) = &asked.failed {
-                warn!(%error, "statuses of documents cannot be asked for; it is tried again");
-                not_before = Instant::now() + error.retry_after().unwrap_or_default().max(STATUS_FAILED);
-            }
-            if let Err(why) = self.store_statuses(lease, asked).await {
-                warn!(error = %why, "statuses of documents cannot be stored; they are asked for again");
-            }
-        }
-    }
-
-    async fn store_statuses(&self, lease: LeaseProof, asked: Asked) -> Result<(), StoreError> {
-        let Asked { verdicts, seqs, .. } = asked;
-        if !verdicts.is_empty() {
-            let periods = Arc::clone(&self.periods);
-            let work = move |registry: &mut Registry| {
-                feed::apply_verdicts(registry, Some(&lease), &periods, &verdicts, Timestamp::now())
-            };
-            self.count(&self.registry.call(work).await?);
-        }
-        if seqs.is_empty() {
-            return Ok(());
-        }
-        let again = Some(wall_after(STATUS_AGAIN));
-        let holder = HolderId::new("status")?;
-        let mut change = OutboxChange::new(holder, Timestamp::now());
-        change.refresh_later = seqs.into_iter().map(|seq| (seq, again)).collect();
-        self.forwarding.call(move |store| store.commit(&change)).await.map(|_| ())
-    }
 }
 
 /// What came of asking for events.
@@ -390,6 +413,7 @@ enum Poll {
     /// A page was applied.
     Page {
         more: bool,
+        news: bool,
     },
     /// Ask again.
     Again,
@@ -401,61 +425,10 @@ enum Poll {
     },
 }
 
-/// What came of asking for statuses.
-#[derive(Default)]
-struct Asked {
-    verdicts: Vec<DocumentVerdict>,
-    /// Documents that were asked for, whatever came of it.
-    seqs: Vec<i64>,
-    /// Why asking was broken off.
-    failed: Option<CallError>,
-}
-
-async fn ask_statuses(tax: &dyn TaxService, due: Vec<RefreshRow>) -> Asked {
-    let mut asked = Asked::default();
-    for row in due {
-        match tax.document_status(row.fn_number, row.fd_number).await {
-            Ok(Some(status)) => asked.verdicts.extend(verdict(&row, status)),
-            Ok(None) => {
-                let (fn_number, fd_number) = (row.fn_number.as_str(), row.fd_number.get());
-                error!(
-                    fn_number,
-                    fd_number,
-                    ticket = row.ticket_id,
-                    "the tax service does not know a document that it took; `fiscald outbox requeue` sends it again"
-                );
-            }
-            Err(error) => {
-                asked.failed = Some(error);
-                return asked;
-            }
-        }
-        asked.seqs.push(row.seq);
-    }
-    asked
-}
-
-fn verdict(row: &RefreshRow, status: DocumentStatus) -> Option<DocumentVerdict> {
-    Some(DocumentVerdict {
-        fn_number: row.fn_number,
-        fd_number: row.fd_number,
-        ticket_id: status.ticket_id.or_else(|| row.ticket_id.clone()),
-        verdict: verdict_of(status.verdict?),
-        codes: status.codes.into_iter().map(code).collect(),
-        at: status.at.unwrap_or_else(Timestamp::now),
-    })
-}
-
-fn verdict_of(verdict: wire::Verdict) -> Verdict {
-    match verdict {
-        wire::Verdict::Accepted => Verdict::Accepted,
-        wire::Verdict::Soft => Verdict::Soft,
-        wire::Verdict::Hard => Verdict::Hard,
-    }
-}
-
-fn code(code: CodeJson) -> FnsCode {
-    FnsCode { code: code.code.into(), text: code.text, path: code.path }
+/// A service that was asked to wait for news and did not shall not be asked without pause: how long to rest after a page
+/// without news that came so fast.
+fn rest_after(asked: Duration, took: Duration) -> Duration {
+    (asked / 2).min(Duration::from_secs(1)).saturating_sub(took)
 }
 
 /// False when it is time to stop.
@@ -464,5 +437,25 @@ async fn pause(period: Duration, stop: &CancellationToken) -> bool {
         biased;
         () = stop.cancelled() => false,
         () = tokio::time::sleep(period) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_does_not_wait_is_given_rest() {
+        let check = |asked_ms: u64, took_ms: u64, expected_ms: u64| {
+            let rest = rest_after(Duration::from_millis(asked_ms), Duration::from_millis(took_ms));
+            assert_eq!(rest, Duration::from_millis(expected_ms), "{asked_ms} {took_ms}");
+        };
+        check(20_000, 0, 1_000);
+        check(20_000, 45, 955);
+        check(20_000, 1_000, 0);
+        check(20_000, 20_000, 0);
+        check(2_000, 0, 1_000);
+        check(1_000, 0, 500);
+        check(1_000, 600, 0);
     }
 }

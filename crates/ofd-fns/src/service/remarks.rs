@@ -9,6 +9,7 @@ pub(crate) enum Remark {
     Link,
     Certificates,
     Store,
+    Window,
     Registration,
 }
 

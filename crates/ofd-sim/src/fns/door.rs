@@ -19,6 +19,10 @@ use super::json::{self, Json};
 use super::signs::SignCheck;
 use super::wire::{self, Item, ItemKey, Modes, Place};
 
+/// Texts of one width, in characters; shorter values are filled with spaces on the right (spec, "JSON of a document").
+/// Said here once more, since a comparison with what [`ffd`] makes would never find a fault of [`ffd`].
+const WIDTHS: [(&str, usize); 3] = [("userInn", 12), ("ofdInn", 12), ("kktRegId", 20)];
+
 /// Bytes of the message sign (ФПС) behind the document in `rawData`.
 const SIGN_LEN: usize = 8;
 
@@ -231,9 +235,27 @@ fn body_of<'j>(sent: &'j Json<'_>, item: &Item<'_>) -> Result<(&'j str, &'j str)
     if !FormCode::OF_KKT.iter().any(|form| form.json_name() == Some(kind)) {
         return refuse(DoorCode::UnsupportedFormat, "documents of this kind are not taken");
     }
+    for (name, width) in WIDTHS {
+        let value = members.iter().find(|(member, _)| member == name).map(|(_, value)| value);
+        if value.is_some_and(|value| !has_width(value, width)) {
+            return refuse(
+                DoorCode::SchemaInvalid,
+                format!("{kind}.{name} is no text of {width} characters"),
+            );
+        }
+    }
     match members.iter().find(|(name, _)| name == "rawData") {
         Some((_, Json::Text(raw_data))) => Ok((kind, raw_data)),
         _ => refuse(DoorCode::SchemaInvalid, "rawData is missing or no text"),
+    }
+}
+
+/// Whether a text is of this width; of a repeated tag, each.
+fn has_width(value: &Json<'_>, width: usize) -> bool {
+    match value {
+        Json::Text(text) => text.chars().count() == width,
+        Json::Array(values) => values.iter().all(|value| has_width(value, width)),
+        _ => false,
     }
 }
 

@@ -54,6 +54,7 @@ use tokio::task::JoinHandle;
 
 pub use certificates::CertificateFiles;
 pub use config::{ConfigError, Mode, SimConfig};
+pub use http::examine_batch;
 pub use options::FnsSimOptions;
 pub use tally::FnsTally;
 

@@ -27,6 +27,9 @@ pub struct OutboxChange {
     pub verdicts: Vec<DocumentVerdict>,
     /// Documents whose status was asked without a new answer: when to ask again, never with `None`.
     pub refresh_later: Vec<(i64, Option<Timestamp>)>,
+    /// Documents that the service took and does not know any more: [`OutboxState::New`] again, if they are still without
+    /// a final verdict. Needs no lease; their holder finds them as it finds what was derived.
+    pub resend: Vec<i64>,
     /// Takes the next documents out of the journal.
     pub derive: Option<DeriveOrder>,
 }
@@ -170,6 +173,8 @@ pub struct DeriveReport {
     pub waiting: u64,
     /// Documents whose ФН became known.
     pub released: u64,
+    /// Documents put aside because enough of their ФН is open: they come to be sent when fewer are.
+    pub parked: u64,
     /// Positions looked at.
     pub scanned: u64,
     /// Position up to which everything was derived.
@@ -278,6 +283,7 @@ impl OutboxChange {
             new_batches: Vec::new(),
             verdicts: Vec::new(),
             refresh_later: Vec::new(),
+            resend: Vec::new(),
             derive: None,
         }
     }
@@ -289,6 +295,7 @@ impl OutboxChange {
             && self.new_batches.is_empty()
             && self.verdicts.is_empty()
             && self.refresh_later.is_empty()
+            && self.resend.is_empty()
             && self.derive.is_none()
     }
 }

@@ -214,7 +214,8 @@ pub struct OutboxDepths {
     pub states: Vec<(OutboxState, u64)>,
     /// Documents that wait for their ФН to become known.
     pub waiting: u64,
-    /// Positions of the journal that were not looked at yet: at most so many documents are to be derived.
+    /// Positions of the journal that were not looked at yet, and documents put aside because enough of their ФН is open: at
+    /// most so many are to be derived.
     pub backlog: u64,
 }
 

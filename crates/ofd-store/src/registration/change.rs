@@ -41,6 +41,12 @@ pub struct RegistryChange {
     pub verdicts: Vec<DocumentVerdict>,
     /// ФН whose softly quarantined documents are to be asked about anew.
     pub refresh: Vec<FnNumber>,
+    /// Events were lost, as was noticed then: from now on every document without a final verdict is marked to be asked
+    /// about ([`crate::Forwarding::recall_statuses`]), and every register is due for its card
+    /// ([`crate::RegistryReader::recalled_cards`]). One that is under way begins anew.
+    pub recall: Option<Timestamp>,
+    /// How far cards were asked for: from where it must stand, to where; `None` is the end.
+    pub recalled_cards: Option<(i64, Option<i64>)>,
 }
 
 impl RegistryChange {
@@ -80,6 +86,17 @@ pub enum TaskClose {
     Id {
         /// Number of its row.
         id: i64,
+        /// When.
+        at: Timestamp,
+        /// What was done.
+        note: Option<String>,
+    },
+    /// All of a kind about no register and no document that say this.
+    OfText {
+        /// Of which kind.
+        kind: TaskKind,
+        /// Their text.
+        text: String,
         /// When.
         at: Timestamp,
         /// What was done.

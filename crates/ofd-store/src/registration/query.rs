@@ -10,7 +10,8 @@ use crate::{Derived, Forward, RegistrationState, TaskKind};
 pub enum KktKey<'a> {
     /// Number of its row.
     Id(i64),
-    /// Registration number without padding. Of several the one that is not deregistered, then the newest.
+    /// Registration number without padding. Of several the one that is not deregistered, then one for which a document
+    /// confirmed it, then the newest.
     Rnm(&'a str),
     /// The ФН that is in it now. Of several the one that is not deregistered, then the newest.
     Fn(&'a FnNumber),
@@ -39,6 +40,8 @@ pub struct KktFilter {
     pub state: Option<RegistrationState>,
     /// Of this ИНН.
     pub inn: Option<String>,
+    /// With this registration number (without padding), confirmed or not.
+    pub rnm: Option<String>,
     /// Under this contract.
     pub contract_id: Option<i64>,
     /// Only those whose newest report differs from what was agreed.

@@ -237,7 +237,7 @@ fn require_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The file that was open before. Missing, it may come back; another one in its place stays another one.
-fn require_same(path: &Path, same: Option<FileId>) -> Result<(), StoreError> {
+pub(super) fn require_same(path: &Path, same: Option<FileId>) -> Result<(), StoreError> {
     let found = FileId::of(path).map_err(|error| cannot_open(path, &error.to_string()))?;
     if same.is_some_and(|same| same != found) {
         let detail = format!(

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
-use super::disk::OpenFiles;
+use super::disk::{FileId, OpenFiles};
 use super::log::Log;
 use super::{connection, in_words, is_busy, store_error, unsynced};
 use crate::journal::JournalHandle;
@@ -31,7 +31,19 @@ pub(crate) struct Beside {
     pub(crate) turnstile: Turnstile,
     /// What the journal has open.
     pub(crate) files: OpenFiles,
+    /// Which file the journal has: another one in its place is nobody's.
+    pub(crate) same: Option<FileId>,
     pub(crate) journal: JournalHandle,
+}
+
+/// Where an attempt failed.
+enum Failure {
+    /// Before anything reached the log.
+    Before(StoreError),
+    /// While the work was done: nothing of it is to be seen by others.
+    Work(rusqlite::Error),
+    /// While it was written and synced: others may see what is not on the disk.
+    Commit(rusqlite::Error),
 }
 
 #[derive(Debug)]
@@ -45,6 +57,9 @@ enum Company {
 impl SecondWriter {
     /// Opens the file; it must exist and have this program's schema.
     pub(crate) fn open(path: &Path, beside: Option<Beside>) -> Result<Self, StoreError> {
+        if let Some(beside) = &beside {
+            beside.check(path)?;
+        }
         let connection = connection::open_second(path)?;
         // Should it be the last to close, the log is left to the next start: copying it may take long.
         unsynced::copy_at_close(&connection, false).map_err(store_error)?;
@@ -65,11 +80,15 @@ impl SecondWriter {
         let deadline = Instant::now() + PATIENCE;
         let result = loop {
             match self.attempt(&mut work) {
-                Err(error) if is_busy(&error) && Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Err(Failure::Work(error) | Failure::Commit(error))
+                    if is_busy(&error) && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
                 result => break result,
             }
         };
-        let value = result.map_err(|error| self.failed(error))?;
+        let value = result.map_err(|failure| self.failed(failure))?;
         self.after()?;
         Ok(value)
     }
@@ -77,24 +96,35 @@ impl SecondWriter {
     fn attempt<T>(
         &mut self,
         work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let turnstile = match &self.company {
-            Company::Journal(beside) => Some(beside.turnstile.clone()),
+    ) -> Result<T, Failure> {
+        let beside = match &self.company {
+            Company::Journal(beside) => Some(beside.clone()),
             Company::Alone(_) => None,
         };
-        let _turn = turnstile.as_ref().map(Turnstile::enter);
-        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
-        let value = work(&transaction)?;
-        transaction.commit()?;
+        let _turn = beside.as_ref().map(|beside| beside.turnstile.enter_modestly());
+        if let Some(beside) = &beside {
+            beside.check(&self.path).map_err(Failure::Before)?;
+        }
+        let transaction =
+            Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(Failure::Work)?;
+        let value = work(&transaction).map_err(Failure::Work)?;
+        transaction.commit().map_err(Failure::Commit)?;
         Ok(value)
     }
 
-    /// A failed sync concerns the journal too: what the log shows may not be on the disk, and it must not build on that.
-    fn failed(&self, error: rusqlite::Error) -> StoreError {
-        if let (Some(ErrorCode::SystemIoFailure), Company::Journal(beside)) =
-            (error.sqlite_error_code(), &self.company)
+    /// A commit or a sync that failed concerns the journal too: what the log shows may not be on the disk, and it must not
+    /// build on that. Any other failure is this writer's own.
+    fn failed(&self, failure: Failure) -> StoreError {
+        let (error, at_commit) = match failure {
+            Failure::Before(error) => return error,
+            Failure::Work(error) => (error, false),
+            Failure::Commit(error) => (error, true),
+        };
+        let is_io = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+        if let Company::Journal(beside) = &self.company
+            && ((at_commit && is_io) || is_sync(&error))
         {
-            let what = format!("a write beside the journal failed: {}", in_words(&error));
+            let what = format!("a commit of the forwarder or of registrations failed: {}", in_words(&error));
             beside.turnstile.report_trouble(&what);
         }
         store_error(error)
@@ -104,9 +134,7 @@ impl SecondWriter {
     fn after(&mut self) -> Result<(), StoreError> {
         match &mut self.company {
             Company::Journal(beside) => {
-                if let Some(what) = beside.files.lost() {
-                    return Err(StoreError::unavailable(Unavailability::FileLost, what));
-                }
+                beside.check(&self.path)?;
                 beside.journal.wake();
                 Ok(())
             }
@@ -120,4 +148,21 @@ impl SecondWriter {
             },
         }
     }
+}
+
+impl Beside {
+    /// Whether the journal's files are still those that it has open.
+    fn check(&self, path: &Path) -> Result<(), StoreError> {
+        match self.files.lost() {
+            Some(what) => Err(StoreError::unavailable(Unavailability::FileLost, what)),
+            // While the journal has nothing open.
+            None => connection::require_same(path, self.same),
+        }
+    }
+}
+
+/// A failed sync of the file or of its folder.
+fn is_sync(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|code| code.extended_code);
+    matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC))
 }

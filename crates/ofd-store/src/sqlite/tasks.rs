@@ -64,6 +64,12 @@ pub(super) fn close(connection: &Connection, which: &TaskClose) -> rusqlite::Res
                 "UPDATE human_tasks SET closed_at = ?2, note = ?3 WHERE id = ?1 AND closed_at IS NULL",
             )?
             .execute(params![id, at.as_microsecond(), note]),
+        TaskClose::OfText { kind, text, at, note } => connection
+            .prepare_cached(
+                "UPDATE human_tasks SET closed_at = ?3, note = ?4 WHERE kind = ?1 AND closed_at IS NULL \
+                 AND kkt_id IS NULL AND seq IS NULL AND text = ?2",
+            )?
+            .execute(params![kind.name(), text, at.as_microsecond(), note]),
         TaskClose::OfKkt { kind, kkt_id, at, note } => connection
             .prepare_cached(
                 "UPDATE human_tasks SET closed_at = ?3, note = ?4 \

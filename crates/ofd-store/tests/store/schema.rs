@@ -18,6 +18,7 @@ const EARLIER: &[(i64, &str)] = &[
     (1, include_str!("data/schema-v1.sql")),
     (2, include_str!("data/schema-v2.sql")),
     (4, include_str!("data/schema-v4.sql")),
+    (5, include_str!("data/schema-v5.sql")),
 ];
 
 fn config(folder: &Path) -> StoreConfig {
@@ -137,6 +138,7 @@ fn check_registrations(reader: &RegistryReader, version: i64) {
     assert_eq!(reader.line_of("0099", "7704358518").expect("rows").and_then(|line| line.rnm), kkt.rnm);
     assert_eq!(reader.fn_history(kkt.id).expect("rows").len(), 1);
     assert_eq!(reader.cursors().expect("cursors").reports, 1);
+    assert_eq!(reader.recalled_cards().expect("rows"), (version >= 5).then_some(0));
 }
 
 /// What the indexes of later versions lead to in rows of earlier ones.

@@ -104,12 +104,13 @@ fn told(change: Change, changed: &ContractChanged, grace_s: u64, place: &str) ->
 /// Adds a register to a contract.
 ///
 /// # Errors
-/// No such contract; a ККТ or ФН that stands in another line; the store cannot be used.
+/// No such contract; a ККТ or ФН that stands in another line; a registration number of another register, or with a wrong
+/// check value; the store cannot be used.
 pub(super) fn line(args: ContractLineArgs, out: &mut Output) -> Result<()> {
-    let ContractLineArgs { number, kkt_serial, fn_number, model, fn_model, rnm, table } = args;
+    let ContractLineArgs { number, kkt_serial, fn_number, model, fn_model, rnm, unchecked, table } = args;
     let periods = settings(&table.config)?.registration.periods();
     let (mut registry, place) = registry(&table.config)?;
-    let new = NewLine { kkt_serial, kkt_model: model, fn_number, fn_model, rnm };
+    let new = NewLine { kkt_serial, kkt_model: model, fn_number, fn_model, rnm, unchecked };
     let added = line_add(&mut registry, &number, &new, Timestamp::now())?;
     for warning in &added.warnings {
         eprintln!("{warning}");

@@ -54,6 +54,7 @@ fn draw_up(registry: &mut Registry, number: &str, register: &PlannedRegister) ->
         fn_number: register.fn_number,
         fn_model: None,
         rnm: None,
+        unchecked: false,
     };
     ops::line_add(registry, number, &line, Timestamp::now())?;
     Ok(())

@@ -12,10 +12,10 @@ use super::super::output::Output;
 use super::super::{operator, progress, reader};
 use crate::cli::{OutboxRequeueArgs, TableArgs};
 
-/// Sends dead letters once more.
+/// Sends dead letters once more, or one document that the tax service took without a final verdict.
 ///
 /// # Errors
-/// No such document, or it is not dead; the store cannot be used.
+/// No such document, or it has its verdict or is on its way; the store cannot be used.
 pub(super) fn requeue(args: &OutboxRequeueArgs, out: &mut Output) -> Result<ExitCode> {
     let reader = reader(&args.table.config)?;
     let seqs = match (&args.fn_number, args.fd_number) {
@@ -30,7 +30,10 @@ pub(super) fn requeue(args: &OutboxRequeueArgs, out: &mut Output) -> Result<Exit
         match operator.outbox_requeue(*seq, Timestamp::now())? {
             OutboxDecision::Done => done = done.saturating_add(1),
             OutboxDecision::NotDead(state) if args.fn_number.is_some() => {
-                bail!("{}", not_dead(state, "sent again"))
+                let state = state.name();
+                bail!(
+                    "it is {state}: what has its verdict or is on its way is not sent again; nothing was changed"
+                )
             }
             // Somebody else decided about it meanwhile.
             OutboxDecision::NotDead(_) | OutboxDecision::Unknown => passed = passed.saturating_add(1),
@@ -62,7 +65,7 @@ pub(super) fn supersede(
     let (mut operator, place) = operator(&table.config)?;
     match operator.outbox_supersede(row.seq, Timestamp::now())? {
         OutboxDecision::Done => {}
-        OutboxDecision::NotDead(state) => bail!("{}", not_dead(state, "given up")),
+        OutboxDecision::NotDead(state) => bail!("{}", not_dead(state)),
         OutboxDecision::Unknown => bail!("document {fd_number} of ФН {fn_number} is gone from the outbox"),
     }
     if table.json {
@@ -97,6 +100,6 @@ fn all_dead(reader: &Reader) -> Result<Vec<i64>> {
     Ok(seqs)
 }
 
-fn not_dead(state: OutboxState, wanted: &str) -> String {
-    format!("it is {}, only a dead letter can be {wanted}; nothing was changed", state.name())
+fn not_dead(state: OutboxState) -> String {
+    format!("it is {}, only a dead letter can be given up; nothing was changed", state.name())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use ofd_fns::client::wire::{ApplicationJson, ApplicationKind, Modes};
+use ofd_fns::client::wire::{ApplicationJson, ApplicationKind, ClosingReport, Modes};
 use ofd_fns::registration::application;
 use ofd_fns::registration::ops::{OpsError, RegisterKey, application_draft, application_submit};
 use ofd_store::{KktKey, RegistryReader};
@@ -109,13 +109,27 @@ fn from_options(
         cli::ApplicationKind::Registration if !args.reason.is_empty() => {
             bail!("--reason is for a re-registration or a deregistration")
         }
+        cli::ApplicationKind::Registration | cli::ApplicationKind::Reregistration
+            if args.closing_fd.is_some() =>
+        {
+            bail!("--closing-fd, --closing-time and --closing-sign are for a deregistration")
+        }
         cli::ApplicationKind::Registration => {}
         cli::ApplicationKind::Reregistration => draft.reasons = codes(&args.reason)?,
         cli::ApplicationKind::Deregistration => {
+            draft.closing_report = closing_report(args);
             draft.reason = (!args.reason.is_empty()).then(|| args.reason.join(", "));
         }
     }
     Ok(draft)
+}
+
+fn closing_report(args: &RegisterApplyArgs) -> Option<ClosingReport> {
+    Some(ClosingReport {
+        fd_number: args.closing_fd?.get(),
+        date_time: args.closing_time.clone()?,
+        fiscal_sign: args.closing_sign.clone()?,
+    })
 }
 
 fn codes(reasons: &[String]) -> Result<Vec<u32>> {

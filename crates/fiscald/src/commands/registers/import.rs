@@ -42,7 +42,7 @@ pub(super) fn run(args: &RegisterImportArgs, out: &mut Output) -> Result<ExitCod
     let file = TableFile::read(&bytes).with_context(|| format!("{shown}"))?;
     let (mut registry, place) = registry(&args.table.config)?;
     registry.contract(&args.contract)?.with_context(|| no_contract(&args.contract))?;
-    let plan = plan(file, &args.contract, &registry)?;
+    let plan = plan(file, &args.contract, args.unchecked, &registry)?;
     for bad in &plan.bad {
         eprintln!("line {}: {}", bad.line, bad.reason);
     }
@@ -50,7 +50,7 @@ pub(super) fn run(args: &RegisterImportArgs, out: &mut Output) -> Result<ExitCod
     let (tally, warnings) = if refused || args.dry_run {
         (plan.tally(), Vec::new())
     } else {
-        write(&plan, &args.contract, &mut registry)?
+        write(&plan, &args.contract, args.unchecked, &mut registry)?
     };
     for (line, warning) in &warnings {
         eprintln!("line {line}: imported, but {warning}");
@@ -74,12 +74,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// What would become of each line. Writes nothing.
-fn plan(file: TableFile, contract: &str, registry: &RegistryReader) -> Result<Plan> {
+fn plan(file: TableFile, contract: &str, unchecked: bool, registry: &RegistryReader) -> Result<Plan> {
     let now = Timestamp::now();
     let bar = progress::bar(u64::try_from(file.entered.len())?, "lines checked");
     let mut plan = Plan { bad: file.bad, ..Plan::default() };
     for entered in file.entered {
-        match line_check(registry, contract, &new_line(&entered), now) {
+        match line_check(registry, contract, &new_line(&entered, unchecked), now) {
             Ok(outcome) => plan.lines.push((entered, outcome)),
             Err(OpsError::Refused(reason) | OpsError::NotFound(reason)) => {
                 plan.bad.push(BadLine { line: entered.line, reason });
@@ -94,11 +94,17 @@ fn plan(file: TableFile, contract: &str, registry: &RegistryReader) -> Result<Pl
 }
 
 /// One transaction a line: ended in the middle, the same file can simply be imported again.
-fn write(plan: &Plan, contract: &str, registry: &mut Registry) -> Result<(Tally, Vec<(u64, String)>)> {
+fn write(
+    plan: &Plan,
+    contract: &str,
+    unchecked: bool,
+    registry: &mut Registry,
+) -> Result<(Tally, Vec<(u64, String)>)> {
     let (mut tally, mut warnings) = (Tally::default(), Vec::new());
     let bar = progress::bar(u64::try_from(plan.lines.len())?, "lines");
     for (entered, _) in &plan.lines {
-        let added = line_add(registry, contract, &new_line(entered), Timestamp::now()).with_context(|| {
+        let new = new_line(entered, unchecked);
+        let added = line_add(registry, contract, &new, Timestamp::now()).with_context(|| {
             format!(
                 "line {}: nothing after it was imported; put it right and import the file again, what is there stays",
                 entered.line
@@ -112,13 +118,14 @@ fn write(plan: &Plan, contract: &str, registry: &mut Registry) -> Result<(Tally,
     Ok((tally, warnings))
 }
 
-fn new_line(entered: &Entered) -> NewLine {
+fn new_line(entered: &Entered, unchecked: bool) -> NewLine {
     NewLine {
         kkt_serial: entered.kkt_serial.clone(),
         kkt_model: entered.kkt_model.clone(),
         fn_number: entered.fn_number,
         fn_model: entered.fn_model.clone(),
         rnm: entered.rnm,
+        unchecked,
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn no_contract(number: &str) -> String {
 /// Says what was done and where. The registration comes first, for it refuses what contradicts; reception learns of the
 /// register only then.
 fn announce(args: RegisterAddArgs, out: &mut Output) -> Result<()> {
-    let RegisterAddArgs { fn_number, kkt_serial, rnm, inn, table } = args;
+    let RegisterAddArgs { fn_number, kkt_serial, rnm, unchecked, inn, table } = args;
     if let Some(inn) = &inn
         && !inn.check_digits_ok()
     {
@@ -75,7 +75,7 @@ fn announce(args: RegisterAddArgs, out: &mut Output) -> Result<()> {
         &mut registry,
         kkt_serial.as_deref(),
         fn_number.as_ref(),
-        rnm.as_ref(),
+        rnm.as_ref().map(|rnm| (rnm, unchecked)),
         inn.as_ref(),
         Timestamp::now(),
     )?;

@@ -91,10 +91,11 @@ impl TableFile {
         Ok(file)
     }
 
-    /// A ККТ has one ФН, so each number may stand in the file once. The first line that names it counts.
+    /// A ККТ has one ФН and one registration number, so each number may stand in the file once. The first line that names it counts.
     fn part_doubles(&mut self) {
         let mut serials: HashMap<String, u64> = HashMap::new();
         let mut numbers: HashMap<FnNumber, u64> = HashMap::new();
+        let mut rnms: HashMap<Rnm, u64> = HashMap::new();
         let bad = &mut self.bad;
         self.entered.retain(|entered| {
             let (serial, number) =
@@ -106,7 +107,13 @@ impl TableFile {
                 (_, Entry::Occupied(first)) => {
                     format!("fn {} stands in line {} already", entered.fn_number, first.get())
                 }
+                (Entry::Vacant(_), Entry::Vacant(_))
+                    if let Some((rnm, first)) = entered.rnm.and_then(|rnm| Some((rnm, rnms.get(&rnm)?))) =>
+                {
+                    format!("rnm {rnm} stands in line {first} already")
+                }
                 (Entry::Vacant(serial), Entry::Vacant(number)) => {
+                    rnms.extend(entered.rnm.map(|rnm| (rnm, entered.line)));
                     serial.insert(entered.line);
                     number.insert(entered.line);
                     return true;
@@ -334,7 +341,8 @@ mod tests {
              8;9999078900000001;\n\
              9;9999078900000009\n\
              10;99990789000000101;\n\
-             11;9999078900000011;0000000001036105\n",
+             11;9999078900000011;0000000001036105\n\
+             12;9999078900000012;0000000001036105\n",
         );
         let told: Vec<String> = file.bad.iter().map(|bad| format!("{}: {}", bad.line, bad.reason)).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
@@ -347,6 +355,7 @@ mod tests {
         9: fn 9999078900000001 stands in line 2 already
         10: 2 values, the first line has 3 columns
         11: fn "99990789000000101": FN number: 17 characters, expected 1 to 16 digits
+        13: rnm 0000000001036105 stands in line 12 already
         "#);
         assert_eq!(file.entered.iter().map(|entered| entered.line).collect::<Vec<_>>(), [2, 12]);
     }

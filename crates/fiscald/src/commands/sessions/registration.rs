@@ -193,6 +193,11 @@ fn an_import_is_all_or_nothing() {
     assert_eq!(bench.run(&format!("registers import {bad} --contract 17-КЗ")).end, "1");
     check(import(&bad, "--skip-bad"), true, 1, 0, &[3, 4, 5]);
     assert_eq!(count(), 3);
+    let numbered = bench.file("numbered.csv", "kkt_serial;fn;rnm\n6;9999078900000026;0000000005000001\n");
+    check(import(&numbered, ""), false, 0, 0, &[2]);
+    check(import(&numbered, "--unchecked"), true, 1, 0, &[]);
+    let same = bench.file("same.csv", "kkt_serial;fn;rnm\n7;9999078900000027;0000000005000001\n");
+    check(import(&same, "--unchecked"), false, 0, 0, &[2]);
     let unknown = bench.run(&format!("registers import {good} --contract 19-КЗ"));
     assert!(unknown.end.contains("there is no contract 19-КЗ"), "{}", unknown.end);
     let absent = bench.run("registers import nowhere.csv --contract 17-КЗ");

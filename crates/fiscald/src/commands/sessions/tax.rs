@@ -27,6 +27,7 @@ fn forward(bench: &Bench, taken: i64, refused: i64) {
         new_batches: Vec::new(),
         verdicts: Vec::new(),
         refresh_later: Vec::new(),
+        resend: Vec::new(),
         derive: None,
     };
     let mut commit = |change: OutboxChange| {
@@ -85,6 +86,7 @@ fn what_became_of_documents() {
         &format!("outbox show {} 1", TAKEN.1),
         &format!("outbox show {} 1", REFUSED.1),
         "documents list",
+        &format!("outbox requeue {} 1", TAKEN.1),
         &format!("outbox requeue {} 1", TAKEN.1),
         &supersede,
         &supersede,

@@ -43,6 +43,9 @@ pub struct ApplicationJson {
     /// Reason of a deregistration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Values of the report of the closing of the ФН, of a deregistration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing_report: Option<ClosingReport>,
     /// The signed XML, where it will travel.
     #[serde(default)]
     pub xml_base64: Option<String>,
@@ -61,6 +64,18 @@ pub enum ApplicationKind {
     Reregistration,
     /// End.
     Deregistration,
+}
+
+/// What the report of the closing of a ФН (form 6) says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClosingReport {
+    /// Number of the document (tag 1040).
+    pub fd_number: u32,
+    /// Date and time (tag 1012) on the till's own clock, `yyyy-mm-ddThh:mm`.
+    pub date_time: String,
+    /// Fiscal sign, decimal, with or without leading zeros.
+    pub fiscal_sign: String,
 }
 
 /// A person who signs.
@@ -106,7 +121,7 @@ pub struct ApplicationRefusal {
     pub codes: Vec<CodeJson>,
 }
 
-/// The three things that can be known of an application.
+/// The things that can be known of an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplicationStage {
     /// Not decided yet.
@@ -116,6 +131,8 @@ pub enum ApplicationStage {
         /// The number that was assigned.
         rnm: String,
     },
+    /// Accepted, and no РНМ is named: of a change or an end none has to be, of a first registration it has to follow.
+    AcceptedWithoutRnm,
     /// Refused.
     Refused {
         /// Why.
@@ -130,6 +147,7 @@ impl ApplicationState {
             (_, Some(refusal), _) => ApplicationStage::Refused { codes: refusal.codes.clone() },
             (_, None, "refused") => ApplicationStage::Refused { codes: Vec::new() },
             (Some(rnm), None, _) => ApplicationStage::Accepted { rnm: rnm.clone() },
+            (None, None, "accepted") => ApplicationStage::AcceptedWithoutRnm,
             _ => ApplicationStage::Pending,
         }
     }

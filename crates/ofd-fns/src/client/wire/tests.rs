@@ -94,7 +94,7 @@ fn stages_of_an_application() {
     };
     check(r#"{"state":"received"}"#, ApplicationStage::Pending);
     check(r#"{"state":"accepted","rnm":"1"}"#, ApplicationStage::Accepted { rnm: "1".to_owned() });
-    check(r#"{"state":"accepted"}"#, ApplicationStage::Pending);
+    check(r#"{"state":"accepted"}"#, ApplicationStage::AcceptedWithoutRnm);
     check(r#"{"state":"refused"}"#, ApplicationStage::Refused { codes: vec![] });
     let codes = vec![CodeJson { code: 5, text: "t".to_owned(), path: None }];
     check(

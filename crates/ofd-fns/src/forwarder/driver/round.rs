@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use ofd_store::{
-    Adoption, Claim, ClaimOrder, CommitReport, DocumentBody, Forwarding, HolderId, OutboxChange,
+    Adoption, Claim, ClaimOrder, CommitReport, DocumentBody, Forwarding, HolderId, Holding, OutboxChange,
     OutboxDepths, OutboxRow, Slot, StoreError,
 };
+
+use super::holder;
 
 /// What is to be done; in the order of the fields.
 #[derive(Debug)]
@@ -29,6 +31,10 @@ pub(super) struct Round {
 pub(super) struct RoundReport {
     pub(super) commit: Option<CommitReport>,
     pub(super) claim: Option<Claim>,
+    /// Who has the lanes, when it was to have some and has none.
+    pub(super) others: Vec<Holding>,
+    /// Holders that had ended and were put out.
+    pub(super) dismissed: Vec<HolderId>,
     pub(super) adoption: Adoption,
     /// Open documents of slots that were gained.
     pub(super) gained: Vec<OutboxRow>,
@@ -71,7 +77,11 @@ impl Round {
             report.serial = Some(store.newest_serial()?);
         }
         if let Some(order) = &self.claim {
+            report.dismissed = store.dismiss(&holder::is_gone)?;
             let claim = store.claim(order)?;
+            if order.lanes && !claim.leases.iter().any(|lease| lease.slot.has_lanes()) {
+                report.others = store.holdings()?;
+            }
             if claim.gained.iter().any(|slot| slot.has_lanes()) {
                 let gained: Vec<Slot> =
                     claim.gained.iter().copied().filter(|slot| slot.has_lanes()).collect();

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ofd_store::{
-    Adoption, BatchId, BatchStep, Claim, ClaimOrder, CommitReport, DeriveOrder, HolderId, Lease, NewBatch,
-    OutboxChange, OutboxRow, OutboxState, Slot,
+    Adoption, BatchId, BatchStep, Claim, ClaimOrder, CommitReport, DeriveOrder, HolderId, Holding, Lease,
+    NewBatch, OutboxChange, OutboxRow, OutboxState, Slot,
 };
 use tracing::{debug, info, warn};
 
@@ -26,7 +26,6 @@ use crate::forwarder::body::{Built, names_of};
 use crate::forwarder::gate::{BreakerState, GateSettings};
 use crate::forwarder::scheduler::{Batch, Item, Job, Scheduler, SchedulerSettings};
 use crate::metrics::number;
-use crate::service::remarks::Remark;
 
 /// Least time between two commits: what comes meanwhile goes into one, and the journal's writer has the store for itself.
 const COMMIT_PAUSE: Duration = Duration::from_millis(20);
@@ -36,8 +35,6 @@ const DERIVE_PAUSE: Duration = Duration::from_millis(100);
 const DERIVE_SCAN: usize = 2_000;
 /// Between two looks at the depths.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
-/// A delivered document without a verdict is asked for after so long.
-const STATUS_AFTER: Duration = Duration::from_secs(3_600);
 
 /// An answer, or none.
 pub(super) struct Sent {
@@ -85,6 +82,10 @@ pub(super) struct Session<'d> {
     derive_due: Moment,
     look_due: Moment,
     last_commit: Option<Moment>,
+    /// Since when the window has been full without a break.
+    full_since: Option<Moment>,
+    /// Whether leases of others are waited for.
+    is_waiting: bool,
     alarm: AgeAlarm,
     stopping: bool,
 }
@@ -121,6 +122,8 @@ impl<'d> Session<'d> {
             derive_due: Moment::ZERO,
             look_due: Moment::ZERO,
             last_commit: None,
+            full_since: None,
+            is_waiting: false,
             stopping: false,
         }
     }
@@ -188,7 +191,8 @@ impl<'d> Session<'d> {
         let writes = !self.steps.is_empty() || !self.new_batches.is_empty();
         let change = (may_commit && (writes || derive)).then(|| self.take_change(now, sends));
         let claim = (!self.stopping && self.claim_due <= now).then(|| self.claim(now));
-        let look = sends && self.look_due <= now;
+        // Depths are told also where nothing is sent.
+        let look = !self.stopping && self.look_due <= now;
         if look {
             self.look_due = now.saturating_add(LOOK_PAUSE);
         }
@@ -210,18 +214,19 @@ impl<'d> Session<'d> {
     pub(super) fn next_wake(&self, now: Moment, store_is_free: bool) -> Option<Moment> {
         let mut wakes = Vec::new();
         if self.driver.tax.is_some() {
-            wakes.extend(self.scheduler.next_wake(now));
+            // A moment that has passed waits for something else: a lease, or the end of a visit. It is looked at again
+            // with the next derivation or claim.
+            wakes.extend(self.scheduler.next_wake(now).filter(|wake| *wake > now));
         }
         if store_is_free && !self.stopping {
-            wakes.push(self.claim_due);
+            wakes.extend([self.claim_due, self.look_due]);
             if self.driver.tax.is_some() {
-                wakes.extend([self.derive_due, self.look_due]);
+                wakes.push(self.derive_due);
             }
         }
         if store_is_free && (!self.steps.is_empty() || !self.new_batches.is_empty()) {
             wakes.push(self.last_commit.map_or(now, |last| last.saturating_add(COMMIT_PAUSE)));
         }
-        // A moment may have passed that only waits for something else to happen.
         wakes.into_iter().min().map(|wake| wake.max(now.saturating_add(Duration::from_millis(1))))
     }
 
@@ -231,8 +236,14 @@ impl<'d> Session<'d> {
         if let Some(commit) = report.commit {
             self.committed(commit, now);
         }
+        if !report.dismissed.is_empty() {
+            info!(
+                processes = report.dismissed.len(),
+                "processes that have ended held registers: they are free now"
+            );
+        }
         if let Some(claim) = report.claim {
-            self.claimed(claim, now);
+            self.claimed(claim, &report.others, now);
         }
         self.adopt(report.adoption, &report.gained, now);
         self.insert(report.gained, now);
@@ -274,6 +285,9 @@ impl<'d> Session<'d> {
         if effect.split {
             self.driver.metrics.split.increment(1);
         }
+        if let Some(item) = &effect.parked {
+            self.parked(item);
+        }
         if let Some(turn) = effect.turn {
             self.turned(turn);
         }
@@ -314,8 +328,8 @@ impl<'d> Session<'d> {
         }
     }
 
-    fn claimed(&mut self, claim: Claim, now: Moment) {
-        self.driver.remarks.set(Remark::Store, None);
+    fn claimed(&mut self, claim: Claim, others: &[Holding], now: Moment) {
+        self.tell_waiting(&claim, others);
         let until = self.claimed_at.saturating_add(self.driver.config.lease());
         let held: Vec<(Slot, Moment)> = claim.leases.iter().map(|lease| (lease.slot, until)).collect();
         let lost =
@@ -426,6 +440,7 @@ impl<'d> Session<'d> {
             attempts: row.attempts,
             ready_at: self.moment(row.next_at, now),
             arrived: now,
+            alone: false,
         }
     }
 

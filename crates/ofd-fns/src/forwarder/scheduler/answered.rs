@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Batch, Effect, Phase, Scheduler, StepKind, doc_key, wanted};
+use super::batch::Doubt;
+use super::{Batch, Effect, Phase, Piece, Scheduler, StepKind, Wanted, doc_key, wanted};
 use crate::client::wire::BatchAnswer;
 use crate::client::{CallError, ErrorClass};
 use crate::forwarder::Moment;
@@ -29,9 +30,15 @@ impl Scheduler {
             Ok(_) => (Sign::Alive, None),
             Err(error) => (sign_of(error.class()), error.retry_after()),
         };
-        let turn = self.gate.answered(sign, probe, retry_after, now);
+        // That the service fails over a certain document is known, and says nothing about the service.
+        let known = sign == Sign::Down && !probe && batch.goes_alone();
+        let turn = if known { None } else { self.gate.answered(sign, probe, retry_after, now) };
         let mut effect = match answer {
-            Ok(answer) => self.settle(batch, answer, now, random),
+            Ok(answer) => {
+                self.accepted = self.accepted.saturating_add(1);
+                self.settle(batch, answer, now, random)
+            }
+            Err(error) if sign == Sign::Down => self.not_done(worker, batch, &error, probe, now, random),
             Err(error) => self.failed(worker, batch, &error, now, random),
         };
         effect.turn = turn;
@@ -77,17 +84,7 @@ impl Scheduler {
                     batch.items.first().cloned().map(|item| StepKind::Dead { item, code, error: words });
                 Effect { steps: kind.map(|kind| batch.step(kind)).into_iter().collect(), ..Effect::default() }
             }
-            ErrorClass::Invalid => {
-                let step = batch.step(StepKind::Dissolve { pause: None, error: words });
-                let middle = batch.items.len().div_ceil(2);
-                let mut pieces = batch.items.chunks(middle).map(|piece| piece.iter().map(wanted).collect());
-                if let Some(hand) = self.workers.get_mut(worker) {
-                    let (first, second) = (pieces.next(), pieces.next());
-                    second.into_iter().chain(first).for_each(|piece| hand.pieces.push_front(piece));
-                }
-                self.put_back(batch.items, now);
-                Effect { steps: vec![step], split: true, ..Effect::default() }
-            }
+            ErrorClass::Invalid => self.halve(worker, batch, None, words, now),
             ErrorClass::KeyReused => {
                 // A new key is made at once, but not again and again.
                 let failures = batch.items.iter().map(|item| item.attempts).max().unwrap_or(0);
@@ -115,6 +112,100 @@ impl Scheduler {
                 Effect { steps: vec![step], ..Effect::default() }
             }
         }
+    }
+
+    /// No answer, or one of a service in trouble. In an outage a batch stays as it is; one that fails again and again
+    /// while others are accepted is taken apart until the document is found over which the service fails.
+    fn not_done(
+        &mut self,
+        worker: usize,
+        mut batch: Batch,
+        error: &CallError,
+        probe: bool,
+        now: Moment,
+        random: u64,
+    ) -> Effect {
+        let to_blame = batch.doubt.failed(self.accepted);
+        match batch.items.len() {
+            1 if to_blame || batch.goes_alone() => self.park(batch, error, now, random),
+            2.. if to_blame => {
+                let doubt = Doubt { accepted: self.accepted, strikes: 0, suspected: true };
+                self.halve(worker, batch, Some(doubt), error.to_string(), now)
+            }
+            _ if (probe || batch.doubt.suspected) && self.has_others(worker, &batch) => {
+                self.let_others_pass(worker, batch, error, now, random)
+            }
+            _ => self.failed(worker, batch, error, now, random),
+        }
+    }
+
+    /// The halves go one after the other, before anything else.
+    fn halve(
+        &mut self,
+        worker: usize,
+        batch: Batch,
+        doubt: Option<Doubt>,
+        error: String,
+        now: Moment,
+    ) -> Effect {
+        let step = batch.step(StepKind::Dissolve { pause: None, error });
+        let middle = batch.items.len().div_ceil(2);
+        let halves: Vec<Vec<Wanted>> =
+            batch.items.chunks(middle).map(|half| half.iter().map(wanted).collect()).collect();
+        if let Some(hand) = self.workers.get_mut(worker) {
+            for wanted in halves.into_iter().rev() {
+                hand.pieces.push_front(Piece { wanted, ready_at: now, doubt });
+            }
+        }
+        self.put_back(batch.items, now);
+        Effect { steps: vec![step], split: true, ..Effect::default() }
+    }
+
+    /// The document over which the service fails waits in its lane, and goes alone from now on. Never dead: nobody has
+    /// refused it.
+    fn park(&mut self, mut batch: Batch, error: &CallError, now: Moment, random: u64) -> Effect {
+        let parked = batch.items.first().filter(|item| !item.alone).cloned();
+        let pause = self.back_off(&mut batch, error, now, random);
+        batch.items.iter_mut().for_each(|item| item.alone = true);
+        let step = batch.step(StepKind::Dissolve { pause: Some(pause), error: error.to_string() });
+        self.put_back(batch.items, now);
+        Effect { steps: vec![step], parked, ..Effect::default() }
+    }
+
+    /// Nobody knows yet whether it is the batch or the service: others will show.
+    fn let_others_pass(
+        &mut self,
+        worker: usize,
+        mut batch: Batch,
+        error: &CallError,
+        now: Moment,
+        random: u64,
+    ) -> Effect {
+        let pause = self.back_off(&mut batch, error, now, random);
+        let step = batch.step(StepKind::Dissolve { pause: Some(pause), error: error.to_string() });
+        let doubt = Some(Doubt { suspected: true, ..batch.doubt });
+        let wanted = batch.items.iter().map(wanted).collect();
+        if let Some(hand) = self.workers.get_mut(worker) {
+            hand.pieces.push_back(Piece { wanted, ready_at: now.saturating_add(pause), doubt });
+        }
+        self.put_back(batch.items, now);
+        Effect { steps: vec![step], ..Effect::default() }
+    }
+
+    /// The documents of a batch are to wait, each time longer. How long.
+    fn back_off(&self, batch: &mut Batch, error: &CallError, now: Moment, random: u64) -> Duration {
+        let attempts = batch.items.iter().map(|item| item.attempts).max().unwrap_or(0).saturating_add(1);
+        let pause = self.settings.backoff.pause(attempts, random, error.retry_after());
+        for item in &mut batch.items {
+            item.attempts = attempts;
+            item.ready_at = now.saturating_add(pause);
+        }
+        pause
+    }
+
+    /// Whether other lanes of the worker could be sent instead.
+    fn has_others(&self, worker: usize, batch: &Batch) -> bool {
+        self.workers.get(worker).is_some_and(|hand| hand.lanes.has_ready_besides(&batch.items))
     }
 
     /// The service is back: what waits need not wait for the end of a pause drawn in an outage.

@@ -11,6 +11,9 @@ use crate::forwarder::Moment;
 use crate::forwarder::answers::Outcome;
 use crate::forwarder::gate::Turn;
 
+/// Failures of a batch, while others are accepted, after which it is to blame and not the service.
+pub(super) const STRIKES: u32 = 6;
+
 /// Something to be done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Job {
@@ -49,6 +52,8 @@ pub(crate) struct Effect {
     pub(crate) turn: Option<Turn>,
     /// The batch was split.
     pub(crate) split: bool,
+    /// The service turned out to fail over this document: it goes alone from now on.
+    pub(crate) parked: Option<Item>,
 }
 
 /// A batch in the hand of a worker.
@@ -61,6 +66,29 @@ pub(crate) struct Batch {
     /// Requests that came to nothing.
     pub(crate) failures: u32,
     pub(super) phase: Phase,
+    /// How the service did while it failed over this batch.
+    pub(super) doubt: Doubt,
+}
+
+/// Whether the service fails, or only over this batch: it is the batch when others were accepted between its failures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// Batches that were accepted until its newest failure; until it was made, before the first.
+    pub(super) accepted: u64,
+    /// Failures since whose forerunner others were accepted.
+    pub(super) strikes: u32,
+    /// Its documents come from a batch that failed.
+    pub(super) suspected: bool,
+}
+
+impl Doubt {
+    /// It failed, when so many batches had been accepted. True when it is to blame.
+    pub(super) fn failed(&mut self, accepted: u64) -> bool {
+        let others_went_well = accepted > self.accepted;
+        self.accepted = accepted;
+        self.strikes = self.strikes.saturating_add(u32::from(others_went_well));
+        (self.suspected && others_went_well) || self.strikes >= STRIKES
+    }
 }
 
 /// Where a batch is.
@@ -82,7 +110,13 @@ impl Batch {
         items: Vec<Item>,
         failures: u32,
     ) -> Self {
-        Self { id, created_at, map_ver, items, failures, phase: Phase::Waiting(Moment::ZERO) }
+        let doubt = Doubt::default();
+        Self { id, created_at, map_ver, items, failures, phase: Phase::Waiting(Moment::ZERO), doubt }
+    }
+
+    /// Whether it is a document over which the service is known to fail.
+    pub(super) fn goes_alone(&self) -> bool {
+        self.items.iter().any(|item| item.alone)
     }
 
     pub(super) fn waits(&self) -> bool {

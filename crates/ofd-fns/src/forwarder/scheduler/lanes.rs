@@ -26,6 +26,8 @@ pub(crate) struct Item {
     pub(crate) ready_at: Moment,
     /// Since when it lies here.
     pub(crate) arrived: Moment,
+    /// The service fails over it: goes in a batch of its own, so that it takes no other with it.
+    pub(crate) alone: bool,
 }
 
 type Place = (u32, u32, i64);
@@ -109,24 +111,55 @@ impl Lanes {
         }
     }
 
-    /// Takes up to `limit` documents: lane by lane, of each lane its beginning.
+    /// Whether a lane other than these may be sent now.
+    pub(crate) fn has_ready_besides(&self, items: &[Item]) -> bool {
+        self.ready.iter().any(|(_, _, fn_number)| items.iter().all(|item| item.fn_number != *fn_number))
+    }
+
+    /// Takes one document for a probe: of those whose turn it is the one that was tried least often, because the service
+    /// may fail over a certain one.
+    pub(crate) fn take_least_tried(&mut self, now: Moment) -> Option<Item> {
+        let head = |(_, _, fn_number): &(bool, i64, FnNumber)| {
+            let (place, item) = self.lanes.get(fn_number)?.items.first_key_value()?;
+            Some((item.attempts, *fn_number, *place))
+        };
+        let (_, fn_number, place) =
+            self.ready.iter().filter_map(head).min_by_key(|(attempts, ..)| *attempts)?;
+        self.take_head(&fn_number, now, |head, _| *head == place)
+    }
+
+    /// Takes up to `limit` documents in the order in which they came, of each lane its beginning: what came together lies
+    /// together in the store. One that goes alone is taken alone.
     pub(crate) fn take(&mut self, limit: usize, now: Moment) -> Vec<Item> {
         let mut taken = Vec::with_capacity(limit.min(self.ready_items));
         while taken.len() < limit
             && let Some((_, _, fn_number)) = self.ready.first().copied()
         {
             self.unindex(&fn_number);
+            let others = self.ready.first().map(|(not_urgent, seq, _)| (*not_urgent, *seq));
             let Some(lane) = self.lanes.get_mut(&fn_number) else { continue };
+            let mut alone = false;
             while taken.len() < limit
                 && let Some(head) = lane.items.first_entry()
                 && head.get().ready_at <= now
+                && others.is_none_or(|others| (lane.urgent == 0, head.get().seq) <= others)
             {
+                alone = head.get().alone;
+                if alone && !taken.is_empty() {
+                    break;
+                }
                 let item = head.remove();
                 lane.urgent -= usize::from(item.urgent);
                 self.items -= 1;
                 taken.push(item);
+                if alone {
+                    break;
+                }
             }
             self.index(&fn_number, now);
+            if alone {
+                break;
+            }
         }
         taken
     }
@@ -136,19 +169,31 @@ impl Lanes {
     pub(crate) fn take_these(&mut self, wanted: &[(FnNumber, Place)], now: Moment) -> Vec<Item> {
         let mut taken = Vec::with_capacity(wanted.len());
         for (fn_number, place) in wanted {
-            self.unindex(fn_number);
-            if let Some(lane) = self.lanes.get_mut(fn_number)
-                && let Some(head) = lane.items.first_entry()
-                && head.key() == place
-                && head.get().ready_at <= now
-            {
-                let item = head.remove();
-                lane.urgent -= usize::from(item.urgent);
-                self.items -= 1;
-                taken.push(item);
-            }
-            self.index(fn_number, now);
+            taken.extend(self.take_head(fn_number, now, |head, item| head == place && !item.alone));
         }
+        taken
+    }
+
+    /// Takes the head of a lane if its time has come and it is the one that is meant.
+    fn take_head(
+        &mut self,
+        fn_number: &FnNumber,
+        now: Moment,
+        is_meant: impl FnOnce(&Place, &Item) -> bool,
+    ) -> Option<Item> {
+        self.unindex(fn_number);
+        let mut taken = None;
+        if let Some(lane) = self.lanes.get_mut(fn_number)
+            && let Some(head) = lane.items.first_entry()
+            && head.get().ready_at <= now
+            && is_meant(head.key(), head.get())
+        {
+            let item = head.remove();
+            lane.urgent -= usize::from(item.urgent);
+            self.items -= 1;
+            taken = Some(item);
+        }
+        self.index(fn_number, now);
         taken
     }
 

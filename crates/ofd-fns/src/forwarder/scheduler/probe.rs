@@ -1,42 +1,75 @@
 //! Asking whether the service is back, or takes us again: with one document.
 
-use super::{Batch, Job, Phase, Scheduler, Step, StepKind, Worker};
+use super::batch::Doubt;
+use super::{Job, Phase, Piece, Scheduler, Step, StepKind, Worker, wanted};
 use crate::forwarder::Moment;
+
+/// Failures of a batch of one after which other documents are probed first.
+const PROBES: u32 = 8;
 
 impl Scheduler {
     /// One batch of one document. A worker with such a batch is taken first, then one that can make it, then one whose
-    /// batch has to be given up for it: whatever was received of that counts as a duplicate when it comes again.
+    /// batch has to be given up for it: whatever was received of that counts as a duplicate when it comes again. The
+    /// service may fail over a certain document and be well otherwise: one that has failed too often comes last.
     pub(super) fn probe_job(&mut self, now: Moment, steps: &mut Vec<Step>) -> Option<Job> {
         if let Some(index) = self.probe {
             return self.send_probe(index, now);
         }
-        let single = |worker: &Worker| {
-            worker.batch.as_ref().is_some_and(|batch| batch.waits() && batch.items.len() == 1)
+        let waiting = |(index, worker): (usize, &Worker)| {
+            let batch = worker.batch.as_ref().filter(|batch| batch.waits())?;
+            Some((index, batch.items.len(), batch.failures))
         };
-        if let Some(index) = self.workers.iter().position(single) {
+        let waiting: Vec<(usize, usize, u32)> = self.workers.iter().enumerate().filter_map(waiting).collect();
+        let single =
+            |(index, size, failures): &(usize, usize, u32)| (*size == 1).then_some((*failures, *index));
+        let tried_least = waiting.iter().filter_map(single).min();
+        if let Some((failures, index)) = tried_least
+            && failures < PROBES
+        {
             self.probe = Some(index);
             return self.send_probe(index, now);
         }
         let able = |worker: &Worker| {
             worker.batch.is_none() && worker.building.is_none() && worker.lanes.ready_len() > 0
         };
-        let index = match self.workers.iter().position(able) {
-            Some(index) => index,
-            None => {
-                let waits = |worker: &Worker| worker.batch.as_ref().is_some_and(Batch::waits);
-                let index = self.workers.iter().position(waits)?;
-                let batch = self.workers.get_mut(index)?.batch.take()?;
-                steps.push(batch.step(StepKind::Dissolve {
-                    pause: None,
-                    error: "given up for a probe of one document".to_owned(),
-                }));
-                self.put_back(batch.items, now);
+        let larger = waiting.iter().find(|(_, size, _)| *size > 1);
+        let index = match (self.workers.iter().position(able), larger) {
+            (Some(index), _) => index,
+            (None, Some((index, ..))) => {
+                let index = *index;
+                steps.extend(self.give_up_for_probe(index, now));
                 index
             }
+            (None, None) => {
+                let (_, index) = tried_least?;
+                self.probe = Some(index);
+                return self.send_probe(index, now);
+            }
         };
-        let job = self.begin(index, 1, now)?;
+        let worker = self.workers.get_mut(index)?;
+        let items = vec![worker.lanes.take_least_tried(now)?];
+        worker.building_piece = false;
+        worker.building_doubt = Some(Doubt { accepted: self.accepted, strikes: 0, suspected: true });
+        worker.building = Some(items.clone());
         self.probe = Some(index);
-        Some(job)
+        Some(Job::Build { worker: index, items })
+    }
+
+    /// If the probe goes well, it may be that batch over which the service fails.
+    fn give_up_for_probe(&mut self, index: usize, now: Moment) -> Option<Step> {
+        let worker = self.workers.get_mut(index)?;
+        let batch = worker.batch.take()?;
+        let step = batch.step(StepKind::Dissolve {
+            pause: None,
+            error: "given up for a probe of one document".to_owned(),
+        });
+        if batch.failures > 0 {
+            let doubt = Some(Doubt { suspected: true, ..batch.doubt });
+            let wanted = batch.items.iter().map(wanted).collect();
+            worker.pieces.push_front(Piece { wanted, ready_at: now, doubt });
+        }
+        self.put_back(batch.items, now);
+        Some(step)
     }
 
     fn send_probe(&mut self, index: usize, now: Moment) -> Option<Job> {

@@ -4,6 +4,8 @@ use crate::client::{CallError, Refusal, TransportFault};
 use crate::forwarder::answers::Outcome;
 use crate::forwarder::gate::Turn;
 
+mod blame;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn settings() -> SchedulerSettings {
@@ -85,6 +87,7 @@ impl Bench {
                 attempts: 0,
                 ready_at: Moment::ZERO,
                 arrived: self.now,
+                alone: false,
             };
             self.scheduler.insert([item], self.now);
         }
@@ -343,7 +346,7 @@ fn an_outage_is_probed_by_one_document() {
     assert_eq!(bench.down().turn, Some(Turn::Opened(Duration::from_secs(60))));
     assert_eq!(bench.pass(Duration::from_secs(60)).sent().as_deref(), Some("a1"));
     assert_eq!(bench.results("r").turn, Some(Turn::Closed));
-    assert_eq!(bench.drain(), ["a2 a3 a4 a5"]);
+    assert_eq!(bench.drain(), ["a2 a3 a4", "a5"], "the rest of the batch that was given up, then the others");
     let given_up = |step: &&Step| matches!(step.kind, StepKind::Dissolve { .. });
     assert_eq!(bench.recorded.iter().filter(given_up).count(), 1);
 }

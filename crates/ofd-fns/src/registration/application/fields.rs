@@ -1,8 +1,12 @@
 //! The fields of an application: reading its JSON, and which of them the tax service needs.
 
 use ffd::ids::{FnNumber, Inn, Rnm};
+use ffd::{Document, tags};
+use jiff::civil::DateTime;
+use ofd_store::ReportRow;
+use serde_json::Value;
 
-use crate::client::wire::{ApplicationJson, ApplicationKind};
+use crate::client::wire::{ApplicationJson, ApplicationKind, ClosingReport};
 
 /// Longest JSON of an application, bytes: two papers in base64 fit.
 pub const MAX_APPLICATION_BYTES: usize = 4 << 20;
@@ -11,6 +15,11 @@ pub const MAX_APPLICATION_BYTES: usize = 4 << 20;
 const KND_REGISTRATION: &str = "1110061";
 /// Form of an application for the end of a registration.
 const KND_DEREGISTRATION: &str = "1110062";
+
+/// The member with the values of the report of closing.
+const CLOSING_REPORT: &str = "closingReport";
+/// Date and time of a report, without seconds and zone.
+const MINUTES: &str = "%Y-%m-%dT%H:%M";
 
 /// One fault of an application: where it is and what is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +36,8 @@ impl std::fmt::Display for FieldFault {
     }
 }
 
-/// Reads an application and checks it.
+/// Reads an application and checks it. Members that an application does not have are faults: what they say would be lost.
+/// The values of the closing report may still be missing, for the stored report may bring them.
 ///
 /// # Errors
 /// Every fault, by the path of its member.
@@ -41,7 +51,16 @@ pub fn read(json: &[u8]) -> Result<ApplicationJson, Vec<FieldFault>> {
     }
     let application: ApplicationJson =
         serde_json::from_slice(json).map_err(|error| whole(error.to_string()))?;
-    let faults = validate(&application);
+    let given: Value = serde_json::from_slice(json).map_err(|error| whole(error.to_string()))?;
+    let taken = serde_json::to_value(&application).map_err(|error| whole(error.to_string()))?;
+    let mut faults = Faults::default();
+    faults.lost(String::new(), &given, &taken);
+    let mut faults = faults.0;
+    faults.extend(
+        validate(&application)
+            .into_iter()
+            .filter(|fault| fault.path != CLOSING_REPORT || application.closing_report.is_some()),
+    );
     if faults.is_empty() { Ok(application) } else { Err(faults) }
 }
 
@@ -89,7 +108,27 @@ pub fn validate(application: &ApplicationJson) -> Vec<FieldFault> {
     if end && application.reason.as_deref().is_none_or(is_blank) {
         faults.add("reason", "is missing".to_owned());
     }
+    match (end, &application.closing_report) {
+        (false, None) => {}
+        (false, Some(_)) => faults.add(CLOSING_REPORT, "is for a deregistration".to_owned()),
+        (true, None) => faults.add(
+            CLOSING_REPORT,
+            "is missing, and no report of the closing of this ФН (form 6) is stored here".to_owned(),
+        ),
+        (true, Some(report)) => faults.closing_report(report),
+    }
     faults.0
+}
+
+/// The values of a stored report of closing; none of one without time or sign.
+pub(crate) fn closing_report(row: &ReportRow) -> Option<ClosingReport> {
+    let document = Document::decode(&row.opened).ok()?;
+    let time = document.time(tags::DATE_TIME)?.civil();
+    Some(ClosingReport {
+        fd_number: row.fd_number.get(),
+        date_time: time.strftime(MINUTES).to_string(),
+        fiscal_sign: format!("{:010}", document.fiscal_sign()?),
+    })
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +137,34 @@ struct Faults(Vec<FieldFault>);
 impl Faults {
     fn add(&mut self, path: &str, what: String) {
         self.0.push(FieldFault { path: path.to_owned(), what });
+    }
+
+    /// Members that carry something and were not taken.
+    fn lost(&mut self, path: String, given: &Value, taken: &Value) {
+        let Value::Object(members) = given else { return };
+        for (name, value) in members {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let is_empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            match taken.get(name) {
+                Some(taken) => self.lost(path, value, taken),
+                None if is_empty => {}
+                None => self.add(&path, "is no member of an application".to_owned()),
+            }
+        }
+    }
+
+    fn closing_report(&mut self, report: &ClosingReport) {
+        if report.fd_number == 0 {
+            self.add("closingReport.fdNumber", "0 is no number of a document".to_owned());
+        }
+        if report.date_time.len() != 16 || DateTime::strptime(MINUTES, &report.date_time).is_err() {
+            let what = format!("{:?} is no date and time yyyy-mm-ddThh:mm", report.date_time);
+            self.add("closingReport.dateTime", what);
+        }
+        let sign = &report.fiscal_sign;
+        if !(1..=10).contains(&sign.len()) || !is_digits(sign, sign.len()) || sign.parse::<u32>().is_err() {
+            self.add("closingReport.fiscalSign", format!("{sign:?} is no fiscal sign: up to 10 digits"));
+        }
     }
 
     fn text(&mut self, path: &str, text: &str) {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::client::wire::ClosingReport;
 use crate::registration::ops::tests::complete_application;
 
 #[track_caller]
@@ -42,7 +43,32 @@ fn every_required_field_is_named() {
     );
     check(
         |a| (a.kind, a.rnm) = (ApplicationKind::Deregistration, Some("1".into())),
-        &["knd", "rnm", "reason"],
+        &["knd", "rnm", "reason", "closingReport"],
+    );
+    let closing = |fd_number, date_time: &str, sign: &str| {
+        let report = Some(ClosingReport { fd_number, date_time: date_time.into(), fiscal_sign: sign.into() });
+        move |a: &mut ApplicationJson| {
+            (a.knd, a.kind) = ("1110062".into(), ApplicationKind::Deregistration);
+            (a.rnm, a.reason) = (Some("0000000005008570".into()), Some("продана".into()));
+            a.closing_report = report;
+        }
+    };
+    check(closing(7, "2026-11-21T12:00", "1078593"), &[]);
+    check(closing(7, "2026-11-21T12:00", "0001078593"), &[]);
+    check(
+        closing(0, "2026-11-21 12:00", "-1"),
+        &["closingReport.fdNumber", "closingReport.dateTime", "closingReport.fiscalSign"],
+    );
+    check(
+        closing(1, "2026-13-21T12:00", "9999999999"),
+        &["closingReport.dateTime", "closingReport.fiscalSign"],
+    );
+    check(
+        |a| {
+            closing(1, "2026-11-21T12:00", "1")(a);
+            (a.knd, a.kind) = ("1110061".into(), ApplicationKind::Registration);
+        },
+        &["closingReport"],
     );
     check(
         |a| {
@@ -62,6 +88,11 @@ fn json_is_read_and_its_length_has_a_limit() {
         |bytes: &[u8]| read(bytes).unwrap_err().into_iter().map(|fault| fault.path).collect::<Vec<_>>();
     assert_eq!(paths(b"{}"), ["application"]);
     assert_eq!(paths(br#"{"knd": "1110061", "kind": "other"}"#), ["application"]);
+    let odd = String::from_utf8(json.clone())
+        .unwrap()
+        .replacen('{', r#"{"closing": {"fd": 1}, "nothing": null, "reasons": [],"#, 1)
+        .replace(r#""internet":true"#, r#""internet":true,"cloud":true"#);
+    assert_eq!(paths(odd.as_bytes()), ["closing", "modes.cloud"]);
     let mut padded = json.clone();
     padded.resize(MAX_APPLICATION_BYTES, b' ');
     assert!(read(&padded).is_ok());
@@ -71,8 +102,10 @@ fn json_is_read_and_its_length_has_a_limit() {
 
 #[test]
 fn the_pause_between_questions_grows_to_its_limit() {
-    let seconds: Vec<i64> =
-        [0, 1, 5, 8, 40, u32::MAX].into_iter().map(|attempts| poll_pause(attempts).as_secs()).collect();
+    let seconds: Vec<i64> = [0, 1, 5, 8, 40, u32::MAX]
+        .into_iter()
+        .map(|attempts| poll_pause(attempts, Duration::from_secs(300)).as_secs())
+        .collect();
     assert_eq!(seconds, [2, 4, 64, 300, 300, 300]);
 }
 

@@ -1,23 +1,28 @@
 //! What a card does: the change it makes, whichever way it came.
 
 use jiff::civil::Date;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use ofd_store::{
     Card, CardKind, CardSource, Kkt, KktKey, NewTask, RegistrationState as State, RegistryReader, StoreError,
-    TaskKind, row,
+    TaskClose, TaskKind, row,
 };
 use sha2::{Digest, Sha256};
 
 use super::CardFacts;
+use crate::client::wire::DocKey;
 use crate::registration::RegistrationConfig;
 use crate::registration::commit::{Draft, Touch};
 use crate::registration::machine::{Event, Rejected, Step, register_words, step};
+use crate::registration::numbers;
+use crate::registration::settings::MOSCOW;
 
 /// Most cards of one register that are looked at again after a report.
 const MAX_PENDING: usize = 100;
-/// Moscow time, in which the tax service dates.
-const MOSCOW: Offset = Offset::constant(3);
+/// Most cards of one registration number that are looked at again after a report.
+const MAX_WAITING: usize = 20;
+/// Note of a task about a card that was applied after all.
+const FOUND_ITS_REGISTER: &str = "карточка применена после отчёта";
 
 /// A card on its way in.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) signature: Option<&'a [u8]>,
     /// When the tax service says it happened.
     pub(crate) at: Option<Timestamp>,
+    /// The report that it was made from, where that is said.
+    pub(crate) basis: Option<DocKey>,
 }
 
 /// What became of a card; rows are those of the draft, with numbers of [`row`](fn@row) where they are new.
@@ -63,7 +70,14 @@ pub(crate) fn take(
     let key = facts.number.clone().unwrap_or_else(|| hex(&Sha256::digest(incoming.body)));
     let existing = registry.card_by_key(facts.kind, &facts.rnm, &key)?;
     let found = find(registry, facts, existing.as_ref())?;
+    let losers = match (&found, facts.kind) {
+        (Some(kkt), CardKind::Registration) => {
+            numbers::unconfirmed_elsewhere(registry, &facts.rnm, Some(kkt.id))?
+        }
+        _ => Vec::new(),
+    };
     let mut touches = vec![Touch::Rnm(facts.rnm.clone())];
+    touches.extend(numbers::touches(&losers));
     touches.extend(found.as_ref().map(|kkt| Touch::Kkt(kkt.id)));
     touches.extend(facts.fn_number.map(Touch::Fn));
     if !draft.touch(touches) {
@@ -94,16 +108,29 @@ pub(crate) fn take(
         return Ok(Some(Fate::NoRegister { card }));
     };
     card.kkt_id = Some(kkt.id);
+    if facts.kind == CardKind::Registration && is_of_older_report(registry, &kkt, incoming.basis)? {
+        draft.warn(&kkt, format!("a card of РНМ {} is of a report before the newest one", facts.rnm));
+        (card.applied_at, card.confirmed_at) = (Some(now), Some(now));
+        put_card(draft, &card);
+        return Ok(Some(Fate::Confirmed { kkt: Some(kkt), card }));
+    }
     let event = match facts.kind {
         CardKind::Registration => Event::Card { facts },
-        CardKind::Deregistration => Event::Deregistered { from: deregistered_from(facts, incoming.at, now) },
+        CardKind::Deregistration => {
+            Event::Deregistered { from: deregistered_from(facts, incoming.at, now), facts }
+        }
     };
     let judged = match fn_elsewhere(registry, &kkt, facts)? {
         Some(text) => Err(Rejected::CardDiffers { fields: vec!["fn".to_owned()], text }),
         None => step(Some(&kkt), event, periods, now),
     };
     let fate = match judged {
-        Ok(step) => applied(registry, draft, card, step, now)?,
+        Ok(step) => {
+            let winner = step.kkt.clone();
+            let fate = applied(registry, draft, card, step, now)?;
+            numbers::take_away(registry, draft, &losers, &winner, periods, now)?;
+            fate
+        }
         Err(Rejected::CardDiffers { fields, text }) => {
             if !quiet {
                 draft.task(&kkt, kkt.id, TaskKind::CardMismatch, text, None, now);
@@ -122,6 +149,27 @@ pub(crate) fn take(
         }
     };
     Ok(Some(fate))
+}
+
+/// Whether a card was made from a report before the newest one: its register waits for another. A basis that is not in
+/// the journal says nothing.
+fn is_of_older_report(
+    registry: &RegistryReader,
+    kkt: &Kkt,
+    basis: Option<DocKey>,
+) -> Result<bool, StoreError> {
+    let (Some(DocKey { fn_number, fd_number }), Some(seq)) = (basis, kkt.report_seq) else {
+        return Ok(false);
+    };
+    let (Some(basis), Some(newest)) = (registry.report_of(&fn_number, fd_number)?, registry.report(seq)?)
+    else {
+        return Ok(false);
+    };
+    Ok(if basis.fn_number == newest.fn_number {
+        (basis.chain, basis.fd_number) < (newest.chain, newest.fd_number)
+    } else {
+        basis.seq < newest.seq
+    })
 }
 
 /// A register whose ФН is not known would take over that of its card: not one that is in another register or line. Says so,
@@ -144,7 +192,9 @@ fn fn_elsewhere(
     }))
 }
 
-/// After a report: cards of its register that could not be applied before are tried again. Adds their step.
+/// After a report: cards that could not be applied before are tried again, those of its register and those with its
+/// registration number that came when no register fitted them, or were taken to be of another. (A card that fits has that
+/// number, so nothing else has to be looked through.) Adds the step of the first that fits.
 pub(crate) fn pending_steps(
     registry: &RegistryReader,
     draft: &mut Draft,
@@ -152,10 +202,11 @@ pub(crate) fn pending_steps(
     periods: &RegistrationConfig,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(kkt) = steps.last().map(|step| step.kkt.clone()).filter(|kkt| kkt.id != 0) else {
-        return Ok(());
-    };
-    let cards = registry.cards(Some(kkt.id), 0, MAX_PENDING)?;
+    let Some(kkt) = steps.last().map(|step| step.kkt.clone()) else { return Ok(()) };
+    let mut cards = if kkt.id == 0 { Vec::new() } else { registry.cards(Some(kkt.id), 0, MAX_PENDING)? };
+    if let Some(rnm) = &kkt.rnm {
+        cards.extend(registry.waiting_cards(rnm, MAX_WAITING)?);
+    }
     let waiting = |card: &Card| card.kind == CardKind::Registration && card.applied_at.is_none();
     for mut card in cards.into_iter().filter(waiting) {
         let facts = facts_of(&card);
@@ -163,6 +214,15 @@ pub(crate) fn pending_steps(
         if !linked.moved() {
             continue;
         }
+        if let Some(other) = card.kkt_id.filter(|id| *id != kkt.id) {
+            let (kind, note) = (TaskKind::CardMismatch, Some(FOUND_ITS_REGISTER.to_owned()));
+            draft.change.close_tasks.push(TaskClose::OfKkt { kind, kkt_id: other, at: now, note });
+        } else if card.kkt_id.is_none() {
+            let (kind, note) = (TaskKind::CardUnknown, Some(FOUND_ITS_REGISTER.to_owned()));
+            let text = unknown_text(&facts);
+            draft.change.close_tasks.push(TaskClose::OfText { kind, text, at: now, note });
+        }
+        card.kkt_id = Some(if kkt.id == 0 { row(draft.change.kkts.len()) } else { kkt.id });
         card.applied_at = Some(now);
         linked.kkt.card_id = Some(card.id);
         draft.change.cards.push(card);
@@ -173,6 +233,8 @@ pub(crate) fn pending_steps(
 }
 
 /// The register of a card: of one applied before, that; else by registration number, by the ФН, by serial number and ИНН.
+/// A register that has the number only by somebody's word, and another serial number or ФН, is passed over for one that
+/// has those: the number was mistyped there.
 fn find(
     registry: &RegistryReader,
     facts: &CardFacts,
@@ -181,10 +243,13 @@ fn find(
     if let Some(id) = existing.filter(|card| card.applied_at.is_some()).and_then(|card| card.kkt_id) {
         return registry.kkt(KktKey::Id(id));
     }
-    if let Some(kkt) = registry.kkt(KktKey::Rnm(&facts.rnm))? {
-        return Ok(Some(kkt));
+    let by_rnm = registry.kkt(KktKey::Rnm(&facts.rnm))?;
+    if let Some(kkt) = &by_rnm
+        && (kkt.rnm_confirmed || !contradicts(kkt, facts))
+    {
+        return Ok(by_rnm);
     }
-    if facts.kind == CardKind::Deregistration {
+    if facts.kind == CardKind::Deregistration && by_rnm.is_none() {
         return Ok(None);
     }
     let in_use = |kkt: &Kkt| kkt.state != State::Deregistered;
@@ -193,9 +258,17 @@ fn find(
     {
         return Ok(Some(kkt));
     }
-    let Some(serial) = &facts.kkt_serial else { return Ok(None) };
+    let Some(serial) = &facts.kkt_serial else { return Ok(by_rnm) };
     let same_user = |kkt: &Kkt| kkt.inn.is_some() && kkt.inn == facts.inn;
-    Ok(registry.kkt(KktKey::Serial(serial))?.filter(in_use).filter(same_user))
+    Ok(registry.kkt(KktKey::Serial(serial))?.filter(in_use).filter(same_user).or(by_rnm))
+}
+
+/// Whether a card names another ККТ or another ФН than a register.
+fn contradicts(kkt: &Kkt, facts: &CardFacts) -> bool {
+    let differ =
+        |ours: &Option<String>, theirs: &Option<String>| ours.is_some() && theirs.is_some() && ours != theirs;
+    let other_fn = kkt.fn_number.is_some() && facts.fn_number.is_some() && kkt.fn_number != facts.fn_number;
+    other_fn || differ(&kkt.serial, &facts.kkt_serial)
 }
 
 /// A card that its register takes: it moves the register, or confirms what is known.

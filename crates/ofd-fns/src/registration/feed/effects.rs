@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use ffd::ids::{FdNumber, FnNumber, Rnm};
 use jiff::Timestamp;
 use ofd_store::{
-    ApplicationFilter, CardKind, CardSource, DocumentVerdict, FnsCode, Kkt, KktKey, NewTask, RegistryReader,
-    ReportRow, StoreError, TaskKind, Verdict,
+    ApplicationFilter, CardKind, CardSource, DocumentVerdict, FnsCode, Kkt, KktKey, NewTask,
+    RegistrationState, RegistryReader, ReportRow, StoreError, TaskFilter, TaskKind, Verdict,
 };
 
 use super::Outcome;
@@ -17,6 +17,9 @@ use crate::registration::card::{self, CardFacts, CardFault, Fate, Incoming, read
 use crate::registration::commit::{Draft, Touch};
 use crate::registration::machine::{self, codes_words, register_words};
 use crate::registration::report::{FORM_CHANGE, FORM_REGISTRATION};
+
+/// Most refusals of one register that are looked through for a repeat.
+const MAX_TOLD: usize = 100;
 
 /// Takes one event into the change.
 pub(super) fn take(
@@ -37,12 +40,11 @@ pub(super) fn take(
         }
         EventKind::RegistrationRefused { doc_key, codes } => {
             let codes: Vec<FnsCode> = codes.iter().map(code).collect();
-            let refused = machine::Event::RegistrationRefused { codes: &codes };
-            about_report(registry, draft, doc_key, refused, periods, now)
+            registration_refused(registry, draft, doc_key, &codes, periods, now)
         }
         EventKind::ApplicationAccepted { application_id, rnm } => {
             let decision = match rnm.trim().parse::<Rnm>() {
-                Ok(rnm) => Decision::Accepted { rnm },
+                Ok(rnm) => Decision::Accepted { rnm: Some(rnm) },
                 Err(error) => {
                     tracing::warn!(event = event.id, "an application is accepted with {rnm:?}: {error}");
                     return Ok(Outcome::Skipped);
@@ -124,7 +126,7 @@ fn take_ticket(
     let outcome = match current_report(registry, &kkt, &fn_number, fd_number)? {
         Some(report) => {
             let judged = machine::Event::Verdict { verdict, codes: &codes };
-            move_kkt(draft, &kkt, judged, report.seq, periods, now)
+            move_kkt(registry, draft, &kkt, judged, report.seq, periods, now)?
         }
         None if verdict == Verdict::Hard => {
             refused_document(registry, draft, &kkt, &fn_number, fd_number, &codes, now)?;
@@ -190,8 +192,9 @@ fn take_card(
         Some(xml) => ("application/xml", xml),
         None => ("application/json", serde_json::to_vec(event).unwrap_or_default()),
     };
-    let incoming =
-        Incoming { facts: &facts, source, media_type, body: &body, signature: signature.as_deref(), at };
+    let basis = event.basis.as_ref().and_then(|basis| basis.doc_key.as_deref()?.parse().ok());
+    let signature = signature.as_deref();
+    let incoming = Incoming { facts: &facts, source, media_type, body: &body, signature, at, basis };
     Ok(match card::take(registry, draft, &incoming, periods, now)? {
         None => Outcome::Later,
         Some(Fate::Applied { .. }) => Outcome::Taken,
@@ -232,12 +235,12 @@ fn facts_of(event: &CardEvent, kind: CardKind) -> Result<CardFacts, CardFault> {
     Ok(facts)
 }
 
-/// An event about a report moves its register, if that is its newest report.
-fn about_report(
+/// A refused registration moves its register, if that is about its newest report; else a person is told.
+fn registration_refused(
     registry: &RegistryReader,
     draft: &mut Draft,
     doc_key: &DocKey,
-    event: machine::Event<'_>,
+    codes: &[FnsCode],
     periods: &RegistrationConfig,
     now: Timestamp,
 ) -> Result<Outcome, StoreError> {
@@ -245,24 +248,77 @@ fn about_report(
         tracing::warn!(doc_key = %doc_key, "the tax service refused a registration of a register that we do not know");
         return Ok(Outcome::Unknown);
     };
+    let event = machine::Event::RegistrationRefused { codes };
     match current_report(registry, &kkt, &doc_key.fn_number, doc_key.fd_number)? {
-        Some(report) => Ok(move_kkt(draft, &kkt, event, report.seq, periods, now)),
-        None => Ok(Outcome::Repeated),
+        Some(report) => move_kkt(registry, draft, &kkt, event, report.seq, periods, now),
+        None => refused_before(registry, draft, &kkt, doc_key, codes, now),
     }
 }
 
+/// A report that a newer one has followed was refused: that changes no state, and must not be lost.
+fn refused_before(
+    registry: &RegistryReader,
+    draft: &mut Draft,
+    kkt: &Kkt,
+    doc_key: &DocKey,
+    codes: &[FnsCode],
+    now: Timestamp,
+) -> Result<Outcome, StoreError> {
+    let row = registry.report_of(&doc_key.fn_number, doc_key.fd_number)?;
+    let Some(row) = row.filter(|row| matches!(row.form, FORM_REGISTRATION | FORM_CHANGE)) else {
+        return Ok(Outcome::Repeated);
+    };
+    if kkt.state == RegistrationState::Deregistered || is_told(registry, kkt, row.seq)? {
+        return Ok(Outcome::Repeated);
+    }
+    if !draft.touch(vec![Touch::Kkt(kkt.id)]) {
+        return Ok(Outcome::Later);
+    }
+    let text = format!(
+        "{}: ФНС отказала по прежнему отчёту (ФН {}, ФД {}): {}. После него пришёл новый отчёт, состояние ККТ не изменено.",
+        register_words(kkt),
+        doc_key.fn_number,
+        doc_key.fd_number,
+        codes_words(codes)
+    );
+    draft.task(kkt, kkt.id, TaskKind::ReportRefused, text, Some(row.seq), now);
+    Ok(Outcome::Taken)
+}
+
+/// Whether a person was told of the refusal of a report before: then it is a repeat, whatever happened since.
+fn is_told(registry: &RegistryReader, kkt: &Kkt, seq: i64) -> Result<bool, StoreError> {
+    let filter = TaskFilter {
+        kind: Some(TaskKind::ReportRefused),
+        kkt_id: Some(kkt.id),
+        with_closed: true,
+        before_id: None,
+    };
+    Ok(registry.tasks(&filter, MAX_TOLD)?.iter().any(|task| task.seq == Some(seq)))
+}
+
 fn move_kkt(
+    registry: &RegistryReader,
     draft: &mut Draft,
     kkt: &Kkt,
     event: machine::Event<'_>,
     seq: i64,
     periods: &RegistrationConfig,
     now: Timestamp,
-) -> Outcome {
-    match machine::step(Some(kkt), event, periods, now) {
-        Ok(step) if step.moved() => {
+) -> Result<Outcome, StoreError> {
+    let refuses = matches!(
+        event,
+        machine::Event::RegistrationRefused { .. } | machine::Event::Verdict { verdict: Verdict::Hard, .. }
+    );
+    if refuses && is_told(registry, kkt, seq)? {
+        return Ok(Outcome::Repeated);
+    }
+    let says = |step: &machine::Step| {
+        step.actions.iter().any(|action| matches!(action, machine::Action::Task { .. }))
+    };
+    Ok(match machine::step(Some(kkt), event, periods, now) {
+        Ok(step) if step.moved() || says(&step) => {
             if !draft.touch(vec![Touch::Kkt(kkt.id)]) {
-                return Outcome::Later;
+                return Ok(Outcome::Later);
             }
             draft.put(vec![step], Some(seq), now);
             Outcome::Taken
@@ -274,7 +330,7 @@ fn move_kkt(
             draft.warn(kkt, rejected.to_string());
             Outcome::Repeated
         }
-    }
+    })
 }
 
 fn about_application(

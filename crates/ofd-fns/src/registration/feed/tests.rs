@@ -190,11 +190,11 @@ fn a_card_does_not_take_the_fn_of_another_register() {
     let rnm = RNM.parse().unwrap();
     let inn = crate::registration::bench::INN.parse().unwrap();
     let announced = crate::registration::ops::register_add;
-    announced(&mut bench.registry, Some(SERIAL), None, Some(&rnm), Some(&inn), at(0)).unwrap();
+    announced(&mut bench.registry, Some(SERIAL), None, Some((&rnm, false)), Some(&inn), at(0)).unwrap();
     let fn_number = FN.parse().unwrap();
     announced(&mut bench.registry, Some("9"), Some(&fn_number), None, None, at(0)).unwrap();
     let applied = bench.events(&card("SIM-1", FN), 1);
     assert!(!applied.stale, "the feed goes on");
-    bench.is(State::Contracted, "Ожидает регистрации в ФНС");
+    bench.is(State::RnmAssigned, "Присвоен РНМ, ожидаем отчёт о регистрации");
     assert_eq!(bench.open_kinds(), ["card_mismatch"]);
 }

@@ -73,7 +73,8 @@ fn without_line(registry: &RegistryReader, facts: &ReportFacts) -> Result<Option
     let announced = registry.kkt(KktKey::Serial(serial))?;
     Ok(announced.filter(|kkt| {
         let same_user = kkt.inn.is_none() || kkt.inn == facts.inn;
-        same_user && kkt.line_id.is_none() && kkt.report_seq.is_none() && kkt.state == State::Contracted
+        let is_announced = matches!(kkt.state, State::Contracted | State::RnmAssigned);
+        same_user && kkt.line_id.is_none() && kkt.report_seq.is_none() && is_announced
     }))
 }
 
@@ -103,7 +104,8 @@ fn circumstances(
     Ok(Circumstances {
         late: false,
         fn_elsewhere: in_other_line || other(holder(registry, &facts.fn_number)?),
-        rnm_elsewhere: other(rnm_holder),
+        // A number that was only typed there gives way to the report.
+        rnm_elsewhere: other(rnm_holder.filter(|kkt| kkt.rnm_confirmed)),
     })
 }
 

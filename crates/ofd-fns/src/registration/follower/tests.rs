@@ -93,7 +93,7 @@ fn late_reports_say_nothing_new() {
     while bench.follow(3).more {}
     assert_eq!(bench.kkt().report_seq, Some(1));
     // The ФН is replaced; what its predecessor sends late is history.
-    bench.events(&card("SIM-1", FN), 4);
+    bench.events(&card("SIM-1", FN).replace(&format!("{FN}-1"), &format!("{FN}-7")), 4);
     bench.is(State::Linked, "Подключена");
     bench.receive(&Till { fn_number: OTHER_FN, form: 11, reasons: Some(1), ..REPORT }, 5);
     while bench.follow(5).more {}

@@ -93,6 +93,22 @@ pub(super) fn card(kkt: &Kkt, facts: &CardFacts) -> Vec<Difference> {
     .collect()
 }
 
+/// In what a card of deregistration differs from a register. The registration number must be the same; of the rest only
+/// what both sides have is compared, for the bare event of a deregistration names the number alone.
+pub(super) fn deregistration(kkt: &Kkt, facts: &CardFacts) -> Vec<Difference> {
+    let fn_text = |number: Option<FnNumber>| number.map(|number| number.to_string());
+    [
+        (RNM, kkt.rnm.clone(), Some(facts.rnm.clone())),
+        (KKT_SERIAL, kkt.serial.clone(), facts.kkt_serial.clone()),
+        (FN, fn_text(kkt.fn_number), fn_text(facts.fn_number)),
+        (INN, kkt.inn.clone(), facts.inn.clone()),
+    ]
+    .into_iter()
+    .filter(|(field, ours, theirs)| ours != theirs && (*field == RNM || ours.is_some() && theirs.is_some()))
+    .map(|(field, ours, theirs)| Difference { field, ours, theirs })
+    .collect()
+}
+
 /// Takes over what only the card knows. A document of the tax service confirms the registration number.
 pub(super) fn take_card(kkt: &mut Kkt, facts: &CardFacts) {
     kkt.rnm = Some(facts.rnm.clone());

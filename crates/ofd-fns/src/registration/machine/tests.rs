@@ -12,7 +12,7 @@ const RNM: &str = "0000000005008570";
 const FN: &str = "9999078900005488";
 const OTHER_FN: &str = "9999078900005489";
 const PERIODS: RegistrationConfig =
-    RegistrationConfig { grace_s: 10, t_card_s: 20, t_rnm_s: 30, silent_s: 40, tick_ms: 50 };
+    RegistrationConfig { grace_s: 10, t_card_s: 20, t_rnm_s: Some(30), silent_s: 40, tick_ms: 50 };
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_795_262_400).unwrap()
@@ -372,11 +372,12 @@ fn every_pair_that_the_table_does_not_have_is_refused() {
         Event::RegistrationRefused { codes: &[] },
         Event::Card { facts: &card },
         Event::TimeOut { manual: None },
-        Event::Deregistered { from: 1 },
+        Event::Deregistered { from: 1, facts: &card },
+        Event::RnmTaken { by: "ККТ" },
     ];
     let states = std::iter::once(None).chain(State::ALL.map(Some));
     for state in states {
-        let ours = state.map(|state| Kkt { report_seq: Some(1), ..kkt(state) });
+        let ours = state.map(|state| Kkt { report_seq: Some(1), rnm: Some(RNM.to_owned()), ..kkt(state) });
         for event in events {
             let trigger = trigger_of(event);
             match (step(ours.as_ref(), event, &PERIODS, now()), next(state, trigger)) {
@@ -405,7 +406,7 @@ struct Made {
 }
 
 fn made() -> impl Strategy<Value = Made> {
-    (0u8..16, any::<[bool; 7]>()).prop_map(|(which, [form, fn_number, rnm, serial, inn, late, elsewhere])| {
+    (0u8..17, any::<[bool; 7]>()).prop_map(|(which, [form, fn_number, rnm, serial, inn, late, elsewhere])| {
         Made { which, form, fn_number, rnm, serial, inn, late, elsewhere }
     })
 }
@@ -442,7 +443,8 @@ fn play(kkt: Option<&Kkt>, made: &Made) -> Result<Step, Rejected> {
         12 => Event::RegistrationRefused { codes: &[] },
         13 => Event::Card { facts: &card },
         14 => Event::TimeOut { manual: None },
-        _ => Event::Deregistered { from: 5 },
+        15 => Event::RnmTaken { by: "ККТ" },
+        _ => Event::Deregistered { from: 5, facts: &card },
     };
     step(kkt, event, &PERIODS, now())
 }

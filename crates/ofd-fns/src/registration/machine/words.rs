@@ -50,6 +50,23 @@ pub(super) fn other_rnm_assigned(kkt: &Kkt, ours: &str, theirs: &Rnm) -> String 
     )
 }
 
+pub(super) fn rnm_taken(kkt: &Kkt, by: &str) -> String {
+    format!(
+        "{}: этот РНМ был введён без подтверждения, а документ с ним пришёл от другой ККТ ({by}). У этой ККТ РНМ убран. \
+         Уточните у клиента её РНМ.",
+        register(kkt)
+    )
+}
+
+pub(super) fn report_refused_afterwards(kkt: &Kkt, reasons: &[FnsCode]) -> String {
+    format!(
+        "{}: ФНС отказала по отчёту, хотя карточка этой ККТ уже есть: {}. Состояние ККТ не изменено. Разберитесь с клиентом \
+         и налоговым органом.",
+        register(kkt),
+        codes(reasons)
+    )
+}
+
 pub(super) fn report_overdue(kkt: &Kkt) -> String {
     format!(
         "{}: РНМ присвоен, отчёт о регистрации в срок не пришёл. Напомните клиенту: по закону — не позднее рабочего дня \

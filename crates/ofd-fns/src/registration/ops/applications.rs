@@ -10,9 +10,9 @@ use uuid::{NoContext, Uuid};
 use super::registers::{RegisterKey, register_of};
 use super::{BY_DAEMON, OpsError, done};
 use crate::client::wire::{
-    ApplicationJson, ApplicationKind, DeviceJson, Modes, OfdJson, PlaceJson, Signer, UserJson,
+    ApplicationJson, ApplicationKind, ClosingReport, DeviceJson, Modes, OfdJson, PlaceJson, Signer, UserJson,
 };
-use crate::registration::application::{is_decided, kind_name, validate};
+use crate::registration::application::{closing_report, is_decided, kind_name, validate};
 use crate::registration::commit::{Draft, settle};
 use crate::registration::machine::{Event, step};
 
@@ -57,15 +57,17 @@ pub fn application_draft(
         rnm: if kind == ApplicationKind::Registration { None } else { kkt.rnm },
         reasons: Vec::new(),
         reason: None,
+        closing_report: None,
         xml_base64: None,
         signature_base64: None,
     })
 }
 
-/// Stores an application, to be sent by the daemon.
+/// Stores an application, to be sent by the daemon. That of an end gets the values of the report of closing from the journal
+/// when it has none.
 ///
 /// # Errors
-/// [`OpsError::Refused`] when a field is missing (all are named), it is about another register than `key`, one is under way
+/// [`OpsError::NotFound`]; [`OpsError::Refused`] when a field is missing (all are named), it is about another register than `key`, one is under way
 /// already, or the state has no use for it.
 pub fn application_submit(
     registry: &mut Registry,
@@ -73,6 +75,11 @@ pub fn application_submit(
     application: &ApplicationJson,
     now: Timestamp,
 ) -> Result<Application, OpsError> {
+    let mut application = application.clone();
+    if application.kind == ApplicationKind::Deregistration && application.closing_report.is_none() {
+        application.closing_report = stored_closing(registry, key)?;
+    }
+    let application = &application;
     let faults = validate(application);
     if !faults.is_empty() {
         let named: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -115,6 +122,15 @@ pub fn application_submit(
     })?)?;
     row.id = ids.applications.first().copied().unwrap_or_default();
     Ok(row)
+}
+
+/// Values of the report by which the ФН in a register was closed, if that came.
+fn stored_closing(
+    registry: &RegistryReader,
+    key: RegisterKey<'_>,
+) -> Result<Option<ClosingReport>, OpsError> {
+    let Some(fn_number) = register_of(registry, key)?.fn_number else { return Ok(None) };
+    Ok(registry.fn_documents(&fn_number)?.closing.as_ref().and_then(closing_report))
 }
 
 /// The key under which it is sent as often as it takes.

@@ -93,6 +93,7 @@ pub fn card_upload(
         body: &upload.body,
         signature: upload.signature.as_deref(),
         at: None,
+        basis: None,
     };
     let (fate, ids) = done(settle::<_, OpsError>(registry, |registry| {
         let mut draft = Draft::default();

@@ -4,12 +4,13 @@ use ffd::ids::{FnNumber, Inn, Rnm};
 use jiff::Timestamp;
 use ofd_store::{
     Client, Contract, ContractLine, ContractState, KktKey, MAX_PAGE_ROWS, Registry, RegistryReader,
-    StoreError,
+    StoreError, TaskKind,
 };
 
 use super::{BY_DAEMON, OpsError, done};
-use crate::registration::commit::{Draft, settle};
-use crate::registration::machine::{Event, step};
+use crate::registration::commit::{Draft, Touch, settle};
+use crate::registration::machine::{Event, register_words, step};
+use crate::registration::numbers::held_elsewhere;
 
 /// Longest number of a contract and longest name of a client, characters.
 const MAX_TEXT_CHARS: usize = 200;
@@ -187,6 +188,19 @@ fn leave_draft(
     let mut steps = vec![signed];
     let stated = line.rnm.as_deref().and_then(|rnm| rnm.parse::<Rnm>().ok());
     if let (Some(rnm), Some(signed)) = (stated, steps.last()) {
+        // Since the line was written, or in another line of this contract, another register may have got the number.
+        let is_taken = held_elsewhere(registry, rnm.as_str(), Some(kkt.id))?.is_some()
+            || !draft.touch(vec![Touch::Rnm(rnm.to_string())]);
+        if is_taken {
+            let text = format!(
+                "{}: РНМ {rnm} из договора уже записан за другой ККТ и не взят. Уточните у клиента.",
+                register_words(&kkt)
+            );
+            draft.task(&kkt, kkt.id, TaskKind::Mismatch, text, None, now);
+            draft.put(steps, None, now);
+            return Ok(());
+        }
+        // Its check value was looked at when the line was written, with an operator's word to take it wrong.
         let typed = Event::RnmTyped { rnm: &rnm, unchecked: true, reported: None };
         if let Ok(step) = step(Some(&signed.kkt), typed, &BY_DAEMON, now) {
             steps.push(step);

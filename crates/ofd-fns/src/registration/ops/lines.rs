@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use ofd_store::{Contract, ContractLine, ContractState, Kkt, KktKey, LineKey, Registry, RegistryReader, row};
 
 use super::contracts::contract_of;
+use super::registers::is_free;
 use super::{BY_DAEMON, OpsError, done};
 use crate::registration::commit::{Draft, settle};
 use crate::registration::machine::{Event, Step, step};
@@ -25,6 +26,8 @@ pub struct NewLine {
     pub fn_model: Option<String>,
     /// Registration number, when the tax service gave it already.
     pub rnm: Option<Rnm>,
+    /// Take that number although its check value is wrong.
+    pub unchecked: bool,
 }
 
 /// What became of a line.
@@ -68,7 +71,8 @@ pub fn line_check(
 ///
 /// # Errors
 /// [`OpsError::NotFound`] without such a contract; [`OpsError::Refused`] when it is stopped, or the ККТ or the ФН stands in
-/// another line that is not closed, or in a register of another client.
+/// another line that is not closed, or in a register of another client; when the registration number belongs to another
+/// register in use, or its check value is wrong.
 pub fn line_add(
     registry: &mut Registry,
     contract: &str,
@@ -126,6 +130,11 @@ fn plan(
         return Ok((Draft::default(), there));
     }
     let kkt = known_register(registry, &contract, &serial, &new.fn_number)?;
+    if let Some(rnm) = &new.rnm {
+        let nobody = Kkt::new(ofd_store::RegistrationState::Contracted, now);
+        is_free(registry, rnm, kkt.as_ref().unwrap_or(&nobody))?;
+        is_well_typed(new, rnm, &contract.inn, &serial)?;
+    }
     let outcome = if kkt.is_some() { LineOutcome::Joined } else { LineOutcome::Added };
     let mut steps = steps(kkt, &contract, new, now)?;
     let mut draft = Draft::default();
@@ -248,6 +257,7 @@ fn steps(
     }];
     if let (Some(rnm), Some(last), false) = (&new.rnm, steps.last(), draft) {
         let typed = Event::RnmTyped { rnm, unchecked: true, reported: None };
+        // Looked at before, with the INN of the contract.
         match step(Some(&last.kkt), typed, &BY_DAEMON, now) {
             Ok(step) => steps.push(step),
             // Known better already.
@@ -256,6 +266,16 @@ fn steps(
         }
     }
     Ok(steps)
+}
+
+fn is_well_typed(new: &NewLine, rnm: &Rnm, inn: &str, serial: &str) -> Result<(), OpsError> {
+    match rnm.verify(inn, serial) {
+        RnmCheck::Mismatch { expected } if !new.unchecked => Err(OpsError::Refused(format!(
+            "the check value of the registration number {rnm} is wrong: for this INN and serial number it ends in \
+             {expected:06}; a test stand with made-up numbers says --unchecked"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn warnings(new: &NewLine, inn: &str, serial: &str) -> Vec<String> {

@@ -8,6 +8,7 @@ use super::lines::usable_serial;
 use super::{BY_DAEMON, OpsError, done};
 use crate::registration::commit::{Draft, settle};
 use crate::registration::machine::{Event, Rejected, Step, step};
+use crate::registration::numbers::held_elsewhere;
 use crate::registration::report::ReportFacts;
 use crate::registration::table::Trigger;
 
@@ -48,16 +49,17 @@ pub fn register_of(registry: &RegistryReader, key: RegisterKey<'_>) -> Result<Kk
     found.ok_or_else(|| OpsError::NotFound(format!("there is no register {name}: see `registers list`")))
 }
 
-/// Announces a register without a contract: `CONTRACTED` by the operator's word. One that is known already only gets the
-/// facts it lacks. Reception learns of it by [`ofd_store::Operator::register_add`], not by this.
+/// Announces a register without a contract: `CONTRACTED` by the operator's word, `RNM_ASSIGNED` with a registration number
+/// (beside it: whether it is taken with a wrong check value). One that is known already only gets the facts it lacks.
+/// Reception learns of it by [`ofd_store::Operator::register_add`], not by this.
 ///
 /// # Errors
-/// [`OpsError::Refused`] without ФН and serial number, or when the facts contradict what is known.
+/// [`OpsError::Refused`] without ФН and serial number, when the facts contradict what is known, or as [`rnm_typed`].
 pub fn register_add(
     registry: &mut Registry,
     kkt_serial: Option<&str>,
     fn_number: Option<&FnNumber>,
-    rnm: Option<&Rnm>,
+    rnm: Option<(&Rnm, bool)>,
     inn: Option<&Inn>,
     now: Timestamp,
 ) -> Result<Kkt, OpsError> {
@@ -76,13 +78,24 @@ pub fn register_add(
         };
         fill("serial number", &mut step.kkt.serial, serial.clone())?;
         fill("ФН", &mut step.kkt.fn_number, fn_number.copied())?;
-        fill("registration number", &mut step.kkt.rnm, rnm.map(ToString::to_string))?;
         fill("INN", &mut step.kkt.inn, inn.map(ToString::to_string))?;
-        let kkt = step.kkt.clone();
+        let mut steps = vec![step];
+        if let (Some((rnm, unchecked)), Some(last)) = (rnm, steps.last())
+            && last.kkt.rnm.as_deref() != Some(rnm.as_str())
+        {
+            let typed = type_in(registry, &last.kkt, rnm, unchecked, now)?;
+            steps.push(typed);
+        }
+        let Some(last) = steps.last_mut() else { return Err(OpsError::Contended) };
         let mut draft = Draft::default();
-        if known.as_ref() != Some(&kkt) {
-            step.kkt.updated_at = now;
-            draft.put(vec![step], None, now);
+        let changed = known
+            .as_ref()
+            .is_none_or(|known| Kkt { updated_at: known.updated_at, ..last.kkt.clone() } != *known);
+        last.kkt.updated_at = if changed { now } else { last.kkt.updated_at };
+        let kkt = last.kkt.clone();
+        if changed {
+            draft.follow_line(registry, &kkt)?;
+            draft.put(steps, None, now);
         }
         Ok((draft, kkt))
     })?)?;
@@ -95,8 +108,8 @@ pub fn register_add(
 /// Writes down the registration number that the client was given. `unchecked` takes it with a wrong check value.
 ///
 /// # Errors
-/// [`OpsError::NotFound`]; [`OpsError::Refused`] for a wrong check value, another number that was confirmed already, or a
-/// state that has no use for it.
+/// [`OpsError::NotFound`]; [`OpsError::Refused`] for a wrong check value, a number that another register in use has, another
+/// number that was confirmed already, or a state that has no use for it.
 pub fn rnm_typed(
     registry: &mut Registry,
     key: RegisterKey<'_>,
@@ -106,10 +119,7 @@ pub fn rnm_typed(
 ) -> Result<RnmTyped, OpsError> {
     let (typed, _) = done(settle::<_, OpsError>(registry, |registry| {
         let kkt = register_of(registry, key)?;
-        let report = kkt.report_seq.map(|seq| registry.report(seq)).transpose()?.flatten();
-        let reported = report.as_ref().and_then(ReportFacts::of).and_then(|facts| facts.rnm);
-        let event = Event::RnmTyped { rnm, unchecked, reported: reported.as_deref() };
-        let step = step(Some(&kkt), event, &BY_DAEMON, now).map_err(|rejected| refused(&kkt, &rejected))?;
+        let step = type_in(registry, &kkt, rnm, unchecked, now)?;
         let check = match (&kkt.inn, &kkt.serial) {
             (Some(inn), Some(serial)) => rnm.verify(inn, serial),
             _ => RnmCheck::NotCheckable,
@@ -121,6 +131,43 @@ pub fn rnm_typed(
         Ok((draft, RnmTyped { kkt: after, check }))
     })?)?;
     Ok(typed)
+}
+
+/// What a typed number does to a register.
+fn type_in(
+    registry: &RegistryReader,
+    kkt: &Kkt,
+    rnm: &Rnm,
+    unchecked: bool,
+    now: Timestamp,
+) -> Result<Step, OpsError> {
+    is_free(registry, rnm, kkt)?;
+    let report = kkt.report_seq.map(|seq| registry.report(seq)).transpose()?.flatten();
+    let reported = report.as_ref().and_then(ReportFacts::of).and_then(|facts| facts.rnm);
+    let event = Event::RnmTyped { rnm, unchecked, reported: reported.as_deref() };
+    step(Some(kkt), event, &BY_DAEMON, now).map_err(|rejected| refused(kkt, &rejected))
+}
+
+/// A number that another register in use has cannot be that of this one; one of the two is mistyped.
+pub(super) fn is_free(registry: &RegistryReader, rnm: &Rnm, kkt: &Kkt) -> Result<(), OpsError> {
+    if kkt.rnm.as_deref() == Some(rnm.as_str()) {
+        return Ok(());
+    }
+    let Some(holder) = held_elsewhere(registry, rnm.as_str(), Some(kkt.id))? else { return Ok(()) };
+    let (confirmed, hint) = if holder.rnm_confirmed {
+        ("", "")
+    } else {
+        (" without confirmation", "; if it was mistyped there, put that right first with `registers rnm`")
+    };
+    let name = match (&holder.serial, holder.fn_number) {
+        (Some(serial), _) => format!("ККТ {serial}"),
+        (None, Some(number)) => format!("ФН {number}"),
+        (None, None) => format!("register {}", holder.id),
+    };
+    Err(OpsError::Refused(format!(
+        "the registration number {rnm} belongs to another register{confirmed}: {name}, {}{hint}",
+        holder.state.name()
+    )))
 }
 
 /// The register that has the ФН, else the one of the serial number that has none or the same.
@@ -158,7 +205,7 @@ fn fill<T: PartialEq + std::fmt::Display>(
     Ok(())
 }
 
-fn refused(kkt: &Kkt, rejected: &Rejected) -> OpsError {
+pub(super) fn refused(kkt: &Kkt, rejected: &Rejected) -> OpsError {
     let hint = match (rejected, kkt.state) {
         (Rejected::RnmCheck { .. }, _) => "; a test stand with made-up numbers says --unchecked",
         (Rejected::OutOfPlace { .. }, State::ContractDraft) => {

@@ -4,7 +4,7 @@ use ffd::ids::FnNumber;
 use ofd_store::{ContractState, RegistrationState as State};
 
 use super::*;
-use crate::client::wire::{ApplicationJson, ApplicationKind};
+use crate::client::wire::{ApplicationJson, ApplicationKind, ClosingReport};
 use crate::registration::bench::{Bench, FN, INN, OTHER_FN, REPORT, RNM, SERIAL, at, card, new_line, rnm};
 
 /// An application for the register of [`REPORT`] with nothing missing.
@@ -105,7 +105,7 @@ fn a_line_joins_the_register_that_has_reported_already() {
 fn a_line_may_bring_its_registration_number() {
     let mut bench = Bench::new();
     bench.contract("1", false);
-    let line = NewLine { rnm: Some("0000000005000001".parse().unwrap()), ..new_line() };
+    let line = NewLine { rnm: Some("0000000005000001".parse().unwrap()), unchecked: true, ..new_line() };
     let added = line_add(&mut bench.registry, "1", &line, at(1)).unwrap();
     assert_eq!((added.kkt.state, added.warnings.len()), (State::ContractDraft, 1));
     contract_sign(&mut bench.registry, "1", at(2)).unwrap();
@@ -123,7 +123,7 @@ fn a_line_may_bring_its_registration_number() {
 #[test]
 fn a_register_is_announced_by_an_operators_word() {
     let mut bench = Bench::new();
-    refused(register_add(&mut bench.registry, None, None, Some(&rnm()), None, at(0)), "name the ФН");
+    refused(register_add(&mut bench.registry, None, None, Some((&rnm(), false)), None, at(0)), "name the ФН");
     let announced = register_add(&mut bench.registry, Some(SERIAL), None, None, None, at(0)).unwrap();
     assert_eq!(announced.id, bench.kkt().id);
     bench.is(State::Contracted, "Ожидает регистрации в ФНС");
@@ -211,6 +211,11 @@ fn a_change_is_applied_for_by_registered_registers_only() {
     let mut end = complete_application();
     (end.knd, end.kind) = ("1110062".to_owned(), ApplicationKind::Deregistration);
     (end.rnm, end.reason) = (Some(RNM.to_owned()), Some("закрытие".to_owned()));
+    end.closing_report = Some(ClosingReport {
+        fd_number: 9,
+        date_time: "2026-11-21T12:00".to_owned(),
+        fiscal_sign: "1078593".to_owned(),
+    });
     refused(application_submit(&mut bench.registry, key, &end, at(1)), "not registered");
     bench.receive(&REPORT, 1);
     bench.events(&card("SIM-1", FN), 2);

@@ -9,7 +9,7 @@ use State::{
 };
 use Trigger::{
     Added, AddedInDraft, ApplicationAccepted, Applied, CardFits, ChangeReport, ContractSigned, FnClosing,
-    RegistrationRefused, Report, ReportHard, ReportTaken, RnmTyped, TimeOut,
+    RegistrationRefused, Report, ReportHard, ReportTaken, RnmTaken, RnmTyped, TimeOut,
 };
 
 /// Rows of the tables and of the diagram of the notes (B2): from, trigger, to.
@@ -87,6 +87,9 @@ const OURS: &[(Option<State>, Trigger, State)] = &[
     (Some(ReregReportReceived), RegistrationRefused, ReportRefused),
     (Some(ReregForwarded), ReportHard, ReportRefused),
     (Some(ReregForwarded), RegistrationRefused, ReportRefused),
+    (Some(Linked), RegistrationRefused, ReportRefused),
+    // A number that was only typed, or assigned, and that a document brought for another register.
+    (Some(RnmAssigned), RnmTaken, Contracted),
     (Some(ReportReceived), Trigger::Deregistered, State::Deregistered),
     (Some(ReportForwarded), Trigger::Deregistered, State::Deregistered),
     (Some(AwaitingManualCompletion), Trigger::Deregistered, State::Deregistered),
@@ -97,16 +100,19 @@ const OURS: &[(Option<State>, Trigger, State)] = &[
 
 /// In order, and changes no state: repeats, reminders, news that came late.
 const STAYS: &[(State, &[Trigger])] = &[
-    (ContractDraft, &[FnClosing]),
-    (Contracted, &[FnClosing]),
-    (ApplicationSent, &[FnClosing]),
-    (State::ApplicationRefused, &[FnClosing, Trigger::ApplicationRefused]),
+    (ContractDraft, &[FnClosing, RnmTaken]),
+    (Contracted, &[FnClosing, RnmTaken]),
+    (ApplicationSent, &[FnClosing, RnmTaken]),
+    (State::ApplicationRefused, &[FnClosing, RnmTaken, Trigger::ApplicationRefused]),
     (RnmAssigned, &[FnClosing, ApplicationAccepted, Trigger::ApplicationRefused, TimeOut]),
-    (ReportReceived, &[RnmTyped, ApplicationAccepted, Trigger::ApplicationRefused, FnClosing]),
-    (ReportForwarded, &[ReportTaken, RnmTyped, ApplicationAccepted, Trigger::ApplicationRefused, FnClosing]),
+    (ReportReceived, &[RnmTyped, RnmTaken, ApplicationAccepted, Trigger::ApplicationRefused, FnClosing]),
+    (
+        ReportForwarded,
+        &[ReportTaken, RnmTyped, RnmTaken, ApplicationAccepted, Trigger::ApplicationRefused, FnClosing],
+    ),
     (
         AwaitingManualCompletion,
-        &[ReportTaken, RnmTyped, ApplicationAccepted, Trigger::ApplicationRefused, FnClosing],
+        &[ReportTaken, RnmTyped, RnmTaken, ApplicationAccepted, Trigger::ApplicationRefused, FnClosing],
     ),
     (
         ReportRefused,
@@ -115,6 +121,7 @@ const STAYS: &[(State, &[Trigger])] = &[
             ReportHard,
             RegistrationRefused,
             RnmTyped,
+            RnmTaken,
             ApplicationAccepted,
             Trigger::ApplicationRefused,
             FnClosing,
@@ -122,12 +129,28 @@ const STAYS: &[(State, &[Trigger])] = &[
     ),
     (
         Linked,
-        &[ReportTaken, ReportHard, CardFits, RnmTyped, ApplicationAccepted, Trigger::ApplicationRefused],
+        &[
+            ReportTaken,
+            ReportHard,
+            CardFits,
+            RnmTyped,
+            RnmTaken,
+            ApplicationAccepted,
+            Trigger::ApplicationRefused,
+        ],
     ),
-    (ReregReportReceived, &[FnClosing, RnmTyped, ApplicationAccepted, Trigger::ApplicationRefused]),
+    (ReregReportReceived, &[FnClosing, RnmTyped, RnmTaken, ApplicationAccepted, Trigger::ApplicationRefused]),
     (
         ReregForwarded,
-        &[FnClosing, ReportTaken, TimeOut, RnmTyped, ApplicationAccepted, Trigger::ApplicationRefused],
+        &[
+            FnClosing,
+            ReportTaken,
+            TimeOut,
+            RnmTyped,
+            RnmTaken,
+            ApplicationAccepted,
+            Trigger::ApplicationRefused,
+        ],
     ),
     (
         FnClosed,
@@ -135,8 +158,10 @@ const STAYS: &[(State, &[Trigger])] = &[
             FnClosing,
             ReportTaken,
             ReportHard,
+            RegistrationRefused,
             CardFits,
             RnmTyped,
+            RnmTaken,
             ApplicationAccepted,
             Trigger::ApplicationRefused,
         ],

@@ -75,6 +75,11 @@ impl Problem {
         self
     }
 
+    /// Its code, as the answer spells it.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The answer.
     pub(in crate::fns) fn into_answer(self, request_id: &str) -> Answer {
         let body = ProblemJson {

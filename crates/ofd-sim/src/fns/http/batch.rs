@@ -46,6 +46,21 @@ pub(super) async fn receive(shared: &Arc<Shared>, incoming: Incoming) -> Result<
     })
 }
 
+/// What the service would say about the JSON of a batch, without taking any of it: for each document the code of its
+/// refusal at the door or none. `now_s` is the moment, seconds of UTC.
+///
+/// # Errors
+/// The code of a refusal of the whole batch.
+pub fn examine(text: &[u8], now_s: i64) -> Result<Vec<Option<&'static str>>, &'static str> {
+    let batch = read(text).map_err(|problem| problem.code())?;
+    let config = SimConfig::default();
+    check(&batch, Some(&batch.batch_id), &config).map_err(|problem| problem.code())?;
+    let format_known = batch.format_version == FORMAT_VERSION;
+    let door = Door { now_s, check_future: config.check_future, signs: None, format_known };
+    let code = |item: &&RawValue| door.check(item).err().map(|refusal| refusal.code.as_str());
+    Ok(batch.documents.iter().map(code).collect())
+}
+
 fn take(
     shared: &Shared,
     config: &SimConfig,

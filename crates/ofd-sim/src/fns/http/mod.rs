@@ -14,6 +14,8 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 
+pub use batch::examine as examine_batch;
+
 pub(super) use answer::{Answer, Problem, json, with_type};
 pub(super) use request::{Incoming, form_values};
 

@@ -42,6 +42,57 @@ async fn the_worked_example_is_taken_and_its_signs_survive() {
     );
 }
 
+/// The worked example as a till would have made it that fills nothing with spaces: tags 1018, 1017 and 1037 are shorter.
+fn without_spaces() -> Made {
+    let mut made = worked_example();
+    let mut bytes = made.bytes[4..].to_vec();
+    for (head, spaces) in [([0xFA, 0x03, 12, 0], 2), ([0xF9, 0x03, 12, 0], 2), ([0x0D, 0x04, 20, 0], 4)] {
+        let at = bytes.windows(4).position(|window| window == head).unwrap();
+        let width = usize::from(head[2]);
+        assert_eq!(bytes[at + 4 + width - spaces..at + 4 + width], b"    "[..spaces], "{head:?}");
+        bytes[at + 2] = u8::try_from(width - spaces).unwrap();
+        bytes.drain(at + 4 + width - spaces..at + 4 + width);
+    }
+    made.bytes = [&[11, 0][..], &u16::try_from(bytes.len()).unwrap().to_le_bytes(), &bytes].concat();
+    made
+}
+
+#[tokio::test]
+async fn numbers_of_user_operator_and_register_have_one_width() {
+    for made in [worked_example(), without_spaces()] {
+        let mut stand = Stand::new().await;
+        for right in [
+            r#""userInn":"7702203276  ""#,
+            r#""ofdInn":"7704358518  ""#,
+            r#""kktRegId":"0000000005008570    ""#,
+        ] {
+            let (name, value) = right.trim_end_matches('"').split_once(":\"").unwrap();
+            let plain = value.trim_end();
+            for wrong in [
+                format!(r#"{name}:"{plain}""#),
+                format!(r#"{name}:"{value} ""#),
+                format!(r#"{name}:" {value}""#),
+                format!(r#"{name}:["{value}","{plain}"]"#),
+                format!(r#"{name}:"{}""#, value.replace("  ", "\\t")),
+                format!(r#"{name}:{}"#, plain.trim_start_matches('0')),
+                format!("{name}:null"),
+            ] {
+                let mut item = made.item();
+                assert!(item.document.contains(right), "{}", item.document);
+                item.document = item.document.replacen(right, &wrong, 1);
+                let reply = stand.send_items(&[item.text()]).await;
+                assert_eq!(outcomes(&reply), ["SCHEMA_INVALID"], "{wrong}: {}", reply.text());
+            }
+            // Of the right width, and of something else.
+            let mut item = made.item();
+            item.document = item.document.replacen(right, &right.replacen('7', "8", 1), 1);
+            let reply = stand.send_items(&[item.text()]).await;
+            assert_eq!(outcomes(&reply), ["RAWDATA_MISMATCH"], "{}", reply.text());
+        }
+        assert_eq!(stand.outcomes(std::slice::from_ref(&made)).await, ["received"]);
+    }
+}
+
 #[tokio::test]
 async fn documents_of_every_form_and_version_pass() {
     for (number, ffd) in [(10, FfdVersion::V1_05), (20, FfdVersion::V1_1), (30, FfdVersion::V1_2)] {

@@ -112,6 +112,7 @@ impl BatchWriter<'_> {
             }
             // An event was faster than the answer, or another batch has it.
             DocumentOutcome::Delivered { ticket_id, .. } => {
+                self.count_requests(id, seq, &row, requests)?;
                 self.connection
                     .prepare_cached(
                         "UPDATE outbox SET ticket_id = coalesce(ticket_id, ?2), \
@@ -135,7 +136,19 @@ impl BatchWriter<'_> {
                 self.tally.moved(row.state, OutboxState::Dead);
                 report.dead = report.dead.saturating_add(1);
             }
-            DocumentOutcome::Again { .. } | DocumentOutcome::Dead { .. } => {}
+            DocumentOutcome::Again { .. } | DocumentOutcome::Dead { .. } => {
+                self.count_requests(id, seq, &row, requests)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests with a document that an event settled while they were under way.
+    fn count_requests(&self, id: BatchId, seq: i64, row: &Brief, requests: u32) -> rusqlite::Result<()> {
+        if row.batch_id == Some(id) && !row.state.is_open() {
+            self.connection
+                .prepare_cached("UPDATE outbox SET attempts = attempts + ?2 WHERE seq = ?1")?
+                .execute(params![seq, requests])?;
         }
         Ok(())
     }
@@ -150,13 +163,17 @@ impl BatchWriter<'_> {
         report: &mut CommitReport,
     ) -> rusqlite::Result<()> {
         let Some(batch) = batch else { return Ok(()) };
+        let requests = batch.attempts.saturating_add(1);
         for seq in &batch.documents {
             let Some(row) = brief(self.connection, *seq)? else { continue };
             if row.state != OutboxState::InFlight || row.batch_id != Some(id) {
+                if self.held.has(row.slot) {
+                    self.count_requests(id, *seq, &row, requests)?;
+                }
                 continue;
             }
             if self.held.has(row.slot) {
-                self.put_back(*seq, &row, next_at, error, batch.attempts.saturating_add(1))?;
+                self.put_back(*seq, &row, next_at, error, requests)?;
                 report.returned = report.returned.saturating_add(1);
             } else {
                 report.stale.push(*seq);

@@ -1,4 +1,4 @@
-//! Documents that the service does not take: the evidence, and what an operator decides.
+//! Documents that the service does not take, or has lost: the evidence, what an operator decides, sending again.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -7,6 +7,8 @@ use super::{Tally, brief, next_serial};
 use crate::outbox::{DeadLetter, OutboxDecision, OutboxState};
 use crate::sqlite::columns::Moment;
 
+/// What is said of a document that is sent again because the service has lost it.
+const UNKNOWN_THERE: &str = "the service took it and does not know it any more";
 /// Most letters read of one document: it may be requeued and refused again without end.
 const MAX_LETTERS: u32 = 100;
 
@@ -47,10 +49,14 @@ pub(crate) fn letters(connection: &Connection, seq: i64) -> rusqlite::Result<Vec
         .collect()
 }
 
-/// Puts a dead document back into the queue, with no attempts behind it.
+/// Puts a document back into the queue, with no attempts behind it: one that is dead or given up, and one that the
+/// service took without a final verdict. What has one, or is on its way, is left alone.
 pub(crate) fn requeue(connection: &Connection, seq: i64, now: Timestamp) -> rusqlite::Result<OutboxDecision> {
     let state = match brief(connection, seq)?.map(|row| row.state) {
-        Some(state @ (OutboxState::Dead | OutboxState::Superseded)) => state,
+        Some(
+            state
+            @ (OutboxState::Dead | OutboxState::Superseded | OutboxState::Delivered | OutboxState::Soft),
+        ) => state,
         other => return Ok(not_dead(other)),
     };
     let serial = next_serial(connection)?;
@@ -60,6 +66,24 @@ pub(crate) fn requeue(connection: &Connection, seq: i64, now: Timestamp) -> rusq
         )?
         .execute([seq, serial])?;
     decided(connection, seq, state, OutboxState::New, now)
+}
+
+/// Sends a document again that the service has lost; one that has its final verdict, or is on its way, is left alone.
+pub(super) fn resend(connection: &Connection, seq: i64, tally: &mut Tally) -> rusqlite::Result<()> {
+    let Some(row) = brief(connection, seq)? else { return Ok(()) };
+    if !matches!(row.state, OutboxState::Delivered | OutboxState::Soft) {
+        return Ok(());
+    }
+    let serial = next_serial(connection)?;
+    // Its ticket is as lost as itself.
+    connection
+        .prepare_cached(
+            "UPDATE outbox SET state = 0, next_at = NULL, serial = ?2, ticket_id = NULL, last_error = ?3 \
+             WHERE seq = ?1",
+        )?
+        .execute(params![seq, serial, UNKNOWN_THERE])?;
+    tally.moved(row.state, OutboxState::New);
+    Ok(())
 }
 
 /// Gives a dead document up.

@@ -4,6 +4,7 @@ use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::gaps::Lanes;
+use super::parked::{self, Counts, Parked};
 use super::waiting::Release;
 use super::{Tally, WAITING, counted, early, most, statement};
 use crate::outbox::{DeriveOrder, DeriveReport, OutboxState, Slot};
@@ -24,6 +25,7 @@ const CURSORS: &str = "SELECT derived, reports, serial FROM outbox_cursors WHERE
 pub(crate) struct Deriver {
     pub(super) lanes: Lanes,
     pub(super) release: Release,
+    pub(super) counts: Counts,
 }
 
 /// A document as deriving sees it.
@@ -47,6 +49,9 @@ pub(super) struct Derivation<'a> {
     /// How many more documents may come to be sent.
     pub(super) room: usize,
     pub(super) cursors: Cursors,
+    /// ФН of which something is put aside.
+    pub(super) parked: Parked,
+    pub(super) counts: &'a mut Counts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,11 +80,14 @@ impl Deriver {
             report: DeriveReport::default(),
             room: order.window.saturating_sub(open),
             cursors: before,
+            parked: parked::all(connection)?,
+            counts: &mut self.counts,
         };
-        // Those that wait came before what follows the cursor.
+        // What was put aside, and what waits, came before what follows the cursor.
+        parked::resume(&mut work)?;
         self.release.run(&mut work)?;
         let newest = newest_seq(connection)?;
-        self.follow(&mut work, order.scan, newest)?;
+        follow(&mut self.lanes, &mut work, order.scan, newest)?;
         if work.cursors.derived < newest {
             work.report.more = true;
             work.report.window_full = work.room == 0;
@@ -99,27 +107,36 @@ impl Deriver {
         Ok(work.report)
     }
 
-    /// Follows the journal until it ends, the window is full or enough was looked at.
-    fn follow(&mut self, work: &mut Derivation<'_>, scan: usize, newest: i64) -> rusqlite::Result<()> {
-        if work.cursors.derived >= newest {
-            return Ok(());
-        }
-        let mut next = statement(work.connection, NEXT)?;
-        let mut rows = next.query(params![work.cursors.derived, most(scan)])?;
-        while let Some(row) = rows.next()? {
-            let document = document(row)?;
-            if document.is_forwarded() && work.room == 0 {
-                break;
-            }
-            if !document.is_conflict {
-                self.lanes.note(work.connection, &document, &mut work.report)?;
-            }
-            work.take(&document)?;
-            work.cursors.derived = document.seq;
-            work.report.scanned = work.report.scanned.saturating_add(1);
-        }
-        Ok(())
+    /// The report of a derivation that would change nothing; none when there may be something to do.
+    pub(crate) fn idle(&self, connection: &Connection) -> rusqlite::Result<Option<DeriveReport>> {
+        let cursor = cursors(connection)?.derived;
+        let is_idle = cursor >= newest_seq(connection)?
+            && parked::is_none(connection)?
+            && self.release.is_done(connection)?;
+        Ok(is_idle.then(|| DeriveReport { cursor, ..DeriveReport::default() }))
     }
+}
+
+/// Follows the journal until it ends, the window is full or enough was looked at.
+fn follow(lanes: &mut Lanes, work: &mut Derivation<'_>, scan: usize, newest: i64) -> rusqlite::Result<()> {
+    if work.cursors.derived >= newest {
+        return Ok(());
+    }
+    let mut next = statement(work.connection, NEXT)?;
+    let mut rows = next.query(params![work.cursors.derived, most(scan)])?;
+    while let Some(row) = rows.next()? {
+        let document = document(row)?;
+        if document.is_forwarded() && work.room == 0 {
+            break;
+        }
+        if !document.is_conflict {
+            lanes.note(work.connection, &document, &mut work.report)?;
+        }
+        work.take(&document)?;
+        work.cursors.derived = document.seq;
+        work.report.scanned = work.report.scanned.saturating_add(1);
+    }
+    Ok(())
 }
 
 impl Document {
@@ -139,7 +156,12 @@ impl Derivation<'_> {
         {
             return self.put_aside(document);
         }
-        self.enqueue(document).map(|_| ())
+        self.admit(document).map(|_| ())
+    }
+
+    /// Makes it a row to be sent, or puts it aside when enough of its ФН is open. True when it came to be sent.
+    pub(super) fn admit(&mut self, document: &Document) -> rusqlite::Result<bool> {
+        if parked::put_aside(self, document)? { Ok(false) } else { self.enqueue(document) }
     }
 
     /// Makes it a row to be sent. False for one that is there already: a report that was derived ahead.
@@ -159,6 +181,7 @@ impl Derivation<'_> {
             return Ok(false);
         }
         self.cursors.serial = serial;
+        self.counts.added(&document.fn_number);
         self.room = self.room.saturating_sub(1);
         self.tally.added(OutboxState::New);
         self.report.derived = self.report.derived.saturating_add(1);

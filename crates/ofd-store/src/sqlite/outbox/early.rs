@@ -52,7 +52,8 @@ fn may_go_ahead(work: &Derivation<'_>, report: &Document) -> rusqlite::Result<bo
         Forward::Yes => true,
         Forward::WhenKnown => is_known(work.connection, &report.fn_number)?,
     };
-    Ok(is_owed && is_next_of_lane(work, report)?)
+    // What is put aside of its ФН lies behind the cursor and is still to be derived.
+    Ok(is_owed && !work.parked.contains(&report.fn_number) && is_next_of_lane(work, report)?)
 }
 
 /// Whether nothing before it in its lane is still to be derived.

@@ -8,6 +8,13 @@ use super::{SlotColumn, most};
 use crate::outbox::{Claim, ClaimOrder, HolderId, Holding, LANE_SLOTS, Lease, LeaseProof, Slot};
 use crate::sqlite::columns::Moment;
 
+/// How far the clock may go back, in microseconds, before leases counted from it are taken for made up: when a lease was
+/// renewed later than now, its clock was wrong, or ours is.
+const CLOCK_SLACK: i64 = 10_000_000;
+/// Whether a lease or the place of a holder has run out: by its end, or because it was renewed in the future, so that it
+/// would last longer than it was given for.
+const RAN_OUT: &str = "(until <= ?1 OR renewed_at > ?2)";
+
 /// Slots of which the leases shown are still those of the holder.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -68,6 +75,16 @@ pub(crate) fn holdings(connection: &Connection) -> rusqlite::Result<Vec<Holding>
         .collect()
 }
 
+/// Everybody who has a lease or a place among those who send.
+pub(crate) fn holders(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT holder FROM fns_slots WHERE holder IS NOT NULL UNION SELECT holder FROM fns_holders",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
 /// Renews what the holder has and takes what is free, up to its fair share.
 pub(crate) fn claim(connection: &Connection, order: &ClaimOrder) -> rusqlite::Result<Claim> {
     let (holder, now, until) =
@@ -75,19 +92,21 @@ pub(crate) fn claim(connection: &Connection, order: &ClaimOrder) -> rusqlite::Re
     if order.lanes {
         connection
             .prepare_cached(
-                "INSERT INTO fns_holders (holder, until) VALUES (?1, ?2) \
-                 ON CONFLICT (holder) DO UPDATE SET until = excluded.until",
+                "INSERT INTO fns_holders (holder, until, renewed_at) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (holder) DO UPDATE SET until = excluded.until, renewed_at = excluded.renewed_at",
             )?
-            .execute(params![holder, until])?;
+            .execute(params![holder, until, now])?;
     }
-    connection.prepare_cached("DELETE FROM fns_holders WHERE until <= ?1")?.execute([now])?;
+    connection
+        .prepare_cached(&format!("DELETE FROM fns_holders WHERE {RAN_OUT}"))?
+        .execute([now, now.saturating_add(CLOCK_SLACK)])?;
     let holders: i64 =
         connection.prepare_cached("SELECT count(*) FROM fns_holders")?.query_row([], |row| row.get(0))?;
     let holders = usize::try_from(holders).unwrap_or(0);
     let share = usize::from(LANE_SLOTS).div_ceil(holders.max(1));
     connection
-        .prepare_cached("UPDATE fns_slots SET until = ?2 WHERE holder = ?1")?
-        .execute(params![holder, until])?;
+        .prepare_cached("UPDATE fns_slots SET until = ?2, renewed_at = ?3 WHERE holder = ?1")?
+        .execute(params![holder, until, now])?;
     let mut claim = Claim { leases: leases_of(connection, holder)?, holders, ..Claim::default() };
     let lanes = claim.leases.iter().filter(|lease| lease.slot.has_lanes()).count();
     let wanted = if order.lanes { share.saturating_sub(lanes) } else { 0 };
@@ -98,9 +117,9 @@ pub(crate) fn claim(connection: &Connection, order: &ClaimOrder) -> rusqlite::Re
     for slot in &claim.gained {
         connection
             .prepare_cached(
-                "UPDATE fns_slots SET holder = ?2, epoch = epoch + 1, until = ?3 WHERE slot = ?1",
+                "UPDATE fns_slots SET holder = ?2, epoch = epoch + 1, until = ?3, renewed_at = ?4 WHERE slot = ?1",
             )?
-            .execute(params![slot.get(), holder, until])?;
+            .execute(params![slot.get(), holder, until, now])?;
     }
     if !claim.gained.is_empty() {
         claim.leases = leases_of(connection, holder)?;
@@ -144,16 +163,22 @@ fn leases_of(connection: &Connection, holder: &str) -> rusqlite::Result<Vec<Leas
 /// Slots with lanes that nobody holds any more. The table has 257 rows.
 fn free(connection: &Connection, now: i64, wanted: usize) -> rusqlite::Result<Vec<Slot>> {
     connection
-        .prepare_cached(
-            "SELECT slot FROM fns_slots WHERE slot < ?1 AND (holder IS NULL OR until <= ?2) ORDER BY slot LIMIT ?3",
-        )?
-        .query_map(params![LANE_SLOTS, now, most(wanted)], |row| Ok(row.get::<_, SlotColumn>(0)?.0))?
+        .prepare_cached(&format!(
+            "SELECT slot FROM fns_slots WHERE slot < ?3 AND (holder IS NULL OR {RAN_OUT}) ORDER BY slot LIMIT ?4"
+        ))?
+        .query_map(params![now, now.saturating_add(CLOCK_SLACK), LANE_SLOTS, most(wanted)], |row| {
+            Ok(row.get::<_, SlotColumn>(0)?.0)
+        })?
         .collect()
 }
 
 fn free_registrar(connection: &Connection, now: i64) -> rusqlite::Result<Option<Slot>> {
     connection
-        .prepare_cached("SELECT slot FROM fns_slots WHERE slot = ?1 AND (holder IS NULL OR until <= ?2)")?
-        .query_row(params![Slot::REGISTRAR.get(), now], |row| Ok(row.get::<_, SlotColumn>(0)?.0))
+        .prepare_cached(&format!(
+            "SELECT slot FROM fns_slots WHERE slot = ?3 AND (holder IS NULL OR {RAN_OUT})"
+        ))?
+        .query_row(params![now, now.saturating_add(CLOCK_SLACK), Slot::REGISTRAR.get()], |row| {
+            Ok(row.get::<_, SlotColumn>(0)?.0)
+        })
         .optional()
 }

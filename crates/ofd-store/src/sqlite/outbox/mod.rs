@@ -10,7 +10,9 @@ mod early;
 mod gaps;
 pub(crate) mod leases;
 pub(crate) mod listing;
+mod parked;
 pub(crate) mod reading;
+pub(crate) mod recall;
 #[cfg(test)]
 mod tests;
 pub(crate) mod verdicts;
@@ -30,7 +32,9 @@ const COLUMNS: &str = "seq, fn, fd, chain, kind, slot, state, serial, attempts, 
 
 /// The row of `outbox_counts` for documents that wait for their ФН.
 const WAITING: i64 = 8;
-const COUNTED: usize = 9;
+/// And for those that wait until fewer of their ФН are open.
+const PARKED: i64 = 9;
+const COUNTED: usize = 10;
 
 /// Everything of a change, in its order. Borrows the open transaction.
 pub(crate) fn commit(
@@ -52,6 +56,9 @@ pub(crate) fn commit(
         }
     }
     report.verdicts = verdicts::decide(connection, &change.verdicts, &mut tally)?;
+    for seq in &change.resend {
+        dead::resend(connection, *seq, &mut tally)?;
+    }
     for (seq, at) in &change.refresh_later {
         verdicts::refresh_later(connection, *seq, *at)?;
     }

@@ -5,7 +5,7 @@ use ffd::{tags, tlv};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{COLUMNS, WAITING, counted, derive, outbox_row, verdicts};
+use super::{COLUMNS, PARKED, WAITING, counted, derive, outbox_row, parked, verdicts};
 use crate::outbox::{DocumentBody, FnsSummary, OutboxDepths, OutboxRow, OutboxState, Slot};
 use crate::rows::{message_sign, opened_document};
 use crate::sqlite::columns::{FdColumn, FnColumn, Moment};
@@ -134,7 +134,8 @@ pub(crate) fn depths(connection: &Connection) -> rusqlite::Result<OutboxDepths> 
     }
     depths.waiting = positive(counted(&transaction, WAITING)?);
     let derived = derive::cursors(&transaction)?.derived;
-    depths.backlog = positive(newest_seq(&transaction)?.saturating_sub(derived));
+    let parked = counted(&transaction, PARKED)?;
+    depths.backlog = positive(newest_seq(&transaction)?.saturating_sub(derived).saturating_add(parked));
     Ok(depths)
 }
 
@@ -153,7 +154,11 @@ pub(crate) fn oldest_undelivered(connection: &Connection) -> rusqlite::Result<Op
         .prepare_cached(OLDEST_UNDERIVED)?
         .query_row([derived, derived.saturating_add(SCAN_POSITIONS)], |row| Ok(row.get::<_, Moment>(0)?.0))
         .optional()?;
-    Ok([open, underived].into_iter().flatten().min())
+    let parked: Option<Timestamp> = transaction
+        .prepare_cached(parked::OLDEST)?
+        .query_row([], |row| Ok(row.get::<_, Moment>(0)?.0))
+        .optional()?;
+    Ok([open, underived, parked].into_iter().flatten().min())
 }
 
 /// How the service stands to a ФН.
@@ -165,7 +170,8 @@ pub(crate) fn summary(connection: &Connection, fn_number: &FnNumber) -> rusqlite
     let open: i64 = connection
         .prepare_cached(OPEN_OF_FN)?
         .query_row(params![key, Slot::of_fn(fn_number).get()], |row| row.get(0))?;
-    let waiting = [open, count(DELIVERED_OF_FN)?, count(WAITING_OF_FN)?, underived(connection, key)?];
+    let parked = count(parked::COUNT_OF_FN)?;
+    let waiting = [open, parked, count(DELIVERED_OF_FN)?, count(WAITING_OF_FN)?, underived(connection, key)?];
     let mut summary = FnsSummary {
         waiting: waiting.into_iter().map(positive).fold(0, u64::saturating_add),
         ..FnsSummary::default()

@@ -16,12 +16,9 @@ pub(super) const CANDIDATES: &str = "SELECT o.seq, o.state, o.kind, o.ticket_id,
 /// Rows whose status is to be asked, the longest due first.
 pub(super) const DUE: &str = "SELECT seq, fn, fd, ticket_id, state FROM outbox INDEXED BY outbox_refresh \
      WHERE state >= 2 AND next_at IS NOT NULL AND next_at <= ?1 ORDER BY next_at LIMIT ?2";
-/// Soft rows of a ФН that nobody is about to ask for.
+/// Soft rows of a ФН after a position.
 pub(super) const SOFT_OF_FN: &str = "SELECT seq FROM outbox INDEXED BY outbox_troubled_fn \
-     WHERE state >= 4 AND fn = ?1 AND state = 4 AND next_at IS NULL LIMIT ?2";
-
-/// Most documents of one ФН that one transaction marks for asking. The service tells by itself too what became of them.
-const MAX_REFRESHED: u32 = 10_000;
+     WHERE state >= 4 AND fn = ?1 AND state = 4 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
 struct Candidate {
     seq: i64,
@@ -124,20 +121,64 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
     })
 }
 
-/// Marks the softly quarantined documents of a ФН to be asked about at a moment. How many were marked.
+/// The softly quarantined documents of a ФН are to be asked about at a moment: [`refresh_some`] marks them. There may be
+/// thousands of them, and the transaction that says so has other things to write.
 pub(in crate::sqlite) fn refresh(
     connection: &Connection,
     fn_number: &ffd::ids::FnNumber,
     at: Timestamp,
-) -> rusqlite::Result<usize> {
-    let seqs: Vec<i64> = connection
-        .prepare_cached(SOFT_OF_FN)?
-        .query_map(params![fn_number.as_str(), MAX_REFRESHED], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    for seq in &seqs {
-        refresh_later(connection, *seq, Some(at))?;
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO outbox_refresh_queue (fn, after_seq, at) VALUES (?1, 0, ?2)")?
+        .execute(params![fn_number.as_str(), at.as_microsecond()])?;
+    Ok(())
+}
+
+/// Whether documents are still to be marked.
+pub(crate) fn is_refresh_pending(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox_refresh_queue)")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Marks the next documents to be asked about. Looks at no more than `limit` of them and of ФН together; how much of that
+/// is left.
+pub(crate) fn refresh_some(connection: &Connection, limit: usize) -> rusqlite::Result<usize> {
+    let mut room = limit;
+    while room > 0 {
+        let next: Option<(String, i64, i64)> = connection
+            .prepare_cached("SELECT fn, after_seq, at FROM outbox_refresh_queue ORDER BY fn LIMIT 1")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((fn_number, after, at)) = next else { break };
+        let seqs: Vec<i64> = connection
+            .prepare_cached(SOFT_OF_FN)?
+            .query_map(params![fn_number, after, most(room)], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for seq in &seqs {
+            // One that is asked about sooner stays as it is.
+            connection
+                .prepare_cached(
+                    "UPDATE outbox SET next_at = ?2 WHERE seq = ?1 AND state = 4 \
+                     AND (next_at IS NULL OR next_at > ?2)",
+                )?
+                .execute([*seq, at])?;
+        }
+        match seqs.last() {
+            Some(last) if seqs.len() == room => {
+                connection
+                    .prepare_cached("UPDATE outbox_refresh_queue SET after_seq = ?2 WHERE fn = ?1")?
+                    .execute(params![fn_number, last])?;
+            }
+            _ => {
+                connection
+                    .prepare_cached("DELETE FROM outbox_refresh_queue WHERE fn = ?1")?
+                    .execute([&fn_number])?;
+            }
+        }
+        room = room.saturating_sub(seqs.len().max(1));
     }
-    Ok(seqs.len())
+    Ok(room)
 }
 
 /// When to ask for the status of a document next; one that has its verdict is left alone.

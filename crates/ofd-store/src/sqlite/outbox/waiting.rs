@@ -42,16 +42,19 @@ impl Release {
         self.walk.is_some()
     }
 
+    /// Whether a piece of a walk would do nothing.
+    pub(super) fn is_done(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        Ok(counted(connection, WAITING)? == 0
+            || (self.walk.is_none() && self.done == Some(facts_version(connection)?)))
+    }
+
     /// One piece of a walk.
     pub(super) fn run(&mut self, work: &mut Derivation<'_>) -> rusqlite::Result<()> {
         if counted(work.connection, WAITING)? == 0 {
             *self = Self::default();
             return Ok(());
         }
-        let version = work
-            .connection
-            .prepare_cached("SELECT version FROM facts_version WHERE id = 1")?
-            .query_row([], |row| row.get(0))?;
+        let version = facts_version(work.connection)?;
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
             None if self.done == Some(version) => return Ok(()),
@@ -81,6 +84,12 @@ pub(super) fn is_known(connection: &Connection, fn_number: &FnNumber) -> rusqlit
     connection.prepare_cached(KNOWN)?.query_row([fn_number.as_str()], |row| row.get(0))
 }
 
+fn facts_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT version FROM facts_version WHERE id = 1")?
+        .query_row([], |row| row.get(0))
+}
+
 fn next_fn(connection: &Connection, after: &str) -> rusqlite::Result<Option<String>> {
     connection.prepare_cached(NEXT_FN)?.query_row([after], |row| row.get(0)).optional()
 }
@@ -95,7 +104,7 @@ fn release(work: &mut Derivation<'_>, fn_number: &str) -> rusqlite::Result<bool>
         .collect::<rusqlite::Result<_>>()?;
     let is_all = documents.len() <= room;
     for document in documents.iter().take(room) {
-        if work.enqueue(document)? {
+        if work.admit(document)? {
             work.report.released = work.report.released.saturating_add(1);
         }
         work.connection

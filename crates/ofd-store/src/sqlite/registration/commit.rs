@@ -99,6 +99,9 @@ impl Writer<'_> {
         for fn_number in &change.refresh {
             outbox::refresh(self.connection, fn_number, now)?;
         }
+        if let Some(at) = change.recall {
+            outbox::recall::begin(self.connection, at)?;
+        }
         Ok(())
     }
 
@@ -115,7 +118,11 @@ impl Writer<'_> {
             Some((from, to)) => papers::move_events(self.connection, from.as_deref(), to.as_deref(), now)?,
             None => true,
         };
-        if is_held && reports && events { Ok(()) } else { Err(Fault::Stale) }
+        let cards = match change.recalled_cards {
+            Some((from, to)) => outbox::recall::move_cards(self.connection, from, to)?,
+            None => true,
+        };
+        if is_held && reports && events && cards { Ok(()) } else { Err(Fault::Stale) }
     }
 
     fn contract(&self, contract: &Contract) -> Result<i64, Fault> {

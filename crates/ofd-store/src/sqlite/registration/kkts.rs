@@ -15,10 +15,12 @@ const KKT: &str = "id, version, state, state_since, serial, model, rnm, rnm_conf
 pub(crate) fn find(connection: &Connection, key: KktKey<'_>) -> rusqlite::Result<Option<Kkt>> {
     // Of several the one that is not deregistered, then the newest.
     let best = "ORDER BY state = 'DEREGISTERED', id DESC LIMIT 1";
+    // A number that a document confirmed goes before one that somebody only typed.
+    let best_number = "ORDER BY state = 'DEREGISTERED', NOT rnm_confirmed, id DESC LIMIT 1";
     let (sql, text) = match key {
         KktKey::Id(id) => return find_by_number(connection, "id", id),
         KktKey::Line(id) => return find_by_number(connection, "line_id", id),
-        KktKey::Rnm(rnm) => (format!("SELECT {KKT} FROM kkts WHERE rnm = ?1 {best}"), rnm),
+        KktKey::Rnm(rnm) => (format!("SELECT {KKT} FROM kkts WHERE rnm = ?1 {best_number}"), rnm),
         KktKey::Serial(serial) => (format!("SELECT {KKT} FROM kkts WHERE serial = ?1 {best}"), serial),
         KktKey::Fn(fn_number) => (format!("SELECT {KKT} FROM kkts WHERE fn = ?1 {best}"), fn_number.as_str()),
         KktKey::FnEver(fn_number) => (
@@ -43,6 +45,7 @@ pub(crate) fn list(connection: &Connection, filter: &KktFilter, limit: usize) ->
     let mut conditions = Conditions::new();
     conditions.and("state = ?", filter.state.map(|state| state.name().to_owned()));
     conditions.and("inn = ?", filter.inn.clone());
+    conditions.and("rnm = ?", filter.rnm.clone());
     conditions.and("line_id IN (SELECT id FROM contract_lines WHERE contract_id = ?)", filter.contract_id);
     conditions.and("id > ?", Some(filter.after_id));
     let mismatch = if filter.mismatch_only { " AND mismatch <> ''" } else { "" };

@@ -1,7 +1,7 @@
 //! Cards, applications, cursors.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params, params_from_iter};
 
 use crate::registration::{
     Application, ApplicationFilter, ApplicationState, Card, CardKind, CardSource, Cursors,
@@ -71,6 +71,12 @@ pub(crate) fn card_by_key(
         .optional()
 }
 
+pub(crate) fn cards_of_rnm(connection: &Connection, rnm: &str, limit: usize) -> rusqlite::Result<Vec<Card>> {
+    let sql = format!("SELECT {CARD} FROM cards WHERE rnm = ?1 AND applied_at IS NULL ORDER BY id LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    within_a_page(statement.query(params![rnm, i64::try_from(limit).unwrap_or(i64::MAX)])?)
+}
+
 pub(crate) fn cards(
     connection: &Connection,
     kkt_id: Option<i64>,
@@ -82,9 +88,13 @@ pub(crate) fn cards(
     conditions.and("id > ?", Some(after_id));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql = format!("SELECT {CARD} FROM cards WHERE {} ORDER BY id LIMIT {limit}", conditions.sql);
-    let (mut cards, mut bytes) = (Vec::new(), 0_usize);
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(&conditions.values))?;
+    within_a_page(statement.query(params_from_iter(&conditions.values))?)
+}
+
+/// As many cards as a page may weigh.
+fn within_a_page(mut rows: Rows<'_>) -> rusqlite::Result<Vec<Card>> {
+    let (mut cards, mut bytes) = (Vec::new(), 0_usize);
     while bytes < MAX_PAGE_BYTES
         && let Some(row) = rows.next()?
     {

@@ -39,8 +39,8 @@ CREATE TABLE outbox_counts (
     state INTEGER NOT NULL PRIMARY KEY,
     n INTEGER NOT NULL
 ) STRICT;
-INSERT INTO outbox_counts (state, n) VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0);
--- 8: rows of outbox_waiting.
+INSERT INTO outbox_counts (state, n) VALUES (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0);
+-- 8: rows of outbox_waiting. 9: rows of outbox_parked.
 
 -- To be forwarded once their ФН is known.
 CREATE TABLE outbox_waiting (
@@ -48,6 +48,20 @@ CREATE TABLE outbox_waiting (
     fn TEXT NOT NULL
 ) STRICT;
 CREATE INDEX outbox_waiting_fn ON outbox_waiting (fn);
+
+-- Behind the cursor and still to be derived: documents of a ФН that has enough of them open.
+CREATE TABLE outbox_parked (
+    seq INTEGER PRIMARY KEY REFERENCES journal (seq),
+    fn TEXT NOT NULL
+) STRICT;
+CREATE INDEX outbox_parked_fn ON outbox_parked (fn);
+
+-- ФН whose softly quarantined documents are to be marked to be asked about, and how far that has come.
+CREATE TABLE outbox_refresh_queue (
+    fn TEXT NOT NULL PRIMARY KEY,
+    after_seq INTEGER NOT NULL,
+    at INTEGER NOT NULL                 -- when they are to be asked about, microseconds, UTC
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE outbox_cursors (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -87,13 +101,15 @@ CREATE TABLE fns_slots (
     slot INTEGER NOT NULL PRIMARY KEY,
     holder TEXT,
     epoch INTEGER NOT NULL,             -- grows whenever the slot changes hands
-    until INTEGER NOT NULL              -- microseconds, UTC
+    until INTEGER NOT NULL,             -- microseconds, UTC
+    renewed_at INTEGER NOT NULL         -- by the clock that until was counted from
 ) STRICT;
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 256)
-INSERT INTO fns_slots (slot, holder, epoch, until) SELECT n, NULL, 0, 0 FROM numbers;
+INSERT INTO fns_slots (slot, holder, epoch, until, renewed_at) SELECT n, NULL, 0, 0, 0 FROM numbers;
 
 -- Those who send, for the fair share.
 CREATE TABLE fns_holders (
     holder TEXT NOT NULL PRIMARY KEY,
-    until INTEGER NOT NULL
+    until INTEGER NOT NULL,
+    renewed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

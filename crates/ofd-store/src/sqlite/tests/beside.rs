@@ -22,7 +22,8 @@ fn beside(bench: &Bench) -> (Turnstile, Beside, Journal) {
         Box::new(|| panic!("nothing is opened anew here")),
     )
     .unwrap();
-    let beside = Beside { turnstile: turnstile.clone(), files, journal: journal.handle() };
+    let same = SqliteEngine::file_id(&bench.path());
+    let beside = Beside { turnstile: turnstile.clone(), files, same, journal: journal.handle() };
     (turnstile, beside, journal)
 }
 
@@ -105,4 +106,49 @@ async fn a_file_that_was_replaced_is_not_written_for_nothing() {
     let lost = second.write(|_| Ok(()));
     assert!(matches!(lost, Err(StoreError::Unavailable { why: Unavailability::FileLost, .. })), "{lost:?}");
     drop(journal);
+}
+
+#[tokio::test]
+async fn nothing_is_written_into_a_file_put_in_the_place_of_the_store() {
+    let bench = Bench::new();
+    let (_, beside, journal) = beside(&bench);
+    let mut second = SecondWriter::open(&bench.path(), Some(beside.clone())).unwrap();
+    let (other, place) = (bench.folder.path().join("other"), bench.path());
+    drop(SqliteEngine::open(&other, ROOM, Opening::Start, OpenFiles::default()).unwrap());
+    std::fs::rename(&other, &place).unwrap();
+    let is_lost =
+        |error: &StoreError| matches!(error, StoreError::Unavailable { why: Unavailability::FileLost, .. });
+    let touched = std::cell::Cell::new(false);
+    let touch = |_: &Connection| {
+        touched.set(true);
+        Ok(())
+    };
+    let error = second.write(touch).unwrap_err();
+    assert!(is_lost(&error) && !touched.get(), "{error}");
+    // Opened anew, also at a moment in which the journal has nothing open.
+    for files in [beside.files.clone(), OpenFiles::default()] {
+        let error = SecondWriter::open(&place, Some(Beside { files, ..beside.clone() })).unwrap_err();
+        assert!(is_lost(&error), "{error}");
+    }
+    drop(journal);
+}
+
+#[tokio::test]
+async fn only_failures_of_commits_and_syncs_concern_the_journal() {
+    use rusqlite::ffi;
+    let bench = Bench::new();
+    let (turnstile, beside, journal) = beside(&bench);
+    let mut second = SecondWriter::open(&bench.path(), Some(beside)).unwrap();
+    let mut check = |extended: i32, expected: bool| {
+        let error = second.write(|_| -> rusqlite::Result<()> {
+            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None))
+        });
+        assert!(error.is_err());
+        assert_eq!(turnstile.take_trouble().is_some(), expected, "{extended}");
+    };
+    check(ffi::SQLITE_IOERR_READ, false);
+    check(ffi::SQLITE_IOERR_SHORT_READ, false);
+    check(ffi::SQLITE_IOERR_FSYNC, true);
+    check(ffi::SQLITE_IOERR_DIR_FSYNC, true);
+    journal.close(Duration::from_secs(10)).await.unwrap();
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ofd_store::{BatchStep, DocumentOutcome, DocumentResult};
 use tracing::error;
 
-use super::{STATUS_AFTER, Session, wall_after};
+use super::{Session, wall_after};
+use crate::config::FnsConfig;
 use crate::forwarder::answers::Outcome;
 use crate::forwarder::body::Built;
 use crate::forwarder::scheduler::{Item, Step, StepKind, doc_key};
@@ -20,7 +21,9 @@ impl Session<'_> {
                 _ => self.built.remove(&id),
             };
             let step = match kind {
-                StepKind::Settle(items) => BatchStep::Settle { id, results: results(items, built.as_ref()) },
+                StepKind::Settle(items) => {
+                    BatchStep::Settle { id, results: results(&self.driver.config, items, built.as_ref()) }
+                }
                 StepKind::Dead { item, code, error } => {
                     let request = built.map(|built| built.json()).unwrap_or_default();
                     say_dead(&item, &error);
@@ -40,13 +43,19 @@ impl Session<'_> {
     }
 }
 
-fn results(items: Vec<(Item, Outcome, Option<Duration>)>, built: Option<&Built>) -> Vec<DocumentResult> {
+fn results(
+    config: &FnsConfig,
+    items: Vec<(Item, Outcome, Option<Duration>)>,
+    built: Option<&Built>,
+) -> Vec<DocumentResult> {
     let refused = items.iter().any(|(_, outcome, _)| matches!(outcome, Outcome::Refused { .. }));
     let json = built.filter(|_| refused).map(Built::json).unwrap_or_default();
     let result = |(index, (item, outcome, pause)): (usize, (Item, Outcome, Option<Duration>))| {
         let outcome = match outcome {
-            Outcome::Received { ticket_id, .. } => {
-                DocumentOutcome::Delivered { ticket_id, refresh_at: Some(wall_after(STATUS_AFTER)) }
+            Outcome::Received { ticket_id, duplicate } => {
+                // The ticket of one that it had already may have gone by in the feed.
+                let wait = if duplicate { config.status_retry() } else { config.status_after() };
+                DocumentOutcome::Delivered { ticket_id, refresh_at: Some(wall_after(wait)) }
             }
             Outcome::Busy { error } => DocumentOutcome::Again { next_at: pause.map(wall_after), error },
             Outcome::Refused { code, error, answer } => {

@@ -227,3 +227,42 @@ fn a_proof_is_of_holder_slot_and_epoch() {
     check(&proof, false);
     check(&one.leases.last().unwrap().proof(&one.holder), true);
 }
+
+#[test]
+fn leases_counted_from_a_clock_that_was_wrong_are_not_waited_for() {
+    let bench = Bench::new();
+    let mut one = bench.sender("one");
+    one.way.leave(&one.holder).unwrap();
+    one.now = moment(0) + Duration::from_secs(30 * 86_400);
+    assert_eq!(one.claim().gained.len(), 257);
+    // It was killed, the clock is right again.
+    let mut two = bench.sender("two");
+    assert_eq!((two.leases.len(), two.claim().holders), (257, 1));
+    // A clock that goes back a little takes nothing from one that lives.
+    let mut three = bench.sender("three");
+    three.now = moment(0) - Duration::from_secs(5);
+    assert_eq!((three.claim().gained.len(), three.claim().holders), (0, 2));
+    three.now = moment(0) - Duration::from_secs(11);
+    assert_eq!((three.claim().leases.len(), three.claim().holders), (257, 1));
+}
+
+#[test]
+fn what_ended_processes_hold_is_free_at_once() {
+    let mut bench = Bench::new();
+    bench.receipts(A, [1]);
+    let mut one = bench.sender("one");
+    one.derive_all();
+    let (id, _) = one.begin(&[1]);
+    let mut two = bench.sender("two");
+    assert_eq!(two.way.dismiss(&|_| false).unwrap(), []);
+    assert_eq!(two.claim().leases.len(), 0);
+    assert_eq!(two.way.holdings().unwrap().first().map(|holding| holding.lanes), Some(256));
+    let gone = two.way.dismiss(&|holder| holder.as_str() == "one").unwrap();
+    assert_eq!(gone, [one.holder.clone()]);
+    let claim = two.claim();
+    assert_eq!((claim.gained.len(), claim.holders), (257, 1));
+    // Should it live all the same, it has lost its leases: nothing is recorded twice.
+    let adoption = two.way.adopt(&two.holder, &two.leases, &claim.gained).unwrap();
+    assert_eq!(adoption.batches.first().map(|batch| batch.id), Some(id));
+    assert_eq!(one.settle(id, vec![(1, taken(1))]).stale, [1]);
+}

@@ -5,8 +5,10 @@ mod deriving;
 mod lanes;
 mod leases;
 mod operators;
+mod parking;
 mod plans;
 mod reading;
+mod recall;
 mod results;
 mod verdicts;
 
@@ -131,6 +133,8 @@ impl Bench {
         }
         let kept = count("SELECT n FROM outbox_counts WHERE state = 8");
         assert_eq!(kept, count("SELECT count(*) FROM outbox_waiting"));
+        let kept = count("SELECT n FROM outbox_counts WHERE state = 9");
+        assert_eq!(kept, count("SELECT count(*) FROM outbox_parked"));
     }
 }
 

@@ -1,6 +1,8 @@
 //! How statements reach their rows: with millions of them nothing may be walked through.
 
-use super::super::{COLUMNS, batches, derive, early, gaps, listing, reading, verdicts, waiting};
+use super::super::{
+    COLUMNS, batches, derive, early, gaps, listing, parked, reading, recall, verdicts, waiting,
+};
 use super::*;
 
 /// All that lead to many rows or are asked often.
@@ -15,10 +17,17 @@ fn statements() -> Vec<String> {
         waiting::KNOWN.to_owned(),
         waiting::NEXT_FN.to_owned(),
         waiting::OF_FN.to_owned(),
+        parked::NEXT_FN.to_owned(),
+        parked::OF_FN.to_owned(),
+        parked::COUNT_OF_FN.to_owned(),
+        parked::OLDEST.to_owned(),
         batches::IN_FLIGHT.to_owned(),
         verdicts::CANDIDATES.to_owned(),
         verdicts::DUE.to_owned(),
         verdicts::SOFT_OF_FN.to_owned(),
+        recall::DELIVERED_OF_FN.to_owned(),
+        recall::DELIVERED_BEHIND.to_owned(),
+        recall::SOFT.to_owned(),
         select(reading::OPEN),
         reading::OLDEST_OPEN.to_owned(),
         reading::OLDEST_UNDERIVED.to_owned(),
@@ -72,7 +81,9 @@ fn what_is_asked_often_is_in_the_index() {
     check(early::BELOW, "journal_identity");
     check(reading::NEWEST_OF_FN, "journal_identity");
     check(waiting::NEXT_FN, "outbox_waiting_fn");
-    for statement in [early::REPORTS, verdicts::DUE, verdicts::CANDIDATES, waiting::OF_FN] {
+    check(parked::NEXT_FN, "outbox_parked_fn");
+    check(verdicts::SOFT_OF_FN, "outbox_troubled_fn");
+    for statement in [early::REPORTS, verdicts::DUE, verdicts::CANDIDATES, waiting::OF_FN, parked::OF_FN] {
         let steps = plan(&sql, statement).join("; ");
         assert!(!steps.contains("TEMP B-TREE"), "{steps}: {statement}");
     }

@@ -113,7 +113,25 @@ fn an_event_that_is_faster_than_the_answer_stands() {
     use OutboxState::{Accepted, Hard, Soft};
     assert_eq!(bench.states(), [(1, Accepted), (2, Soft), (3, Hard)]);
     assert_eq!(bench.row(1).delivered_at, Some(moment(0)));
+    assert_eq!((1..=3).map(|seq| bench.row(seq).attempts).collect::<Vec<_>>(), [1, 1, 1]);
     assert_eq!(bench.reader().outbox_batch(id).unwrap(), None);
+    bench.check_counts();
+}
+
+#[test]
+fn attempts_are_counted_once_however_the_batch_ends() {
+    let (bench, mut sender) = prepared(2);
+    let (id, _) = sender.begin(&[1, 2]);
+    let retry = |error: &str| BatchStep::Retry { id, next_at: moment(7), error: error.to_owned() };
+    sender.step(retry("time-out"));
+    let change = OutboxChange { verdicts: vec![verdict(1, Verdict::Accepted)], ..sender.change() };
+    sender.way.commit(&change).unwrap();
+    assert_eq!(sender.step(retry("time-out")).dissolved, [id]);
+    assert_eq!((bench.row(1).attempts, bench.row(2).attempts), (2, 2));
+    // The batch is over: its late answer is no request of the next one.
+    sender.deliver(&[2]);
+    sender.settle(id, vec![(2, taken(2))]);
+    assert_eq!(bench.row(2).attempts, 3);
     bench.check_counts();
 }
 
