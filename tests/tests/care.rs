@@ -251,16 +251,19 @@ fn a_store_at_rest_is_verified_and_copied_on_a_short_disk() {
 fn only_an_older_store_is_said_to_be_upgraded() {
     let told = |setup: &Setup| {
         let daemon = setup.start();
-        let upgrades = daemon.log().into_iter().filter(|line| line.contains("schema")).count();
+        let log = daemon.log();
         assert!(daemon.stop().success());
-        upgrades
+        let lines = |words: &str| log.iter().filter(|line| line.contains(words)).count();
+        let (begun, ended) = (lines("schema is upgraded"), lines("schema was upgraded"));
+        assert_eq!(begun, ended, "{}", log.join("\n"));
+        ended
     };
     let setup = Setup::new();
     assert_eq!(told(&setup), 0, "a new store has nothing to upgrade");
     let setup = Setup::new();
     let old = include_str!("../../crates/ofd-store/tests/store/data/schema-v1.sql");
     by_hand(&setup).execute_batch(old).unwrap();
-    assert_eq!(told(&setup), 6, "three steps, each begun and ended");
+    assert!(told(&setup) > 0, "each step is told");
     assert_eq!(told(&setup), 0, "it is upgraded once");
 }
 

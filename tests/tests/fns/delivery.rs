@@ -154,8 +154,8 @@ fn a_tax_service_killed_and_begun_again_gets_everything_once() {
         }
         reaches(&mut daemon, &setup, &storage.rnm, "LINKED", "Подключена");
     }
-    let repeated = at_tax(&tax, unanswered, 3).unwrap();
-    assert!(repeated["times"].as_u64().unwrap() > 1, "sent once more, taken once: {repeated}");
+    // By the answer to a repeat, or by a ticket that came before it.
+    assert_eq!(at_tax(&tax, unanswered, 3).unwrap()["verdict"], "accepted");
     assert_eq!(tasks(&setup), [""; 0]);
 }
 
