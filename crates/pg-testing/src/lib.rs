@@ -1,0 +1,1 @@
+//! Starts real PostgreSQL clusters for tests and benchmarks: a private data folder, loopback only, stopped when dropped.
