@@ -38,6 +38,7 @@ mod registry;
 mod rows;
 mod sqlite;
 mod store;
+mod tables;
 mod turnstile;
 mod watcher;
 
@@ -76,5 +77,6 @@ pub use rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow,
     FindingFilter, Gap, MAX_PAGE_ROWS, QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
-pub use sqlite::{MAX_CONFLICTS, MAX_QUARANTINE_PER_FN};
+pub use sqlite::MAX_CONFLICTS;
 pub use store::Store;
+pub use tables::quarantine::MAX_QUARANTINE_PER_FN;

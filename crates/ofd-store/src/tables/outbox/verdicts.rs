@@ -7,7 +7,7 @@ use super::{StateColumn, Tally, codes, codes_column, most};
 use crate::outbox::{
     AppliedVerdict, DocumentVerdict, FnsCode, OutboxState, RefreshRow, Verdict, VerdictReport,
 };
-use crate::sqlite::columns::{FdColumn, FnColumn, Moment};
+use crate::tables::columns::{FdColumn, FnColumn, Moment};
 
 /// The rows of (ФН, ФД), newest chain first.
 pub(super) const CANDIDATES: &str = "SELECT o.seq, o.state, o.kind, o.ticket_id, o.fns_codes, o.fns_at \
@@ -30,7 +30,7 @@ struct Candidate {
 }
 
 /// Writes verdicts, for a transaction that has other things to write too.
-pub(in crate::sqlite) fn apply(
+pub(crate) fn apply(
     connection: &Connection,
     verdicts: &[DocumentVerdict],
 ) -> rusqlite::Result<VerdictReport> {
@@ -123,7 +123,7 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
 
 /// The softly quarantined documents of a ФН are to be asked about at a moment: [`refresh_some`] marks them. There may be
 /// thousands of them, and the transaction that says so has other things to write.
-pub(in crate::sqlite) fn refresh(
+pub(crate) fn refresh(
     connection: &Connection,
     fn_number: &ffd::ids::FnNumber,
     at: Timestamp,
@@ -214,10 +214,7 @@ pub(crate) fn due(
 }
 
 /// Whether a position has a row here: how a report of registration stands.
-pub(in crate::sqlite) fn state_of(
-    connection: &Connection,
-    seq: i64,
-) -> rusqlite::Result<Option<OutboxState>> {
+pub(crate) fn state_of(connection: &Connection, seq: i64) -> rusqlite::Result<Option<OutboxState>> {
     connection
         .prepare_cached("SELECT state FROM outbox WHERE seq = ?1")?
         .query_row([seq], |row| Ok(row.get::<_, StateColumn>(0)?.0))

@@ -14,7 +14,7 @@ const COLUMNS: &str = "fn, kkt_serial, rnm, inn, source, report_seq, created_at,
 
 /// Who says it. The name of the first one stays in the row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// A form 1 or 11 that was let in.
     Report,
     /// The same, but a conflict: makes its ФН known, changes no fact.
@@ -26,22 +26,22 @@ pub(super) enum Source {
 }
 
 /// Facts about one register as somebody states them.
-pub(super) struct Statement<'a> {
-    pub(super) fn_number: Option<FnNumber>,
-    pub(super) kkt_serial: Option<&'a str>,
-    pub(super) rnm: Option<&'a str>,
-    pub(super) inn: Option<&'a str>,
-    pub(super) source: Source,
-    pub(super) report_seq: Option<i64>,
-    pub(super) at: Timestamp,
-    pub(super) version: i64,
+pub(crate) struct Statement<'a> {
+    pub(crate) fn_number: Option<FnNumber>,
+    pub(crate) kkt_serial: Option<&'a str>,
+    pub(crate) rnm: Option<&'a str>,
+    pub(crate) inn: Option<&'a str>,
+    pub(crate) source: Source,
+    pub(crate) report_seq: Option<i64>,
+    pub(crate) at: Timestamp,
+    pub(crate) version: i64,
 }
 
 /// What changed since a version.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct NewFacts {
-    pub(super) version: i64,
-    pub(super) changes: FactChanges,
+pub(crate) struct NewFacts {
+    pub(crate) version: i64,
+    pub(crate) changes: FactChanges,
 }
 
 impl Source {
@@ -62,7 +62,7 @@ impl Statement<'_> {
 }
 
 /// Raises the version that running daemons look at. Once per transaction is enough.
-pub(super) fn raise_version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn raise_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("UPDATE facts_version SET version = version + 1 WHERE id = 1 RETURNING version")?
         .query_row([], |row| row.get(0))
@@ -70,7 +70,7 @@ pub(super) fn raise_version(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Writes down a statement: completes the row of its ФН, or the row that so far had only its serial number, or
 /// adds one. A serial number stated by an operator is not overwritten by a report.
-pub(super) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusqlite::Result<RegisterChange> {
+pub(crate) fn learn(connection: &Connection, statement: &Statement<'_>) -> rusqlite::Result<RegisterChange> {
     let serial = statement.kkt_serial.map(str::trim).filter(|serial| !serial.is_empty());
     let by_fn = match &statement.fn_number {
         Some(number) => row_of_fn(connection, number)?,
@@ -205,7 +205,7 @@ pub(crate) fn find(connection: &Connection, fn_number: &FnNumber) -> rusqlite::R
 }
 
 /// What changed after `version`, and the version it leads to. Reads one state of the file.
-pub(super) fn facts_after(connection: &Connection, version: i64) -> rusqlite::Result<NewFacts> {
+pub(crate) fn facts_after(connection: &Connection, version: i64) -> rusqlite::Result<NewFacts> {
     let transaction = connection.unchecked_transaction()?;
     let mut facts = NewFacts {
         version: transaction

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::registration::{Client, Contract, ContractLine, ContractState, LineKey};
-use crate::sqlite::columns::{FnColumn, Moment, unreadable};
+use crate::tables::columns::{FnColumn, Moment, unreadable};
 
 const CONTRACT: &str = "id, version, number, inn, state, created_at, active_at, stopped_at";
 const LINE: &str =

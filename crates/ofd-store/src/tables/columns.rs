@@ -6,17 +6,17 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
 use crate::Derived;
 
-pub(super) const FLK_MARK: i64 = 1;
-pub(super) const SIGN_MARK: i64 = 2;
-pub(super) const FN_CHANGED_MARK: i64 = 4;
-pub(super) const AFTER_DEREGISTRATION_MARK: i64 = 8;
+pub(crate) const FLK_MARK: i64 = 1;
+pub(crate) const SIGN_MARK: i64 = 2;
+pub(crate) const FN_CHANGED_MARK: i64 = 4;
+pub(crate) const AFTER_DEREGISTRATION_MARK: i64 = 8;
 
-pub(super) struct FnColumn(pub(super) FnNumber);
-pub(super) struct FdColumn(pub(super) FdNumber);
-pub(super) struct Moment(pub(super) Timestamp);
+pub(crate) struct FnColumn(pub(crate) FnNumber);
+pub(crate) struct FdColumn(pub(crate) FdNumber);
+pub(crate) struct Moment(pub(crate) Timestamp);
 
 /// The sum as its column holds it: none past what SQLite's signed integers can.
-pub(super) fn kopecks_column(derived: &Derived) -> Option<i64> {
+pub(crate) fn kopecks_column(derived: &Derived) -> Option<i64> {
     derived.total_kopecks.and_then(|kopecks| i64::try_from(kopecks).ok())
 }
 
@@ -48,7 +48,7 @@ impl FromSql for Moment {
 }
 
 /// An error for a stored number or name that means nothing.
-pub(super) fn unreadable(index: usize, column: &'static str, value: impl ToString) -> rusqlite::Error {
+pub(crate) fn unreadable(index: usize, column: &'static str, value: impl ToString) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(
         index,
         rusqlite::types::Type::Null,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::derive::Document;
 use crate::outbox::{DeriveReport, LaneGap, MAX_REPORTED_GAPS};
-use crate::sqlite::columns::FdColumn;
+use crate::tables::columns::FdColumn;
 
 /// Lanes remembered, some 16 MiB; past it all are forgotten and looked up anew.
 const MAX_LANES: usize = if cfg!(test) { 4 } else { 1 << 18 };

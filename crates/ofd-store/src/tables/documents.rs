@@ -15,27 +15,27 @@ use crate::rows::{DocumentRow, DocumentSummary};
 const SHORT_COLUMNS: &str = "seq, fn, fd, chain, conflict_no, form, received_at, peer, code, verdict, sign_scheme, \
      sign_generation, forward, marks, identity";
 /// Those taken out of the document.
-pub(super) const DERIVED: &str = "ffd_version, local_time, rnm, user_inn, kkt_serial, shift, receipt_number, \
+pub(crate) const DERIVED: &str = "ffd_version, local_time, rnm, user_inn, kkt_serial, shift, receipt_number, \
      operation, total_kopecks, fiscal_sign";
 const LONG_COLUMNS: &str = "container, opened, acknowledgement";
 
 /// Positions looked at in one transaction: a search for something rare must not hold an old state of the file
 /// and so keep the log growing. Few in tests, so that they cross from piece to piece.
-pub(super) const SCAN_POSITIONS: i64 = if cfg!(test) { 4 } else { 20_000 };
+pub(crate) const SCAN_POSITIONS: i64 = if cfg!(test) { 4 } else { 20_000 };
 
 /// Conditions of a WHERE with their values.
-pub(super) struct Conditions {
-    pub(super) sql: String,
-    pub(super) values: Vec<Value>,
+pub(crate) struct Conditions {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Value>,
 }
 
 impl Conditions {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { sql: "TRUE".to_owned(), values: Vec::new() }
     }
 
     /// Adds a condition with one `?`, unless there is nothing to compare with.
-    pub(super) fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+    pub(crate) fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.sql.push_str(" AND ");
             self.sql.push_str(condition);
@@ -45,16 +45,16 @@ impl Conditions {
 }
 
 /// How documents of one kind are read.
-pub(super) struct Shape<T: 'static> {
+pub(crate) struct Shape<T: 'static> {
     select: fn(&Connection, &str, &Conditions, &str, usize) -> rusqlite::Result<Vec<T>>,
     /// The position of one.
-    pub(super) seq: fn(&T) -> i64,
+    pub(crate) seq: fn(&T) -> i64,
 }
 
 /// Everything.
-pub(super) const WHOLE: Shape<DocumentRow> = Shape { select: whole, seq: |document| document.seq };
+pub(crate) const WHOLE: Shape<DocumentRow> = Shape { select: whole, seq: |document| document.seq };
 /// Without what is long.
-pub(super) const SHORT: Shape<DocumentSummary> = Shape { select: short, seq: |document| document.seq };
+pub(crate) const SHORT: Shape<DocumentSummary> = Shape { select: short, seq: |document| document.seq };
 
 impl<T> Clone for Shape<T> {
     fn clone(&self) -> Self {
@@ -66,7 +66,7 @@ impl<T> Copy for Shape<T> {}
 
 impl<T> Shape<T> {
     /// Those that pass conditions which bound their positions, newest first.
-    pub(super) fn by_position(
+    pub(crate) fn by_position(
         self,
         connection: &Connection,
         conditions: &Conditions,
@@ -90,14 +90,14 @@ pub(crate) fn find(
 }
 
 /// What lies at a position.
-pub(super) fn at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<DocumentRow>> {
+pub(crate) fn at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<DocumentRow>> {
     let mut conditions = Conditions::new();
     conditions.and("seq = ?", Some(seq));
     Ok(WHOLE.by_position(connection, &conditions, 1)?.pop())
 }
 
 /// What lies at the next positions.
-pub(super) fn following(
+pub(crate) fn following(
     connection: &Connection,
     after: i64,
     limit: usize,
@@ -108,7 +108,7 @@ pub(super) fn following(
 }
 
 /// The next position that is taken, `seq` itself included.
-pub(super) fn next_seq(connection: &Connection, seq: i64) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn next_seq(connection: &Connection, seq: i64) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT seq FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
         .query_row([seq], |row| row.get(0))
@@ -116,7 +116,7 @@ pub(super) fn next_seq(connection: &Connection, seq: i64) -> rusqlite::Result<Op
 }
 
 /// Position of the newest document; 0 in an empty journal.
-pub(super) fn newest_seq(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn newest_seq(connection: &Connection) -> rusqlite::Result<i64> {
     let newest = connection
         .prepare_cached("SELECT seq FROM journal ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| row.get(0))
@@ -227,7 +227,7 @@ fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
 }
 
 /// The columns of [`DERIVED`], which begin with the column `first`.
-pub(super) fn derived_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Derived> {
+pub(crate) fn derived_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Derived> {
     let at = |offset: usize| first.saturating_add(offset);
     let kopecks: Option<i64> = row.get(at(8))?;
     Ok(Derived {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::{Tally, brief, next_serial};
 use crate::outbox::{DeadLetter, OutboxDecision, OutboxState};
-use crate::sqlite::columns::Moment;
+use crate::tables::columns::Moment;
 
 /// What is said of a document that is sent again because the service has lost it.
 const UNKNOWN_THERE: &str = "the service took it and does not know it any more";

@@ -10,12 +10,12 @@ use super::quarantine::count;
 use crate::records::TaskKind;
 use crate::registration::{NewTask, Task, TaskClose, TaskFilter};
 
-pub(super) const TASK: &str = "SELECT t.id, t.kind, t.seq, t.kkt_id, coalesce(j.fn, k.fn), j.fd, k.rnm, t.text, t.created_at, \
+pub(crate) const TASK: &str = "SELECT t.id, t.kind, t.seq, t.kkt_id, coalesce(j.fn, k.fn), j.fd, k.rnm, t.text, t.created_at, \
      t.closed_at, t.note FROM human_tasks AS t LEFT JOIN journal AS j ON j.seq = t.seq \
      LEFT JOIN kkts AS k ON k.id = t.kkt_id";
 
 /// Adds a task about a document, in the transaction of the document.
-pub(super) fn add(connection: &Connection, kind: TaskKind, seq: i64, at: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn add(connection: &Connection, kind: TaskKind, seq: i64, at: Timestamp) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT INTO human_tasks (kind, seq, text, created_at) VALUES (?1, ?2, '', ?3)")?
         .execute(params![kind.name(), seq, at.as_microsecond()])?;
@@ -23,7 +23,7 @@ pub(super) fn add(connection: &Connection, kind: TaskKind, seq: i64, at: Timesta
 }
 
 /// Adds a task, or gives the open one that says the same the new text; its number.
-pub(super) fn put(connection: &Connection, task: &NewTask) -> rusqlite::Result<i64> {
+pub(crate) fn put(connection: &Connection, task: &NewTask) -> rusqlite::Result<i64> {
     if let Some(id) = open_of(connection, task)? {
         connection
             .prepare_cached("UPDATE human_tasks SET text = ?2, seq = coalesce(?3, seq) WHERE id = ?1")?
@@ -57,7 +57,7 @@ fn open_of(connection: &Connection, task: &NewTask) -> rusqlite::Result<Option<i
 }
 
 /// How many were open and are closed.
-pub(super) fn close(connection: &Connection, which: &TaskClose) -> rusqlite::Result<usize> {
+pub(crate) fn close(connection: &Connection, which: &TaskClose) -> rusqlite::Result<usize> {
     match which {
         TaskClose::Id { id, at, note } => connection
             .prepare_cached(

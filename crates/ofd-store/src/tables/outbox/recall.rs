@@ -29,7 +29,7 @@ struct Walk {
 }
 
 /// Everything is to be asked for: walks under way begin anew.
-pub(in crate::sqlite) fn begin(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn begin(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     for what in [DELIVERED, SOFTLY, CARDS] {
         connection
             .prepare_cached("INSERT OR REPLACE INTO fns_recalls (what, at, fn, id) VALUES (?1, ?2, '', 0)")?
@@ -102,11 +102,7 @@ pub(crate) fn cards(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 }
 
 /// False when it does not stand where it must.
-pub(in crate::sqlite) fn move_cards(
-    connection: &Connection,
-    from: i64,
-    to: Option<i64>,
-) -> rusqlite::Result<bool> {
+pub(crate) fn move_cards(connection: &Connection, from: i64, to: Option<i64>) -> rusqlite::Result<bool> {
     if cards(connection)? != Some(from) {
         return Ok(false);
     }

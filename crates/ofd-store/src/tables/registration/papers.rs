@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Rows, params, params_from_ite
 use crate::registration::{
     Application, ApplicationFilter, ApplicationState, Card, CardKind, CardSource, Cursors,
 };
-use crate::sqlite::columns::{FnColumn, Moment, unreadable};
-use crate::sqlite::documents::Conditions;
+use crate::tables::columns::{FnColumn, Moment, unreadable};
+use crate::tables::documents::Conditions;
 
 /// What the cards of a page may weigh together; the one that passes it is the last one. Little in tests.
 const MAX_PAGE_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::records::Forward;
 use crate::registration::{FnDocuments, ReportRow};
 use crate::rows::opened_document;
-use crate::sqlite::append::newest_chain;
-use crate::sqlite::columns::{FN_CHANGED_MARK, FdColumn, FnColumn, Moment, unreadable};
-use crate::sqlite::documents::derived_columns;
-use crate::sqlite::history::believable;
+use crate::tables::chains::newest_chain;
+use crate::tables::columns::{FN_CHANGED_MARK, FdColumn, FnColumn, Moment, unreadable};
+use crate::tables::documents::derived_columns;
+use crate::tables::history::believable;
 
 /// What the documents of a page may weigh together; the one that passes it is the last one. Little in tests.
 const MAX_PAGE_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };
@@ -24,7 +24,7 @@ macro_rules! columns {
          FROM journal "
     };
 }
-pub(in crate::sqlite) const IN_ORDER: &str = concat!(
+pub(crate) const IN_ORDER: &str = concat!(
     columns!(),
     "INDEXED BY journal_reports_in_order WHERE conflict_no = 0 AND (form = 1 OR form = 6 OR form = 11) AND seq > ?1 \
      ORDER BY seq LIMIT ?2"

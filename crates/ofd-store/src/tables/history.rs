@@ -3,7 +3,7 @@
 use ffd::ids::FnNumber;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::append::newest_chain;
+use super::chains::newest_chain;
 use crate::history::RegisterHistory;
 use crate::rows::opened_document;
 
@@ -21,7 +21,7 @@ macro_rules! believable {
          WHERE findings.seq = journal.seq AND +rule >= 'identity.' AND +rule < 'identity/')"
     };
 }
-pub(super) use believable;
+pub(crate) use believable;
 
 const BACKWARDS: &str = concat!(
     "SELECT fd, form, container, opened FROM journal INDEXED BY journal_identity \

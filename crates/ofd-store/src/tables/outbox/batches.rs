@@ -11,7 +11,7 @@ use crate::outbox::{
     Adoption, BatchId, BatchRow, BatchStep, CommitReport, DocumentOutcome, DocumentResult, HolderId, Lease,
     NewBatch, OutboxState, Slot,
 };
-use crate::sqlite::columns::{Moment, unreadable};
+use crate::tables::columns::{Moment, unreadable};
 
 /// In-flight documents of a slot. The index has only what is open.
 pub(super) const IN_FLIGHT: &str = "SELECT seq, batch_id, state FROM outbox INDEXED BY outbox_open \

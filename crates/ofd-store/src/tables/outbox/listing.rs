@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::{COLUMNS, most, outbox_row, reading};
 use crate::outbox::{OutboxFilter, OutboxPage, OutboxRow, OutboxState};
-use crate::sqlite::documents::SCAN_POSITIONS;
+use crate::tables::documents::SCAN_POSITIONS;
 
 /// All that is open: at most a window, sorted.
 pub(super) const OPEN: &str = "FROM outbox INDEXED BY outbox_open \

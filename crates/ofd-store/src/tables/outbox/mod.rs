@@ -21,9 +21,9 @@ mod waiting;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
-pub(super) use self::leases::holds;
+pub(crate) use self::leases::holds;
 pub(crate) use self::reading::summary;
-pub(super) use self::verdicts::{apply, refresh};
+pub(crate) use self::verdicts::{apply, refresh};
 use super::columns::{FdColumn, FnColumn, Moment, unreadable};
 use crate::outbox::{BatchId, CommitReport, FnsCode, OutboxChange, OutboxRow, OutboxState, Slot};
 

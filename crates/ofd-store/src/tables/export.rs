@@ -136,7 +136,7 @@ pub(crate) fn gaps(connection: &Connection, fn_number: Option<&FnNumber>) -> rus
 }
 
 /// The next ФН of the journal in order of their text.
-pub(super) fn next_fn(connection: &Connection, after: &str) -> rusqlite::Result<Option<FnNumber>> {
+pub(crate) fn next_fn(connection: &Connection, after: &str) -> rusqlite::Result<Option<FnNumber>> {
     connection
         .prepare_cached(
             "SELECT fn FROM journal INDEXED BY journal_identity WHERE fn > ?1 ORDER BY fn LIMIT 1",

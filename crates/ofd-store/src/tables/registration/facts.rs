@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::contracts::state_column;
 use crate::facts::{ContractFact, FactChanges, FnChange, LineChange};
-use crate::sqlite::columns::{FnColumn, Moment};
+use crate::tables::columns::{FnColumn, Moment};
 
 /// A ФН belongs to its newest holder; a register of which it was said by mistake says nothing about it. Those first, so
 /// that whoever held it before has the last word.

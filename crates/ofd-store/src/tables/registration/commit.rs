@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::{contracts, kkts, papers};
 use crate::registration::{Card, Commit, CommitIds, ContractLine, Kkt, RegistryChange};
 use crate::sqlite::second::SecondWriter;
-use crate::sqlite::{outbox, registers, tasks};
+use crate::tables::{outbox, registers, tasks};
 use crate::{Application, Contract, NewTask, StoreError};
 
 const DANGLING: &str = "a row of the change refers to one that is not there";

@@ -9,8 +9,8 @@ use super::waiting::Release;
 use super::{Tally, WAITING, counted, early, most, statement};
 use crate::outbox::{DeriveOrder, DeriveReport, OutboxState, Slot};
 use crate::records::Forward;
-use crate::sqlite::columns::{FdColumn, FnColumn, unreadable};
-use crate::sqlite::documents::newest_seq;
+use crate::tables::columns::{FdColumn, FnColumn, unreadable};
+use crate::tables::documents::newest_seq;
 
 /// The next documents in order of arrival, short columns only: they lie before the long ones. No index may be taken
 /// instead of the positions.

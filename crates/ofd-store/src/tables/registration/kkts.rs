@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use crate::registration::{Kkt, KktFilter, KktFn, KktKey, RegistrationState};
-use crate::sqlite::columns::{FnColumn, Moment, unreadable};
-use crate::sqlite::documents::Conditions;
-use crate::sqlite::quarantine::count;
+use crate::tables::columns::{FnColumn, Moment, unreadable};
+use crate::tables::documents::Conditions;
+use crate::tables::quarantine::count;
 
 const KKT: &str = "id, version, state, state_since, serial, model, rnm, rnm_confirmed, inn, fn, fn_model, line_id, \
      mismatch, report_seq, due_at, card_id, deregistered_at, created_at, updated_at";

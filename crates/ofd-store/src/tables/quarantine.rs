@@ -24,7 +24,7 @@ const MAX_COUNTED_FNS: i64 = 10_000;
 const ALL_OTHERS: &str = "";
 
 /// Keeps a copy, or counts it. Part of the transaction of a batch.
-pub(super) fn keep(
+pub(crate) fn keep(
     connection: &Connection,
     max_bytes: u64,
     copy: &NewQuarantine,
@@ -69,14 +69,14 @@ pub(super) fn keep(
 
 /// Whether anything of the ФН was ever quarantined, kept or counted. Once ФН are counted together, it can be said
 /// of each that it may be among them.
-pub(super) fn may_be_held(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<bool> {
+pub(crate) fn may_be_held(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM quarantine_counts WHERE fn IN (?1, ?2))")?
         .query_row([fn_number.as_str(), ALL_OTHERS], |row| row.get(0))
 }
 
 /// Marks the copies of a ФН that are not marked yet.
-pub(super) fn mark_released(
+pub(crate) fn mark_released(
     connection: &Connection,
     fn_number: &FnNumber,
     at: Timestamp,
@@ -187,7 +187,7 @@ fn count_not_kept(connection: &Connection, copy: &NewQuarantine) -> rusqlite::Re
 }
 
 /// A count column; counts are never negative.
-pub(super) fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(crate) fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(index)?;
     u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, number))
 }

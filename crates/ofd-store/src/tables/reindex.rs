@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use ffd::ids::FnNumber;
 use rusqlite::{Connection, Row, params};
 
-use super::append::newest_chain;
+use super::chains::newest_chain;
 use super::columns::{FdColumn, FnColumn, Moment, kopecks_column};
 use super::documents::{DERIVED, derived_columns, newest_seq};
 use super::export::next_fn;
-use super::{log, store_error, write_once};
 use crate::care::{OpenedRow, RebuiltTables, ReindexPage};
 use crate::rows::opened_document;
+use crate::sqlite::{log, store_error, write_once};
 use crate::{Derived, StoreError};
 
 /// What the documents of a page may weigh together; the one that passes it is the last one. Little in tests.
@@ -23,9 +23,6 @@ const MAX_PAGE_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };
 const LONGEST_YIELD: Duration = Duration::from_millis(100);
 /// Rows of `registers` or `debug_chains` put right in one transaction. Few in tests.
 const TABLE_PAGE: i64 = if cfg!(test) { 2 } else { 500 };
-
-/// Log, in pages, past which nobody seems to copy it (no daemon runs) and this command does it.
-const COPY_FROM_PAGES: i64 = 16_384;
 /// Sorts before every debug ФН and after all that come before those.
 const BEFORE_DEBUG: &str = "9998:";
 
@@ -61,7 +58,7 @@ pub(crate) fn page(
     if !changes.is_empty() {
         let held = write(connection, &changes)?;
         page.changed = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        keep_log_short(connection).map_err(store_error)?;
+        log::copy_left(connection).map_err(store_error)?;
         // The daemon polls for the lock: without a pause this command could keep it for itself.
         std::thread::sleep(held.min(LONGEST_YIELD));
     }
@@ -146,15 +143,6 @@ fn write(connection: &mut Connection, changes: &[Change]) -> Result<Duration, St
         Ok(())
     })?;
     Ok(began.elapsed())
-}
-
-/// Copies a log that nobody copies. Never waits.
-fn keep_log_short(connection: &Connection) -> rusqlite::Result<()> {
-    let state = log::checkpoint(connection, "NOOP")?;
-    if state.pages.saturating_sub(state.copied) >= COPY_FROM_PAGES {
-        log::copy_and_cut(connection)?;
-    }
-    Ok(())
 }
 
 /// Everything beside the columns that follows from the journal.

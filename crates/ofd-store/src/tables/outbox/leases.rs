@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{SlotColumn, most};
 use crate::outbox::{Claim, ClaimOrder, HolderId, Holding, LANE_SLOTS, Lease, LeaseProof, Slot};
-use crate::sqlite::columns::Moment;
+use crate::tables::columns::Moment;
 
 /// How far the clock may go back, in microseconds, before leases counted from it are taken for made up: when a lease was
 /// renewed later than now, its clock was wrong, or ours is.
@@ -31,7 +31,7 @@ impl Held {
 
 /// Whether a lease is still the holder's. Time plays no part: while nobody else took the slot, nobody else records
 /// results of it.
-pub(in crate::sqlite) fn holds(connection: &Connection, proof: &LeaseProof) -> rusqlite::Result<bool> {
+pub(crate) fn holds(connection: &Connection, proof: &LeaseProof) -> rusqlite::Result<bool> {
     let found = connection
         .prepare_cached("SELECT 1 FROM fns_slots WHERE slot = ?1 AND holder = ?2 AND epoch = ?3")?
         .query_row(params![proof.slot.get(), proof.holder.as_str(), proof.epoch], |_| Ok(()))

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{COLUMNS, PARKED, WAITING, counted, derive, outbox_row, parked, verdicts};
 use crate::outbox::{DocumentBody, FnsSummary, OutboxDepths, OutboxRow, OutboxState, Slot};
 use crate::rows::{message_sign, opened_document};
-use crate::sqlite::columns::{FdColumn, FnColumn, Moment};
-use crate::sqlite::documents::{SCAN_POSITIONS, newest_seq};
+use crate::tables::columns::{FdColumn, FnColumn, Moment};
+use crate::tables::documents::{SCAN_POSITIONS, newest_seq};
 
 /// Rows of a slot that came to be sent after a serial.
 pub(super) const OPEN: &str = "FROM outbox INDEXED BY outbox_open \
