@@ -32,7 +32,9 @@ struct Walk {
 pub(crate) fn begin(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     for what in [DELIVERED, SOFTLY, CARDS] {
         connection
-            .prepare_cached("INSERT OR REPLACE INTO fns_recalls (what, at, fn, id) VALUES (?1, ?2, '', 0)")?
+            .prepare_cached("INSERT INTO fns_recalls (what, at, fn, id) VALUES (?1, ?2, '', 0) \
+                 ON CONFLICT (what) DO UPDATE SET at = excluded.at, fn = excluded.fn, id = excluded.id",
+            )?
             .execute(params![what, at.as_microsecond()])?;
     }
     Ok(())

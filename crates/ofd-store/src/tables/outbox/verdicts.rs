@@ -129,7 +129,9 @@ pub(crate) fn refresh(
     at: Timestamp,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO outbox_refresh_queue (fn, after_seq, at) VALUES (?1, 0, ?2)")?
+        .prepare_cached("INSERT INTO outbox_refresh_queue (fn, after_seq, at) VALUES (?1, 0, ?2) \
+             ON CONFLICT (fn) DO UPDATE SET after_seq = 0, at = excluded.at",
+        )?
         .execute(params![fn_number.as_str(), at.as_microsecond()])?;
     Ok(())
 }
