@@ -36,6 +36,7 @@ mod records;
 mod registration;
 mod registry;
 mod rows;
+mod sql;
 mod sqlite;
 mod store;
 mod tables;
