@@ -31,6 +31,8 @@ mod history;
 pub mod journal;
 mod operator;
 mod outbox;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
+mod postgres;
 mod reader;
 mod records;
 mod registration;
