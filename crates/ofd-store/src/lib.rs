@@ -30,8 +30,8 @@ mod forwarding;
 mod history;
 pub mod journal;
 mod operator;
+mod operator_store;
 mod outbox;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
 mod postgres;
 mod reader;
 mod reading;

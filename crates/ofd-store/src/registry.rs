@@ -5,11 +5,11 @@ use std::path::Path;
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
+use crate::reading::ReadStore;
 use crate::registration::{
     Application, ApplicationFilter, Card, Client, Commit, Contract, ContractLine, Cursors, FnDocuments, Kkt,
     KktFilter, KktFn, KktKey, LineKey, RegistrationState, RegistryChange, ReportRow, Task, TaskFilter,
 };
-use crate::reading::ReadStore;
 use crate::second::{Family, SecondWriter};
 use crate::sql::{Db, store_error};
 use crate::sqlite::second::Beside;
@@ -166,8 +166,7 @@ impl RegistryReader {
         after_id: i64,
         limit: usize,
     ) -> Result<Vec<ContractLine>, StoreError> {
-        contracts::lines(self.db(), contract_id, after_id, limit.min(MAX_PAGE_ROWS))
-            .map_err(store_error)
+        contracts::lines(self.db(), contract_id, after_id, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// A contract line by the number of its row.
@@ -330,7 +329,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn tasks(&self, filter: &TaskFilter, limit: usize) -> Result<Vec<Task>, StoreError> {
-        tasks::list(crate::tables::legacy(self.db()), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        tasks::list(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// One task.
@@ -338,7 +337,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn task(&self, id: i64) -> Result<Option<Task>, StoreError> {
-        tasks::find(crate::tables::legacy(self.db()), id).map_err(store_error)
+        tasks::find(self.db(), id).map_err(store_error)
     }
 
     /// How many tasks are open.
@@ -346,6 +345,6 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn open_tasks(&self) -> Result<u64, StoreError> {
-        tasks::count_open(crate::tables::legacy(self.db())).map_err(store_error)
+        tasks::count_open(self.db()).map_err(store_error)
     }
 }
