@@ -30,10 +30,10 @@ mod forwarding;
 mod history;
 pub mod journal;
 mod operator;
+mod operator_store;
 mod outbox;
 mod placing;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
-pub(crate) mod postgres;
+mod postgres;
 mod reader;
 mod reading;
 mod records;

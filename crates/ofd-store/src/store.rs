@@ -13,10 +13,11 @@ use crate::engine::{Engine, EngineFactory};
 use crate::facts::Facts;
 use crate::history::HistoryReader;
 use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
+use crate::sql::{Db, store_error};
 use crate::sqlite::disk::{FileId, OpenFiles};
 use crate::sqlite::second::Beside;
 use crate::sqlite::watch::Watch;
-use crate::sqlite::{Opening, SqliteEngine, open_reader, store_error};
+use crate::sqlite::{Opening, SqliteEngine, open_reader};
 use crate::tables::clock;
 use crate::turnstile::Turnstile;
 use crate::watcher::{Guard, Watcher};
@@ -99,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
-        clock::newest_acknowledged(&open_reader(&self.path)?).map_err(store_error)
+        clock::newest_acknowledged(Db::from(&open_reader(&self.path)?)).map_err(store_error)
     }
 
     /// The newest confirmation of the clock by an operator, fresh within a second. What it holds at the start is already

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::{open_reader, store_error};
+use super::open_reader;
 use crate::StoreError;
 use crate::clock::ClockConfirmation;
 use crate::facts::Facts;
+use crate::sql::store_error;
 use crate::tables::clock::newest_confirmation;
 use crate::tables::registers::facts_after;
 
@@ -75,8 +76,8 @@ impl Watch {
         if self.data_version == Some(data_version) {
             return Ok(());
         }
-        let new = facts_after(connection, self.version).map_err(store_error)?;
-        let confirmed = newest_confirmation(connection).map_err(store_error)?;
+        let new = facts_after(connection.into(), self.version).map_err(store_error)?;
+        let confirmed = newest_confirmation(connection.into()).map_err(store_error)?;
         self.confirmation.send_if_modified(|known| {
             let changed = *known != confirmed;
             *known = confirmed;
