@@ -46,6 +46,7 @@ mod sqlite;
 mod store;
 mod tables;
 mod turnstile;
+mod watch;
 mod watcher;
 
 pub use care::{

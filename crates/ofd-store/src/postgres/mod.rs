@@ -16,5 +16,10 @@ mod statements;
 pub(crate) mod target;
 mod tls;
 
+pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
+pub(crate) use self::engine::PgEngine;
+pub(crate) use self::line::Opening;
+pub(crate) use self::target::{Target, is_postgres, masked, percent_encoded};
+
 #[cfg(test)]
 mod tests;
