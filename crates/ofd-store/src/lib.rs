@@ -32,6 +32,7 @@ pub mod journal;
 mod operator;
 mod operator_store;
 mod outbox;
+mod placing;
 mod postgres;
 mod reader;
 mod reading;
@@ -45,6 +46,7 @@ mod sqlite;
 mod store;
 mod tables;
 mod turnstile;
+mod watch;
 mod watcher;
 
 pub use care::{

@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Statement};
@@ -43,11 +44,18 @@ pub(crate) struct PgSession {
 
 /// What is there while the connection stands.
 struct Live {
-    client: Client,
+    client: Arc<Client>,
     statements: Mutex<HashMap<Box<str>, Statement>>,
     watch: Arc<WireWatch>,
-    /// What keeps the connection going.
-    wire: AbortHandle,
+    driver: Driver,
+}
+
+/// Who serves the socket.
+enum Driver {
+    /// A task of the shared runtime.
+    Task(AbortHandle),
+    /// The thread that waits, in a runtime of its own.
+    Waiter(Arc<Runtime>),
 }
 
 /// A statement of a session.
@@ -73,6 +81,26 @@ impl PgSession {
             is_in_transaction: Cell::new(false),
             is_spoilt: Cell::new(false),
             patience: Cell::new(PATIENCE),
+        }
+    }
+
+    /// The connection of somebody who has opened it and keeps its transactions, for statements within these. It is
+    /// never opened anew.
+    pub(crate) fn adopted(
+        target: Target,
+        client: Arc<Client>,
+        watch: Arc<WireWatch>,
+        runtime: Arc<Runtime>,
+        patience: Duration,
+    ) -> Self {
+        let live = Live { client, statements: Mutex::default(), watch, driver: Driver::Waiter(runtime) };
+        Self {
+            target,
+            purpose: Purpose::Journal,
+            live: RefCell::new(Some(Arc::new(live))),
+            is_in_transaction: Cell::new(true),
+            is_spoilt: Cell::new(false),
+            patience: Cell::new(patience),
         }
     }
 
@@ -162,7 +190,7 @@ impl PgSession {
         live: &Live,
         asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        let error = match wait(asked, self.patience.get()) {
+        let error = match live.driver.wait(asked, self.patience.get()) {
             Some(Ok(value)) => return Ok(value),
             Some(Err(error)) if error.is_closed() => live.ended(&error),
             Some(Err(error)) => Error::Postgres(error),
@@ -192,6 +220,25 @@ fn is_narrow(ty: &Type) -> bool {
     [Type::INT2, Type::INT4].contains(ty)
 }
 
+impl Driver {
+    fn wait<F: Future>(&self, asked: F, patience: Duration) -> Option<F::Output> {
+        match self {
+            Self::Task(_) => wait(asked, patience),
+            Self::Waiter(runtime) => {
+                runtime.block_on(async { tokio::time::timeout(patience, asked).await.ok() })
+            }
+        }
+    }
+
+    fn stop(&self) {
+        match self {
+            Self::Task(task) => task.abort(),
+            // It serves nothing unless it waits; whoever lent it drops the connection.
+            Self::Waiter(_) => {}
+        }
+    }
+}
+
 impl Live {
     fn statements(&self) -> MutexGuard<'_, HashMap<Box<str>, Statement>> {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
@@ -205,7 +252,7 @@ impl Live {
     /// Nothing came in time. Nobody waits for that answer any more, and nothing is cancelled: a commit that waits for a
     /// standby would be called done.
     fn abandoned(&self) -> Error {
-        self.wire.abort();
+        self.driver.stop();
         Error::Lost("no answer in time".to_owned())
     }
 }
@@ -254,7 +301,8 @@ impl Live {
         });
         let made = receive.recv().map_err(|_| Error::Lost("the connecting broke down".to_owned()))?;
         let (client, watch, wire) = made.map_err(Error::Store)?;
-        Ok(Self { client, statements: Mutex::default(), watch, wire })
+        let (client, driver) = (Arc::new(client), Driver::Task(wire));
+        Ok(Self { client, statements: Mutex::default(), watch, driver })
     }
 
     /// What the server warns of at a commit is that it did not wait for its standby.

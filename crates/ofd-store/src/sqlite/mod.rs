@@ -15,7 +15,6 @@ mod schema;
 pub(crate) mod second;
 mod unsynced;
 pub(crate) mod verify;
-pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
