@@ -5,6 +5,7 @@ mod damage;
 mod file;
 mod filters;
 mod identity;
+mod following;
 mod log_copies;
 mod quarantine;
 mod reading;
