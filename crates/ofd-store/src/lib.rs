@@ -17,6 +17,9 @@
 #[cfg(test)]
 extern crate self as ofd_store;
 #[cfg(test)]
+#[path = "../tests/promises/mod.rs"]
+mod promises;
+#[cfg(test)]
 #[path = "../tests/store/support.rs"]
 mod support;
 
