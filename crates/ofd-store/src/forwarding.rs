@@ -15,10 +15,10 @@ use crate::outbox::{
     HolderId, Holding, Lease, OutboxChange, OutboxDecision, OutboxDepths, OutboxFilter, OutboxPage,
     OutboxRow, RefreshRow, Slot,
 };
-use crate::sqlite::outbox::derive::Deriver;
-use crate::sqlite::outbox::{self, batches, dead, leases, listing, reading, recall, verdicts};
 use crate::sqlite::second::{Beside, SecondWriter};
 use crate::sqlite::store_error;
+use crate::tables::outbox::derive::Deriver;
+use crate::tables::outbox::{self, batches, dead, leases, listing, reading, recall, verdicts};
 use crate::{MAX_PAGE_ROWS, Operator, Reader, StoreError};
 
 /// Most documents marked in one transaction: the journal waits for it to end.

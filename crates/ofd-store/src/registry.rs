@@ -11,9 +11,10 @@ use crate::registration::{
     Application, ApplicationFilter, Card, Client, Commit, Contract, ContractLine, Cursors, FnDocuments, Kkt,
     KktFilter, KktFn, KktKey, LineKey, RegistrationState, RegistryChange, ReportRow, Task, TaskFilter,
 };
-use crate::sqlite::registration::{self, contracts, fns, kkts, papers};
 use crate::sqlite::second::{Beside, SecondWriter};
-use crate::sqlite::{open_reader, outbox, store_error, tasks};
+use crate::sqlite::{open_reader, store_error};
+use crate::tables::registration::{self, contracts, fns, kkts, papers};
+use crate::tables::{outbox, tasks};
 use crate::{FnsSummary, MAX_PAGE_ROWS, StoreError};
 
 /// Reads what is stored of the registration. Beside a running daemon or without one; every call is one short

@@ -3,14 +3,17 @@
 use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::columns::{AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, SIGN_MARK, kopecks_column};
-use super::registers::{self, Source, Statement};
-use super::tasks;
 use crate::engine::WriteOutcome;
 use crate::records::{
     AppendOutcome, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument, NewQuarantine, QuarantineOutcome,
     StoredFinding, TaskKind,
 };
+use crate::tables::chains::{newest_chain, open_chain};
+use crate::tables::columns::{
+    AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, SIGN_MARK, kopecks_column,
+};
+use crate::tables::registers::{self, Source, Statement};
+use crate::tables::tasks;
 
 /// What came first under (ФН, ФД): the one look-up of an ordinary document.
 pub(super) const FIRST: &str = "SELECT seq, identity FROM journal INDEXED BY journal_identity \
@@ -300,22 +303,4 @@ fn too_many_conflicts(document: &NewDocument) -> String {
         document.fn_number.as_str(),
         document.fd_number.get()
     )
-}
-
-/// The newest chain of a debug ФН; none before its first document.
-pub(super) fn newest_chain(connection: &Connection, key: &str) -> rusqlite::Result<Option<u32>> {
-    connection
-        .prepare_cached("SELECT chain FROM debug_chains WHERE fn = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()
-}
-
-fn open_chain(connection: &Connection, key: &str, chain: u32) -> rusqlite::Result<u32> {
-    connection
-        .prepare_cached(
-            "INSERT INTO debug_chains (fn, chain) VALUES (?1, ?2) \
-             ON CONFLICT (fn) DO UPDATE SET chain = excluded.chain",
-        )?
-        .execute(params![key, chain])?;
-    Ok(chain)
 }

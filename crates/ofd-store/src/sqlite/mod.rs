@@ -5,25 +5,13 @@
 
 mod append;
 pub(crate) mod backup;
-pub(crate) mod clock;
-mod columns;
 mod connection;
 mod copier;
 pub(crate) mod disk;
-pub(crate) mod documents;
-pub(crate) mod export;
-pub(crate) mod history;
-mod log;
-pub(crate) mod outbox;
-pub(crate) mod quarantine;
-pub(crate) mod registers;
-pub(crate) mod registration;
-pub(crate) mod reindex;
+pub(crate) mod log;
 pub(crate) mod room;
 mod schema;
-pub(crate) mod search;
 pub(crate) mod second;
-pub(crate) mod tasks;
 mod unsynced;
 pub(crate) mod verify;
 pub(crate) mod watch;
@@ -37,8 +25,8 @@ pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
 use self::log::Log;
-pub use self::quarantine::MAX_QUARANTINE_PER_FN;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
+use crate::tables::quarantine;
 use crate::turnstile::Turnstile;
 use crate::{StoreError, Unavailability};
 
@@ -262,7 +250,7 @@ fn place_failure(path: &Path, error: StoreError) -> StoreError {
     }
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 

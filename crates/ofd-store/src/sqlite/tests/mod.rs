@@ -21,10 +21,14 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use super::{quarantine as quarantine_sql, registers as registers_sql};
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::registration::TaskFilter;
 use crate::support::{fd_number, fn_number};
+use crate::tables::quarantine::MAX_QUARANTINE_PER_FN;
+use crate::tables::{
+    documents, export, history, quarantine as quarantine_sql, registers as registers_sql, reindex, search,
+    tasks,
+};
 
 const ROOM: u64 = 64 << 20;
 const AGAIN: Opening = Opening::AfterFailure { same: None };

@@ -5,8 +5,8 @@ use ffd::ids::FnNumber;
 use super::*;
 use crate::records::{Derived, RegisterAdd, StoredFinding, TaskKind};
 use crate::registration::{Kkt, KktFilter, KktKey, RegistrationState};
-use crate::sqlite::registration::{fns, kkts};
 use crate::support::{DEBUG_FN, PLAIN_FN, document, moment, registration};
+use crate::tables::registration::{fns, kkts};
 use crate::{FindingSeverity, Forward};
 
 fn kkt(bench: &Bench, key: KktKey<'_>) -> Kkt {

@@ -7,8 +7,8 @@ use crate::registration::{
     Contract, ContractLine, ContractState, Cursors, Kkt, KktKey, LineKey, NewTask, RegistrationState,
     RegistryChange, TaskClose, row,
 };
-use crate::sqlite::registration::{contracts, kkts, papers};
 use crate::support::{DEBUG_FN, PLAIN_FN, moment};
+use crate::tables::registration::{contracts, kkts, papers};
 use crate::{Registry, StoreError, TaskKind};
 
 const INN: &str = "7704358518";
