@@ -32,6 +32,7 @@ mod facts;
 mod forwarding;
 mod history;
 pub mod journal;
+mod migration;
 mod operator;
 mod outbox;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
@@ -59,6 +60,9 @@ pub use facts::{Announced, Facts, FnStanding, Standing};
 pub use forwarding::Forwarding;
 pub use history::{HistoryReader, MAX_HISTORY_DOCUMENTS, RegisterHistory};
 pub use journal::{JournalHandle, PendingAppend, PendingQuarantine, StoreState, StoreStatus};
+pub use migration::{
+    MigratedTable, MigrationError, MigrationProgress, MigrationReport, MigrationStep, migrate,
+};
 pub use operator::Operator;
 pub use outbox::{
     Adoption, AppliedVerdict, BatchDocument, BatchId, BatchRow, BatchStep, Claim, ClaimOrder, CommitReport,

@@ -81,3 +81,25 @@ pub(crate) struct ReindexArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
 }
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fiscald migrate --from sqlite:/var/lib/fiscald/fiscald.db --config /etc/fiscald/fiscald.toml\n  \
+    fiscald migrate --from sqlite:data/fiscald.db --to postgres://fiscald@127.0.0.1/fiscald\n\n\
+    Steps: stop the daemon; make an empty database (createdb -O fiscald -E UTF8 -T template0 --locale=C fiscald); let\n\
+    store.url name it, the password in store.password_file; migrate; start the daemon. Every table goes over in large\n\
+    transactions, positions stay what they are, and both sides are compared at the end, all rows by SHA-256.\n\
+    The source is held and never changed; while any process has it open the move is refused, and so it is into a database\n\
+    that is not empty. Ended or killed at any moment, the same command goes on where it was; until it is done no daemon\n\
+    starts on the target. A password is better not in --to, where other users of the machine can read it."
+)]
+pub(crate) struct MigrateArgs {
+    /// The store that is moved: sqlite:PATH
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The empty database it goes into: postgres://user@host/database; store.url of the configuration when not given
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}

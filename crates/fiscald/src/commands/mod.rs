@@ -12,6 +12,7 @@ pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod keys;
+pub(crate) mod migrate;
 mod new_file;
 pub(crate) mod outbox;
 pub(crate) mod output;
@@ -81,6 +82,7 @@ fn run_into(command: Command, out: &mut Output) -> Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Reindex(args) => reindex::run(&args, out),
+        Command::Migrate(args) => migrate::run(&args, out),
         Command::Keys(command) => keys::run(command, out),
     }
 }

@@ -1,5 +1,6 @@
 //! A store of an engine, empty at the beginning.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,11 @@ impl On {
 /// Where the store lies.
 enum Home {
     Folder(TempDir),
+}
+
+/// A store that nobody has open.
+pub(crate) struct ClosedBench {
+    home: Home,
 }
 
 /// A store and the journal's engine, by which a test cuts its batches.
@@ -102,6 +108,19 @@ impl Site {
 
     pub(crate) fn places(&self) -> Places {
         Places::new(Reader::open(&self.url()).expect("a reader"))
+    }
+}
+
+impl ClosedBench {
+    pub(crate) fn url(&self) -> String {
+        self.home.url()
+    }
+
+    /// The file of the store.
+    pub(crate) fn file(&self) -> PathBuf {
+        match &self.home {
+            Home::Folder(folder) => folder.path().join("store.db"),
+        }
     }
 }
 
@@ -169,6 +188,13 @@ impl Bench {
             other => panic!("{other:?}"),
         });
         outcomes.collect()
+    }
+
+    /// Without a process that uses it.
+    pub(crate) fn closed(self) -> ClosedBench {
+        let Self { engine, places, home } = self;
+        drop((engine, places));
+        ClosedBench { home }
     }
 
     /// For reading; names documents by their places.

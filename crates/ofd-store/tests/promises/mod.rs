@@ -15,6 +15,7 @@ mod places;
 mod view;
 
 mod clock;
+mod everything;
 mod facts;
 mod filters;
 mod histories;
@@ -30,7 +31,9 @@ mod reindexing;
 mod service;
 mod verification;
 
-use bench::{Bench, GRACE, On, Site, appended, conflict, repeat};
+pub(crate) use bench::{Bench, ClosedBench, On};
+use bench::{GRACE, Site, appended, conflict, repeat};
+pub(crate) use everything::everything;
 
 /// Makes of functions that take an engine one test for each engine.
 macro_rules! promises {

@@ -27,13 +27,13 @@ use way::Way;
 
 const LEASE: Duration = Duration::from_secs(60);
 /// Two ФН in different slots, and a debug one.
-const A: &str = "8710000100000001";
-const B: &str = "8710000100000002";
-const DEBUG: &str = "9999078900000001";
+pub(super) const A: &str = "8710000100000001";
+pub(super) const B: &str = "8710000100000002";
+pub(super) const DEBUG: &str = "9999078900000001";
 
 /// A forwarder with its leases.
-struct Sender {
-    way: Way,
+pub(crate) struct Sender {
+    pub(super) way: Way,
     holder: HolderId,
     leases: Vec<Lease>,
     now: Timestamp,
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     /// A forwarder that holds whatever it can get.
-    fn sender(&self, name: &str) -> Sender {
+    pub(super) fn sender(&self, name: &str) -> Sender {
         let mut sender = Sender {
             way: self.way(),
             holder: HolderId::new(name).unwrap(),
@@ -119,11 +119,11 @@ impl Sender {
         claim
     }
 
-    fn change(&self) -> OutboxChange {
+    pub(super) fn change(&self) -> OutboxChange {
         OutboxChange { leases: self.leases.clone(), ..OutboxChange::new(self.holder.clone(), self.now) }
     }
 
-    fn derive(&mut self, window: usize, scan: usize) -> DeriveReport {
+    pub(super) fn derive(&mut self, window: usize, scan: usize) -> DeriveReport {
         let order = DeriveOrder { window, scan };
         let change = OutboxChange { derive: Some(order), ..self.change() };
         self.way.commit(&change).unwrap().derived.unwrap()
@@ -162,25 +162,25 @@ impl Sender {
         }
     }
 
-    fn begin(&mut self, seqs: &[i64]) -> (BatchId, CommitReport) {
+    pub(super) fn begin(&mut self, seqs: &[i64]) -> (BatchId, CommitReport) {
         let batch = self.new_batch(seqs);
         let id = batch.id;
         let change = OutboxChange { new_batches: vec![batch], ..self.change() };
         (id, self.way.commit(&change).unwrap())
     }
 
-    fn step(&mut self, step: BatchStep) -> CommitReport {
+    pub(super) fn step(&mut self, step: BatchStep) -> CommitReport {
         let change = OutboxChange { steps: vec![step], ..self.change() };
         self.way.commit(&change).unwrap()
     }
 
-    fn settle(&mut self, id: BatchId, results: Vec<(i64, DocumentOutcome)>) -> CommitReport {
+    pub(super) fn settle(&mut self, id: BatchId, results: Vec<(i64, DocumentOutcome)>) -> CommitReport {
         let results = results.into_iter().map(|(seq, outcome)| DocumentResult { seq, outcome }).collect();
         self.step(BatchStep::Settle { id, results })
     }
 
     /// Sends some documents; the service takes them all.
-    fn deliver(&mut self, seqs: &[i64]) {
+    pub(super) fn deliver(&mut self, seqs: &[i64]) {
         let (id, report) = self.begin(seqs);
         assert_eq!(report, CommitReport::default());
         let report = self.settle(id, seqs.iter().map(|seq| (*seq, taken(*seq))).collect());
@@ -196,7 +196,7 @@ fn again(error: &str) -> DocumentOutcome {
     DocumentOutcome::Again { next_at: Some(moment(9_000_000)), error: error.to_owned() }
 }
 
-fn dead(code: &str) -> DocumentOutcome {
+pub(super) fn dead(code: &str) -> DocumentOutcome {
     DocumentOutcome::Dead {
         code: code.to_owned(),
         error: "no".to_owned(),
@@ -214,10 +214,10 @@ fn fd(number: u32) -> FdNumber {
 }
 
 /// A document that waits until its ФН is known.
-fn waiting(fn_text: &str, number: u32) -> NewDocument {
+pub(super) fn waiting(fn_text: &str, number: u32) -> NewDocument {
     NewDocument { forward: Forward::WhenKnown, ..document(fn_text, number, 3, "") }
 }
 
-fn not_forwarded(fn_text: &str, number: u32) -> NewDocument {
+pub(super) fn not_forwarded(fn_text: &str, number: u32) -> NewDocument {
     NewDocument { forward: Forward::No, ..document(fn_text, number, 3, "") }
 }
