@@ -55,11 +55,15 @@ pub(super) const TABLES: [Table; 29] = [
 ];
 
 /// Tables of a SQLite store that are not moved: what they hold follows from others, or has gone into others.
-pub(super) const LEFT_BEHIND: [&str; 2] = [
+pub(super) const LEFT_BEHIND: [&str; 6] = [
     // Its rows have gone into human_tasks.
     "tasks",
-    // Made anew from the journal.
+    // Where each document lies: the other engine keeps that in one table, made anew from the journal.
     "journal_keys",
+    "journal_keys_even",
+    "journal_keys_odd",
+    "journal_keys_numbers",
+    "journal_keys_state",
 ];
 
 /// The table of the other engine that decides repeats: it follows from the journal.

@@ -19,7 +19,7 @@ use crate::postgres::{Purpose, Session, Target as Address, WireWatch, in_words};
 use crate::{StoreError, Unavailability};
 
 /// Of two moves into one database at the same time the second is refused.
-const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(1179861828, 3)";
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(1179861828, 9)";
 /// How long the server may need to notice that a killed process is gone.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
