@@ -8,6 +8,7 @@ pub(crate) mod backup;
 mod connection;
 mod copier;
 pub(crate) mod disk;
+mod keys;
 pub(crate) mod log;
 pub(crate) mod room;
 mod schema;
@@ -24,6 +25,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
+use self::keys::{Keys, Pace};
 use self::log::Log;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
 use crate::tables::quarantine;
@@ -34,6 +36,7 @@ use crate::{StoreError, Unavailability};
 #[derive(Debug)]
 pub(crate) struct SqliteEngine {
     connection: Connection,
+    keys: Keys,
     path: PathBuf,
     quarantine_max_bytes: u64,
     log: Log,
@@ -64,8 +67,9 @@ impl SqliteEngine {
             StoreError::unavailable(Unavailability::CannotOpen, detail)
         };
         files.set(&[path.to_path_buf(), disk::beside(path, "-wal")]).map_err(cannot_look)?;
+        let keys = Keys::load(&connection, Pace::default()).map_err(store_error)?;
         let (path, log, turnstile) = (path.to_path_buf(), Log::default(), Turnstile::default());
-        Ok(Self { connection, path, quarantine_max_bytes, log, files, turnstile })
+        Ok(Self { connection, keys, path, quarantine_max_bytes, log, files, turnstile })
     }
 
     /// Takes turns with the other writers of the process.
@@ -85,31 +89,71 @@ impl SqliteEngine {
         batch: &[WriteItem],
         refused: &BTreeMap<usize, String>,
     ) -> Result<Vec<WriteOutcome>, BatchFault> {
-        // Immediate: the look-ups below must see what other writers of the file committed before us.
-        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        {
-            let mut writer = append::BatchWriter::new(&transaction)?;
-            for (index, item) in batch.iter().enumerate() {
-                if let Some(reason) = refused.get(&index) {
-                    outcomes.push(WriteOutcome::Refused { reason: reason.clone() });
-                    continue;
-                }
-                let outcome = match item {
-                    WriteItem::Document(document) => writer.append(document),
-                    WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
-                        Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
-                        Ok(None) => quarantine::keep(&transaction, self.quarantine_max_bytes, copy)
-                            .map(WriteOutcome::Quarantine),
-                        Err(error) => Err(error),
-                    },
-                };
-                outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error))?);
-            }
+        let Self { connection, keys, quarantine_max_bytes, .. } = self;
+        let outcomes = write(connection, keys, *quarantine_max_bytes, batch, refused);
+        match outcomes {
+            Ok(_) => keys.keep(),
+            Err(_) => keys.forget(),
         }
-        transaction.commit()?;
-        Ok(outcomes)
+        outcomes
     }
+
+    /// Lets the tables of keys follow. Its failure is that of a batch: the next one would lie behind it in the log.
+    fn follow_with<T>(
+        &mut self,
+        step: impl FnOnce(&mut Keys, &mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, EngineError> {
+        let turnstile = self.turnstile.clone();
+        let _turn = turnstile.enter();
+        if let Some(what) = turnstile.take_trouble() {
+            return Err(EngineError::Failed(what));
+        }
+        let done = step(&mut self.keys, &mut self.connection);
+        done.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => EngineError::Corrupt(format!(
+                "the keys of {} contradict its journal: {}; put them right with `fiscald reindex`",
+                self.path.display(),
+                in_words(&error)
+            )),
+            _ => self.engine_error(&error),
+        })
+    }
+}
+
+/// One transaction over a batch. `keys` is told of its rows, but not what became of them.
+fn write(
+    connection: &mut Connection,
+    keys: &mut Keys,
+    quarantine_max_bytes: u64,
+    batch: &[WriteItem],
+    refused: &BTreeMap<usize, String>,
+) -> Result<Vec<WriteOutcome>, BatchFault> {
+    // Immediate: the look-ups below must see what other writers of the file committed before us.
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    keys.begin(&transaction)?;
+    let mut outcomes = Vec::with_capacity(batch.len());
+    {
+        let mut writer = append::BatchWriter::new(&transaction, keys)?;
+        for (index, item) in batch.iter().enumerate() {
+            if let Some(reason) = refused.get(&index) {
+                outcomes.push(WriteOutcome::Refused { reason: reason.clone() });
+                continue;
+            }
+            let outcome = match item {
+                WriteItem::Document(document) => writer.append(document),
+                WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
+                    Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
+                    Ok(None) => {
+                        quarantine::keep(&transaction, quarantine_max_bytes, copy).map(WriteOutcome::Quarantine)
+                    }
+                    Err(error) => Err(error),
+                },
+            };
+            outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error))?);
+        }
+    }
+    transaction.commit()?;
+    Ok(outcomes)
 }
 
 impl Engine for SqliteEngine {
@@ -136,6 +180,11 @@ impl Engine for SqliteEngine {
     }
 
     fn tend(&mut self) -> Result<(), EngineError> {
+        self.follow_with(Keys::tend).or_else(|error| match error {
+            // Somebody holds the file; the log can be copied all the same.
+            EngineError::Busy(_) => Ok(()),
+            error => Err(error),
+        })?;
         let Err(error) = self.log.keep_short(&self.connection, &self.path) else { return Ok(()) };
         if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) {
             return Err(self.engine_error(&error));
@@ -151,6 +200,10 @@ impl Engine for SqliteEngine {
                 in_words(&error)
             ),
         )))
+    }
+
+    fn follow(&mut self) -> Result<bool, EngineError> {
+        self.follow_with(Keys::follow)
     }
 
     fn probe(&mut self) -> Result<(), EngineError> {
