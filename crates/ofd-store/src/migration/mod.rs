@@ -30,7 +30,7 @@ use crate::{StoreConfig, StoreError};
 /// Bytes of rows handed over at a time.
 const PIECE_BYTES: usize = if cfg!(test) { 2 << 10 } else { 512 << 10 };
 /// Bytes of one transaction: what a move that was killed has to do again at most.
-const CHUNK_BYTES: u64 = if cfg!(test) { 8 << 10 } else { 64 << 20 };
+const CHUNK_BYTES: u64 = if cfg!(test) { 8 << 10 } else { 16 << 20 };
 
 /// What is done at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
