@@ -16,3 +16,4 @@ pub(crate) mod registration;
 pub(crate) mod reindex;
 pub(crate) mod search;
 pub(crate) mod tasks;
+pub(crate) mod writes;

@@ -11,7 +11,7 @@ use crate::tables::columns::{FnColumn, Moment};
 const FNS: &str = "SELECT f.fn, l.contract_id, l.closed_at, k.deregistered_at, f.withdrawn FROM kkts AS k \
      JOIN kkt_fns AS f ON f.kkt_id = k.id LEFT JOIN contract_lines AS l ON l.id = k.line_id \
      WHERE k.facts_version > ?1 AND NOT EXISTS \
-     (SELECT 1 FROM kkt_fns AS g WHERE g.fn = f.fn AND g.id > f.id AND NOT g.withdrawn) \
+     (SELECT 1 FROM kkt_fns AS g WHERE g.fn = f.fn AND g.id > f.id AND g.withdrawn = 0) \
      ORDER BY f.withdrawn DESC";
 const LINES: &str = "SELECT id, contract_id, kkt_serial, fn, closed_at IS NOT NULL FROM contract_lines \
      WHERE facts_version > ?1";

@@ -27,12 +27,13 @@ macro_rules! columns {
 pub(crate) const IN_ORDER: &str = concat!(
     columns!(),
     "INDEXED BY journal_reports_in_order WHERE conflict_no = 0 AND (form = 1 OR form = 6 OR form = 11) AND seq > ?1 \
-     ORDER BY seq LIMIT ?2"
+     AND seq <= ?3 ORDER BY seq LIMIT ?2"
 );
 const AT: &str = concat!(columns!(), "WHERE seq = ?1");
 const OF_NUMBER: &str = concat!(
     columns!(),
-    "INDEXED BY journal_identity WHERE fn = ?1 AND fd = ?2 AND conflict_no = 0 ORDER BY chain DESC LIMIT 1"
+    "WHERE seq = (SELECT seq FROM journal_index WHERE fn = ?1 AND fd = ?2 AND conflict_no = 0 \
+     ORDER BY chain DESC LIMIT 1)"
 );
 const NEWEST_SHIFT: &str = concat!(
     columns!(),
@@ -48,10 +49,11 @@ const NEWEST_REPORT: &str = concat!(
 );
 const NEWEST: &str = concat!(
     columns!(),
-    "INDEXED BY journal_identity WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 ORDER BY fd DESC LIMIT 1"
+    "WHERE seq = (SELECT seq FROM journal_index WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 \
+     ORDER BY fd DESC LIMIT 1)"
 );
-const LAST_SEEN: &str = "SELECT received_at FROM journal INDEXED BY journal_identity \
-     WHERE fn = ?1 AND chain = ?2 ORDER BY fd DESC LIMIT 1";
+const LAST_SEEN: &str = "SELECT received_at FROM journal WHERE seq = (SELECT seq FROM journal_index \
+     WHERE fn = ?1 AND chain = ?2 ORDER BY fd DESC LIMIT 1)";
 
 pub(crate) fn reports_after(
     connection: &Connection,

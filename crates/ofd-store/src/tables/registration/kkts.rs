@@ -16,7 +16,7 @@ pub(crate) fn find(connection: &Connection, key: KktKey<'_>) -> rusqlite::Result
     // Of several the one that is not deregistered, then the newest.
     let best = "ORDER BY state = 'DEREGISTERED', id DESC LIMIT 1";
     // A number that a document confirmed goes before one that somebody only typed.
-    let best_number = "ORDER BY state = 'DEREGISTERED', NOT rnm_confirmed, id DESC LIMIT 1";
+    let best_number = "ORDER BY state = 'DEREGISTERED', rnm_confirmed DESC, id DESC LIMIT 1";
     let (sql, text) = match key {
         KktKey::Id(id) => return find_by_number(connection, "id", id),
         KktKey::Line(id) => return find_by_number(connection, "line_id", id),
@@ -25,7 +25,7 @@ pub(crate) fn find(connection: &Connection, key: KktKey<'_>) -> rusqlite::Result
         KktKey::Fn(fn_number) => (format!("SELECT {KKT} FROM kkts WHERE fn = ?1 {best}"), fn_number.as_str()),
         KktKey::FnEver(fn_number) => (
             format!(
-                "SELECT {KKT} FROM kkts WHERE id = (SELECT kkt_id FROM kkt_fns WHERE fn = ?1 AND NOT withdrawn \
+                "SELECT {KKT} FROM kkts WHERE id = (SELECT kkt_id FROM kkt_fns WHERE fn = ?1 AND withdrawn = 0 \
                  ORDER BY id DESC LIMIT 1)"
             ),
             fn_number.as_str(),
@@ -195,7 +195,7 @@ fn fn_in_use(connection: &Connection, kkt_id: i64) -> rusqlite::Result<Option<Fn
 /// may have it, whichever is written first.
 pub(super) fn give_up(connection: &Connection, kkt: &Kkt) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE kkts SET fn = NULL WHERE id = ?1 AND version = ?2 AND fn IS NOT ?3")?
+        .prepare_cached("UPDATE kkts SET fn = NULL WHERE id = ?1 AND version = ?2 AND fn IS DISTINCT FROM ?3")?
         .execute(params![kkt.id, kkt.version, kkt.fn_number.as_ref().map(FnNumber::as_str)])?;
     Ok(())
 }

@@ -46,7 +46,7 @@ pub(super) fn move_events(
 ) -> rusqlite::Result<bool> {
     let moved = connection
         .prepare_cached(
-            "UPDATE registration_cursors SET events = ?2, events_at = ?3 WHERE id = 1 AND events IS ?1",
+            "UPDATE registration_cursors SET events = ?2, events_at = ?3 WHERE id = 1 AND events IS NOT DISTINCT FROM ?1",
         )?
         .execute(params![from, to, now.as_microsecond()])?;
     Ok(moved == 1)
