@@ -361,6 +361,11 @@ fn describe() {
     describe_gauge!("fiscald_store_queue_depth", "Documents that wait for the writer");
     describe_gauge!("fiscald_store_free_bytes", "Free space of the disk that holds the store");
     describe_gauge!("fiscald_store_log_pages", "Pages of 4 KiB in the write-ahead log");
+    describe_gauge!(
+        "fiscald_store_unindexed_documents",
+        "Documents whose keys wait for their place in journal_keys; readers find them all the same"
+    );
+    describe_gauge!("fiscald_store_unindexed_seconds", "How long the oldest of them has been waiting");
     describe_counter!(
         "fiscald_store_commit_failures_total",
         "Transactions that failed: nothing of them was answered"

@@ -25,7 +25,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
-use self::keys::{Keys, Pace};
+use self::keys::{Keys, Lag, Pace};
 use self::log::Log;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
 use crate::tables::quarantine;
@@ -37,6 +37,7 @@ use crate::{StoreError, Unavailability};
 pub(crate) struct SqliteEngine {
     connection: Connection,
     keys: Keys,
+    lag: Lag,
     path: PathBuf,
     quarantine_max_bytes: u64,
     log: Log,
@@ -69,7 +70,8 @@ impl SqliteEngine {
         files.set(&[path.to_path_buf(), disk::beside(path, "-wal")]).map_err(cannot_look)?;
         let keys = Keys::load(&connection, Pace::default()).map_err(store_error)?;
         let (path, log, turnstile) = (path.to_path_buf(), Log::default(), Turnstile::default());
-        Ok(Self { connection, keys, path, quarantine_max_bytes, log, files, turnstile })
+        let lag = Lag::default();
+        Ok(Self { connection, keys, lag, path, quarantine_max_bytes, log, files, turnstile })
     }
 
     /// Takes turns with the other writers of the process.
@@ -109,6 +111,7 @@ impl SqliteEngine {
             return Err(EngineError::Failed(what));
         }
         let done = step(&mut self.keys, &mut self.connection);
+        self.lag.show(&self.keys);
         done.map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => EngineError::Corrupt(format!(
                 "the keys of {} contradict its journal: {}; put them right with `fiscald reindex`",

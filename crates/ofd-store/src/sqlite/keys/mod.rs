@@ -16,6 +16,7 @@
 //! In memory are the highest ФД number of each ФН, which makes an ordinary document new without a look-up, and the keys
 //! that are not in `journal_keys` yet. Both are read back from the file whenever it is not as it was left.
 
+mod lag;
 mod merge;
 mod pace;
 mod steps;
@@ -27,6 +28,7 @@ use std::time::Instant;
 use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub(super) use self::lag::Lag;
 use self::merge::Merge;
 pub(super) use self::pace::Pace;
 use self::tables::State;
