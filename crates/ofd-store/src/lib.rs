@@ -54,7 +54,7 @@ pub use care::{
     ReindexPage, VerifyPage, VerifyRow,
 };
 pub use clock::ClockConfirmation;
-pub use config::StoreConfig;
+pub use config::{StoreConfig, shown_url};
 pub use error::{StoreError, Unavailability};
 pub use facts::{Announced, Facts, FnStanding, Standing};
 pub use forwarding::Forwarding;

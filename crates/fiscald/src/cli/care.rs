@@ -64,7 +64,8 @@ pub(crate) struct VerifyArgs {
     at all, readable by its owner only. It gives up when the daemon's log grows meanwhile and less than twice\n\
     store.min_free_mib is free on the store's disk, or the daemon would fall silent. To restore: stop the daemon, put the\n\
     copy in the place of store.url (no -wal and -shm files of the old one beside it), owned by the user of the service,\n\
-    start. Documents acknowledged after the copy was made are not in it.")]
+    start. Documents acknowledged after the copy was made are not in it. A store on PostgreSQL is copied by pg_dump or\n\
+    pg_basebackup instead.")]
 pub(crate) struct BackupArgs {
     /// The new file; an existing one is refused
     #[arg(value_name = "FILE")]

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability};
+use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability, shown_url};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
@@ -136,7 +136,7 @@ fn registry(config: &ConfigArg) -> Result<(Registry, String)> {
 
 /// The place of a store as people are told it.
 fn told_place(url: &str) -> String {
-    store_place(url).map_or_else(|| url.to_owned(), |path| path.display().to_string())
+    store_place(url).map_or_else(|| shown_url(url), |path| path.display().to_string())
 }
 
 /// A cell of a table for something that may be absent.

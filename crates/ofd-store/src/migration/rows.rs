@@ -75,7 +75,7 @@ fn put_bytes(bytes: &[u8], column: &Column, buffer: &mut Vec<u8>) -> Result<(), 
 fn put_text(text: &[u8], column: &Column, buffer: &mut Vec<u8>) -> Result<(), Unfit> {
     let text = std::str::from_utf8(text)
         .map_err(|_| Unfit::Cell(format!("column {} holds no UTF-8 text", column.name)))?;
-    put_bytes(text.replace('\0', "\u{fffd}").as_bytes(), column, buffer)
+    put_bytes(crate::sql::storable(text).as_bytes(), column, buffer)
 }
 
 /// Hash of rows in their order, read in pieces of any size.

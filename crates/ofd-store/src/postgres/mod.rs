@@ -8,4 +8,4 @@ pub(crate) mod target;
 mod tls;
 
 pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
-pub(crate) use self::target::{Target, is_postgres};
+pub(crate) use self::target::{Target, is_postgres, masked};
