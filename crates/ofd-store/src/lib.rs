@@ -38,10 +38,12 @@ mod outbox;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
 mod postgres;
 mod reader;
+mod reading;
 mod records;
 mod registration;
 mod registry;
 mod rows;
+mod second;
 mod sql;
 mod sqlite;
 mod store;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value};
 
-use crate::sql::{self, Db, Params, Statement, params_from_iter};
+use crate::sql::{self, Db, Statement, params_from_iter};
 
 /// Writes gathered past which they are sent off.
 const MOST: usize = 4_096;

@@ -13,9 +13,20 @@ use crate::tables::columns::Moment;
 /// How far the clock may go back, in microseconds, before leases counted from it are taken for made up: when a lease was
 /// renewed later than now, its clock was wrong, or ours is.
 const CLOCK_SLACK: i64 = 10_000_000;
+/// The server's clock, microseconds UTC: not when the transaction began, for it may have waited for its turn.
+const SERVER_NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
 /// Whether a lease or the place of a holder has run out: by its end, or because it was renewed in the future, so that it
 /// would last longer than it was given for.
 const RAN_OUT: &str = "(until <= ?1 OR renewed_at > ?2)";
+
+/// By whose clock leases are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseClock {
+    /// That of who claims: all of them are of one host.
+    Caller,
+    /// The server's.
+    Server,
+}
 
 /// Slots of which the leases shown are still those of the holder.
 #[derive(Debug, Default)]
@@ -81,9 +92,9 @@ pub(crate) fn holders(db: Db<'_>) -> sql::Result<Vec<String>> {
 }
 
 /// Renews what the holder has and takes what is free, up to its fair share.
-pub(crate) fn claim(db: Db<'_>, order: &ClaimOrder) -> sql::Result<Claim> {
-    let (holder, now, until) =
-        (order.holder.as_str(), order.now.as_microsecond(), order.until.as_microsecond());
+pub(crate) fn claim(db: Db<'_>, order: &ClaimOrder, clock: LeaseClock) -> sql::Result<Claim> {
+    let holder = order.holder.as_str();
+    let (now, until) = moments(db, order, clock)?;
     if order.lanes {
         db.execute(
             "INSERT INTO fns_holders (holder, until, renewed_at) VALUES (?1, ?2, ?3) \
@@ -123,6 +134,16 @@ pub(crate) fn claim(db: Db<'_>, order: &ClaimOrder) -> sql::Result<Claim> {
     }
     claim.excess = lanes.saturating_sub(share);
     Ok(claim)
+}
+
+/// Now, and when the leases run out.
+fn moments(db: Db<'_>, order: &ClaimOrder, clock: LeaseClock) -> sql::Result<(i64, i64)> {
+    let (now, until) = (order.now.as_microsecond(), order.until.as_microsecond());
+    let now_there = match clock {
+        LeaseClock::Caller => now,
+        LeaseClock::Server => db.query_row(SERVER_NOW, [], |row| row.get(0))?,
+    };
+    Ok((now_there, now_there.saturating_add(until.saturating_sub(now))))
 }
 
 /// Gives slots back.
