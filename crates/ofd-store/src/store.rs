@@ -124,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened.
     pub fn registry(&self) -> Result<Registry, StoreError> {
-        Registry::open_path(&self.path, Some(self.beside()))
+        Registry::beside(&self.path, self.beside())
     }
 
     /// State of the journal.

@@ -2,7 +2,7 @@
 
 use rusqlite::{ErrorCode, ffi};
 use thiserror::Error as ThisError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::{StoreError, Unavailability};
 
@@ -16,7 +16,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// Of PostgreSQL.
-    #[error(transparent)]
+    #[error("PostgreSQL: {}", in_words(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// The session with PostgreSQL was lost, or did not answer in time: what was under way may have been done.
     #[error("the session with PostgreSQL is lost: {0}")]
@@ -25,11 +25,38 @@ pub(crate) enum Error {
 
 /// What an error of either engine means to the caller.
 pub(crate) fn store_error(error: impl Into<Error>) -> StoreError {
-    match error.into() {
-        Error::Sqlite(error) => crate::sqlite::store_error(error),
-        Error::Postgres(error) => StoreError::unavailable(Unavailability::CannotOpen, error.to_string()),
-        lost @ Error::Lost(_) => StoreError::unavailable(Unavailability::CannotOpen, lost.to_string()),
+    let error = match error.into() {
+        Error::Sqlite(error) => return crate::sqlite::store_error(error),
+        error => error,
+    };
+    let why = match &error {
+        Error::Postgres(told) => match told.code() {
+            _ if error.is_busy() => Unavailability::Busy,
+            Some(code) if [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code) => {
+                return StoreError::corrupt(in_words(told));
+            }
+            Some(code) if [SqlState::DISK_FULL, SqlState::IO_ERROR].contains(code) => {
+                Unavailability::WriteFailed
+            }
+            _ => Unavailability::CannotOpen,
+        },
+        Error::Sqlite(_) | Error::Lost(_) => Unavailability::CannotOpen,
+    };
+    StoreError::unavailable(why, error.to_string())
+}
+
+/// With everything that says why: the error alone says "db error".
+pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
+    if let Some(told) = error.as_db_error() {
+        return format!("{} (SQLSTATE {})", told.message(), told.code().code());
     }
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(deeper) = source {
+        words = format!("{words}: {deeper}");
+        source = deeper.source();
+    }
+    words
 }
 
 /// A constraint that a statement broke.
@@ -83,6 +110,27 @@ impl Error {
                 .contains(code)
             }),
             Self::Lost(_) => false,
+        }
+    }
+
+    /// Whether the session in which it came is of no more use: it is over, or it is with a server that takes no writes,
+    /// or its compiled statements are of another schema.
+    pub(super) fn ends_session(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Lost(_) => true,
+            Self::Postgres(error) => {
+                let Some(told) = error.as_db_error() else { return error.is_closed() };
+                let is_fatal = told
+                    .parsed_severity()
+                    .is_none_or(|severity| matches!(severity, Severity::Fatal | Severity::Panic));
+                let code = told.code().code();
+                is_fatal
+                    || code.starts_with("08")
+                    || code.starts_with("57P")
+                    || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::FEATURE_NOT_SUPPORTED]
+                        .contains(told.code())
+            }
         }
     }
 

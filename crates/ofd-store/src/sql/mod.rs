@@ -12,18 +12,24 @@
 //! where a truth is asked for (`x <> 0`); no `INSERT OR`, no scalar `max`. A parameter whose type nothing tells
 //! (`?1 IS NULL` alone) needs a CAST.
 
+mod connect;
+mod dialect;
 mod error;
 mod params;
 mod row;
 mod session;
+#[cfg(test)]
+mod tests;
 mod value;
+mod wait;
 
 use rusqlite::{CachedStatement, Connection};
 
 pub(crate) use self::error::{Constraint, Error, OptionalExtension, Result, store_error};
 pub(crate) use self::params::{Params, params_from_iter};
 pub(crate) use self::row::{MappedRows, Row, Rows};
-pub(crate) use self::session::PgSession;
+pub(crate) use self::session::{PgSession, Purpose};
+pub(crate) use self::value::storable;
 
 /// A connection to either engine.
 #[derive(Debug, Clone, Copy)]

@@ -142,7 +142,7 @@ pub(crate) fn add(
     at: Timestamp,
 ) -> rusqlite::Result<RegisterChange> {
     let version = raise_version(connection)?;
-    registration::stated::put(connection, register, at, version)?;
+    registration::stated::put(connection.into(), register, at, version)?;
     learn(
         connection,
         &Statement {
@@ -223,7 +223,7 @@ pub(crate) fn facts_after(connection: &Connection, version: i64) -> rusqlite::Re
                 facts.changes.stated.push((serial, row.get(3)?));
             }
         }
-        registration::facts::add_after(&transaction, version, &mut facts.changes)?;
+        registration::facts::add_after((&*transaction).into(), version, &mut facts.changes)?;
     }
     Ok(facts)
 }

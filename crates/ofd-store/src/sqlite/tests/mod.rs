@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::registration::TaskFilter;
+use crate::sql::Db;
 use crate::support::{fd_number, fn_number};
 use crate::tables::quarantine::MAX_QUARANTINE_PER_FN;
 use crate::tables::{
@@ -86,6 +87,10 @@ impl Bench {
     /// The connection itself, for reading and for operator's functions.
     fn sql(&self) -> &Connection {
         &self.engine.connection
+    }
+
+    fn db(&self) -> Db<'_> {
+        Db::from(self.sql())
     }
 
     fn chains(&self, fn_text: &str, fd: u32) -> Vec<(u32, u32)> {

@@ -11,6 +11,7 @@ mod gaps;
 pub(crate) mod leases;
 pub(crate) mod listing;
 mod parked;
+mod positions;
 pub(crate) mod reading;
 pub(crate) mod recall;
 #[cfg(test)]
@@ -19,11 +20,11 @@ pub(crate) mod verdicts;
 mod waiting;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
 pub(crate) use self::leases::holds;
 pub(crate) use self::reading::summary;
 pub(crate) use self::verdicts::{apply, refresh};
+use crate::sql::{self, Db, OptionalExtension as _, Params, Row};
 use super::columns::{FdColumn, FnColumn, Moment, unreadable};
 use crate::outbox::{BatchId, CommitReport, FnsCode, OutboxChange, OutboxRow, OutboxState, Slot};
 
@@ -36,37 +37,38 @@ const WAITING: i64 = 8;
 const PARKED: i64 = 9;
 const COUNTED: usize = 10;
 
-/// Everything of a change, in its order. Borrows the open transaction.
+/// Everything of a change, in its order. Borrows the open transaction. The journal is followed up to `horizon`.
 pub(crate) fn commit(
-    connection: &Connection,
+    db: Db<'_>,
     change: &OutboxChange,
     deriver: &mut derive::Deriver,
-) -> rusqlite::Result<CommitReport> {
+    horizon: i64,
+) -> sql::Result<CommitReport> {
     let mut report = CommitReport::default();
     let mut tally = Tally::default();
-    let held = leases::held(connection, &change.holder, &change.leases)?;
+    let held = leases::held(db, &change.holder, &change.leases)?;
     report.lost = held.lost.clone();
-    {
-        let mut writer = batches::BatchWriter { connection, held: &held, now: change.now, tally: &mut tally };
+    if !change.steps.is_empty() || !change.new_batches.is_empty() {
+        let mut writer = batches::BatchWriter::new(db, &held, change.now, &mut tally);
+        writer.prepare(change)?;
         for step in &change.steps {
             writer.step(step, &mut report)?;
         }
         for batch in &change.new_batches {
             writer.begin(batch, &mut report)?;
         }
+        writer.finish()?;
     }
-    report.verdicts = verdicts::decide(connection, &change.verdicts, &mut tally)?;
+    report.verdicts = verdicts::decide(db, &change.verdicts, &mut tally)?;
     for seq in &change.resend {
-        dead::resend(connection, *seq, &mut tally)?;
+        dead::resend(db, *seq, &mut tally)?;
     }
-    for (seq, at) in &change.refresh_later {
-        verdicts::refresh_later(connection, *seq, *at)?;
-    }
+    verdicts::refresh_later(db, &change.refresh_later)?;
     if let Some(order) = change.derive {
-        tally.write(connection)?;
-        report.derived = Some(deriver.derive(connection, order, &mut tally)?);
+        tally.write(db)?;
+        report.derived = Some(deriver.derive(db, order, horizon, &mut tally)?);
     }
-    tally.write(connection)?;
+    tally.write(db)?;
     Ok(report)
 }
 
@@ -92,52 +94,60 @@ impl Tally {
     }
 
     /// Writes what was gathered and begins anew.
-    fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        for (kind, number) in (0_i64..).zip(std::mem::take(&mut self.0)) {
-            if number != 0 {
-                connection
-                    .prepare_cached("UPDATE outbox_counts SET n = n + ?2 WHERE state = ?1")?
-                    .execute([kind, number])?;
-            }
+    fn write(&mut self, db: Db<'_>) -> sql::Result<()> {
+        let kinds = (0_i64..).zip(std::mem::take(&mut self.0)).filter(|(_, number)| *number != 0);
+        let changes: Vec<[i64; 2]> = kinds.map(|(kind, number)| [kind, number]).collect();
+        if !changes.is_empty() {
+            db.prepare("UPDATE outbox_counts SET n = n + ?2 WHERE state = ?1")?.execute_many(changes)?;
         }
         Ok(())
     }
 }
 
 /// How many rows are of a kind: a state's number or [`WAITING`].
-fn counted(connection: &Connection, kind: i64) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT n FROM outbox_counts WHERE state = ?1")?
-        .query_row([kind], |row| row.get(0))
+fn counted(db: Db<'_>, kind: i64) -> sql::Result<i64> {
+    db.query_row("SELECT n FROM outbox_counts WHERE state = ?1", [kind], |row| row.get(0))
         .optional()
         .map(Option::unwrap_or_default)
 }
 
 /// A new serial: the row gets it that comes to be sent.
-fn next_serial(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("UPDATE outbox_cursors SET serial = serial + 1 WHERE id = 1 RETURNING serial")?
-        .query_row([], |row| row.get(0))
+fn next_serial(db: Db<'_>) -> sql::Result<i64> {
+    db.query_row("UPDATE outbox_cursors SET serial = serial + 1 WHERE id = 1 RETURNING serial", [], |row| {
+        row.get(0)
+    })
 }
 
 /// What decides about a change of a row.
+#[derive(Debug, Clone, Copy)]
 struct Brief {
     slot: Slot,
     state: OutboxState,
     batch_id: Option<BatchId>,
 }
 
-fn brief(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Brief>> {
-    connection
-        .prepare_cached("SELECT slot, state, batch_id FROM outbox WHERE seq = ?1")?
-        .query_row([seq], |row| {
-            Ok(Brief {
-                slot: row.get::<_, SlotColumn>(0)?.0,
-                state: row.get::<_, StateColumn>(1)?.0,
-                batch_id: batch_column(row, 2)?,
-            })
-        })
-        .optional()
+const BRIEF: &str = "SELECT slot, state, batch_id FROM outbox WHERE seq = ?1";
+
+fn brief(db: Db<'_>, seq: i64) -> sql::Result<Option<Brief>> {
+    db.query_row(BRIEF, [seq], brief_row).optional()
+}
+
+fn brief_row(row: &Row<'_>) -> sql::Result<Brief> {
+    Ok(Brief {
+        slot: row.get::<SlotColumn>(0)?.0,
+        state: row.get::<StateColumn>(1)?.0,
+        batch_id: batch_column(row, 2)?,
+    })
+}
+
+/// All rows that a statement finds.
+fn rows<T>(
+    db: Db<'_>,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> sql::Result<T>,
+) -> sql::Result<Vec<T>> {
+    db.prepare(sql)?.query_map(params, read)?.collect()
 }
 
 struct SlotColumn(Slot);
@@ -157,25 +167,25 @@ impl FromSql for StateColumn {
     }
 }
 
-fn batch_column(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<BatchId>> {
-    Ok(row.get::<_, Option<[u8; 16]>>(index)?.map(BatchId::from_bytes))
+fn batch_column(row: &Row<'_>, index: usize) -> sql::Result<Option<BatchId>> {
+    Ok(row.get::<Option<[u8; 16]>>(index)?.map(BatchId::from_bytes))
 }
 
 /// Of [`COLUMNS`].
-fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
+fn outbox_row(row: &Row<'_>) -> sql::Result<OutboxRow> {
     let moment =
-        |index: usize| row.get::<_, Option<Moment>>(index).map(|column| column.map(|moment| moment.0));
+        |index: usize| row.get::<Option<Moment>>(index).map(|column| column.map(|moment| moment.0));
     Ok(OutboxRow {
         seq: row.get(0)?,
-        fn_number: row.get::<_, FnColumn>(1)?.0,
-        fd_number: row.get::<_, FdColumn>(2)?.0,
+        fn_number: row.get::<FnColumn>(1)?.0,
+        fd_number: row.get::<FdColumn>(2)?.0,
         chain: row.get(3)?,
         kind: row.get(4)?,
-        slot: row.get::<_, SlotColumn>(5)?.0,
-        state: row.get::<_, StateColumn>(6)?.0,
+        slot: row.get::<SlotColumn>(5)?.0,
+        state: row.get::<StateColumn>(6)?.0,
         serial: row.get(7)?,
         attempts: row.get(8)?,
-        created_at: row.get::<_, Moment>(9)?.0,
+        created_at: row.get::<Moment>(9)?.0,
         raw_sha256: row.get(10)?,
         batch_id: batch_column(row, 11)?,
         next_at: moment(12)?,
@@ -187,10 +197,12 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     })
 }
 
-fn codes(row: &Row<'_>, index: usize) -> rusqlite::Result<Vec<FnsCode>> {
+fn codes(row: &Row<'_>, index: usize) -> sql::Result<Vec<FnsCode>> {
     match row.get_ref(index)?.as_str_or_null()? {
         None => Ok(Vec::new()),
-        Some(text) => serde_json::from_str(text).map_err(|_| unreadable(index, "outbox.fns_codes", text)),
+        Some(text) => {
+            serde_json::from_str(text).map_err(|_| unreadable(index, "outbox.fns_codes", text).into())
+        }
     }
 }
 
@@ -206,9 +218,4 @@ fn codes_column(codes: &[FnsCode]) -> Option<String> {
 /// A number of rows as a LIMIT takes it.
 fn most(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-/// A statement that stays compiled.
-fn statement<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
-    connection.prepare_cached(sql)
 }

@@ -8,24 +8,30 @@
 use std::collections::{HashMap, HashSet};
 
 use ffd::ids::FnNumber;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
+use rusqlite::types::Value;
 
 use super::derive::{Derivation, Document, document};
-use super::{PARKED, counted, most, reading};
+use super::{PARKED, counted, most, reading, rows};
 use crate::outbox::Slot;
+use crate::sql::{self, Db};
+use crate::tables::writes::Writes;
 
 /// Open documents of one ФН past which the next ones are put aside. Some batches of one lane: more of it would only wait.
 pub(super) const LANE_CAP: usize = if cfg!(test) { 20 } else { 500 };
 /// ФН whose counts are remembered; past it all are forgotten and counted anew.
 const MAX_COUNTS: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
-/// The next ФН of which something is put aside.
-pub(super) const NEXT_FN: &str =
-    "SELECT fn FROM outbox_parked INDEXED BY outbox_parked_fn WHERE fn > ?1 ORDER BY fn LIMIT 1";
+/// The ФН of which something is put aside: one step of the index each, however much it is.
+pub(super) const FNS: &str = "WITH RECURSIVE fns (fn) AS (\
+     SELECT min(fn) FROM outbox_parked INDEXED BY outbox_parked_fn UNION ALL \
+     SELECT (SELECT min(p.fn) FROM outbox_parked AS p INDEXED BY outbox_parked_fn WHERE p.fn > fns.fn) \
+     FROM fns WHERE fns.fn IS NOT NULL) SELECT fn FROM fns WHERE fn IS NOT NULL";
 /// What is put aside of a ФН, in order of arrival.
 pub(super) const OF_FN: &str = "SELECT j.seq, j.fn, j.fd, j.chain, j.conflict_no, j.form, j.received_at, j.forward \
      FROM outbox_parked AS p INDEXED BY outbox_parked_fn CROSS JOIN journal AS j ON j.seq = p.seq \
      WHERE p.fn = ?1 ORDER BY p.seq LIMIT ?2";
+const INSERT: &str = "INSERT INTO outbox_parked (seq, fn) VALUES (?1, ?2) ON CONFLICT (seq) DO NOTHING";
 pub(super) const COUNT_OF_FN: &str =
     "SELECT count(*) FROM outbox_parked INDEXED BY outbox_parked_fn WHERE fn = ?1";
 
@@ -39,18 +45,33 @@ pub(super) type Parked = HashSet<FnNumber>;
 
 impl Counts {
     /// Whether a ФН has enough documents open.
-    fn is_full(&mut self, connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<bool> {
+    fn is_full(&mut self, writes: &mut Writes<'_>, fn_number: &FnNumber) -> sql::Result<bool> {
         if let Some(count) = self.0.get(fn_number)
             && *count < LANE_CAP
         {
             return Ok(false);
         }
-        if self.0.len() >= MAX_COUNTS {
+        // What was written counts.
+        writes.flush()?;
+        let count = self.count(writes.db(), &[*fn_number])?;
+        Ok(count >= LANE_CAP)
+    }
+
+    /// Counts those that are not remembered.
+    pub(super) fn look_up(&mut self, db: Db<'_>, fns: impl Iterator<Item = FnNumber>) -> sql::Result<()> {
+        let fns: HashSet<FnNumber> = fns.filter(|fn_number| !self.0.contains_key(fn_number)).collect();
+        self.count(db, &fns.into_iter().collect::<Vec<_>>()).map(|_| ())
+    }
+
+    /// Counts some; the last count.
+    fn count(&mut self, db: Db<'_>, fns: &[FnNumber]) -> sql::Result<usize> {
+        if self.0.len().saturating_add(fns.len()) > MAX_COUNTS {
             self.0.clear();
         }
-        let count = open_of(connection, fn_number)?;
-        self.0.insert(*fn_number, count);
-        Ok(count >= LANE_CAP)
+        let counts = open_of(db, fns)?;
+        let last = counts.last().copied().unwrap_or(0);
+        self.0.extend(fns.iter().copied().zip(counts));
+        Ok(last)
     }
 
     pub(super) fn added(&mut self, fn_number: &FnNumber) {
@@ -61,66 +82,52 @@ impl Counts {
 }
 
 /// All ФН of which something is put aside: at most as many as lanes fill a window.
-pub(super) fn all(connection: &Connection) -> rusqlite::Result<Parked> {
-    let mut parked = Parked::new();
-    if counted(connection, PARKED)? == 0 {
-        return Ok(parked);
+pub(super) fn all(db: Db<'_>) -> sql::Result<Parked> {
+    if counted(db, PARKED)? == 0 {
+        return Ok(Parked::new());
     }
-    let mut after = String::new();
-    while let Some(next) = next_fn(connection, &after)? {
-        parked.extend(next.parse::<FnNumber>());
-        after = next;
-    }
-    Ok(parked)
+    let fns = rows(db, FNS, [], |row| row.get::<String>(0))?;
+    Ok(fns.into_iter().filter_map(|fn_number| fn_number.parse().ok()).collect())
 }
 
 /// Whether nothing is put aside.
-pub(super) fn is_none(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(counted(connection, PARKED)? == 0)
+pub(super) fn is_none(db: Db<'_>) -> sql::Result<bool> {
+    Ok(counted(db, PARKED)? == 0)
 }
 
 /// Puts a document aside when enough of its ФН is open. False when it is to be sent.
-pub(super) fn put_aside(work: &mut Derivation<'_>, document: &Document) -> rusqlite::Result<bool> {
+pub(super) fn put_aside(work: &mut Derivation<'_>, document: &Document) -> sql::Result<bool> {
     let fn_number = document.fn_number;
-    if !work.parked.contains(&fn_number) && !work.counts.is_full(work.connection, &fn_number)? {
+    if !work.parked.contains(&fn_number) && !work.counts.is_full(&mut work.writes, &fn_number)? {
         return Ok(false);
     }
     // A report that was derived ahead is on its way already.
-    if super::verdicts::state_of(work.connection, document.seq)?.is_some() {
+    if work.is_there(document.seq) {
         return Ok(true);
     }
-    let added = work
-        .connection
-        .prepare_cached("INSERT INTO outbox_parked (seq, fn) VALUES (?1, ?2) ON CONFLICT (seq) DO NOTHING")?
-        .execute(params![document.seq, fn_number.as_str()])?;
-    if added > 0 {
-        work.tally.add(PARKED, 1);
-        work.report.parked = work.report.parked.saturating_add(1);
-        work.parked.insert(fn_number);
-    }
+    work.writes.push(INSERT, params![document.seq, fn_number.as_str()])?;
+    work.tally.add(PARKED, 1);
+    work.report.parked = work.report.parked.saturating_add(1);
+    work.parked.insert(fn_number);
     Ok(true)
 }
 
 /// Lets go of what was put aside, of every ФН that has become half empty, as far as there is room.
-pub(super) fn resume(work: &mut Derivation<'_>) -> rusqlite::Result<()> {
+pub(super) fn resume(work: &mut Derivation<'_>) -> sql::Result<()> {
     let mut fns: Vec<FnNumber> = work.parked.iter().copied().collect();
     fns.sort_unstable();
-    for fn_number in fns {
-        let open = open_of(work.connection, &fn_number)?;
+    let open = open_of(work.db, &fns)?;
+    for (fn_number, open) in fns.into_iter().zip(open) {
         let room = LANE_CAP.saturating_sub(open).min(work.room);
         if open >= LANE_CAP.div_ceil(2) || room == 0 {
             continue;
         }
-        let documents: Vec<Document> = work
-            .connection
-            .prepare_cached(OF_FN)?
-            .query_map(params![fn_number.as_str(), most(room.saturating_add(1))], document)?
-            .collect::<rusqlite::Result<_>>()?;
+        let key = params![fn_number.as_str(), most(room.saturating_add(1))];
+        let documents: Vec<Document> = rows(work.db, OF_FN, key, document)?;
+        work.look_up_rows(documents.iter().map(|document| document.seq))?;
         for document in documents.iter().take(room) {
             work.enqueue(document)?;
-            work.connection
-                .prepare_cached("DELETE FROM outbox_parked WHERE seq = ?1")?
-                .execute([document.seq])?;
+            work.writes.push("DELETE FROM outbox_parked WHERE seq = ?1", params![document.seq])?;
             work.tally.add(PARKED, -1);
         }
         if documents.len() <= room {
@@ -134,13 +141,11 @@ pub(super) fn resume(work: &mut Derivation<'_>) -> rusqlite::Result<()> {
 pub(super) const OLDEST: &str = "SELECT j.received_at FROM journal AS j \
      WHERE j.seq = (SELECT min(seq) FROM outbox_parked)";
 
-fn open_of(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<usize> {
-    let count: i64 = connection
-        .prepare_cached(reading::OPEN_OF_FN)?
-        .query_row(params![fn_number.as_str(), Slot::of_fn(fn_number).get()], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(0))
-}
-
-fn next_fn(connection: &Connection, after: &str) -> rusqlite::Result<Option<String>> {
-    connection.prepare_cached(NEXT_FN)?.query_row([after], |row| row.get(0)).optional()
+/// How many documents of each of these ФН are open.
+fn open_of(db: Db<'_>, fns: &[FnNumber]) -> sql::Result<Vec<usize>> {
+    let keys = fns.iter().map(|fn_number| {
+        [Value::from(fn_number.as_str().to_owned()), Value::from(Slot::of_fn(fn_number).get())]
+    });
+    let counts = db.prepare(reading::OPEN_OF_FN)?.query_many(keys, |row| row.get::<i64>(0))?;
+    Ok(counts.into_iter().map(|count| usize::try_from(count.unwrap_or(0)).unwrap_or(0)).collect())
 }

@@ -1,19 +1,24 @@
 //! What a forwarder reads: rows to be sent, what bodies are built from, numbers for the metrics.
 
+use std::collections::HashSet;
+
 use ffd::ids::{FdNumber, FnNumber};
 use ffd::{tags, tlv};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::params;
 
-use super::{COLUMNS, PARKED, WAITING, counted, derive, outbox_row, parked, verdicts};
+use super::{COLUMNS, PARKED, WAITING, counted, derive, outbox_row, parked, positions, rows, verdicts};
 use crate::outbox::{DocumentBody, FnsSummary, OutboxDepths, OutboxRow, OutboxState, Slot};
 use crate::rows::{message_sign, opened_document};
+use crate::sql::{self, Db, OptionalExtension as _, Row};
 use crate::tables::columns::{FdColumn, FnColumn, Moment};
-use crate::tables::documents::{SCAN_POSITIONS, newest_seq};
+use crate::tables::documents::SCAN_POSITIONS;
 
 /// Rows of a slot that came to be sent after a serial.
 pub(super) const OPEN: &str = "FROM outbox INDEXED BY outbox_open \
      WHERE state <= 1 AND slot = ?1 AND serial > ?2 ORDER BY serial";
+/// The same of all slots: what a server is asked for that holds another index for it.
+const OPEN_OF_ALL: &str = "FROM outbox WHERE state <= 1 AND serial > ?1 ORDER BY slot, serial";
 /// The first of all that is open: the index alone, of at most a window.
 pub(super) const OLDEST_OPEN: &str = "SELECT min(seq) FROM outbox INDEXED BY outbox_open WHERE state <= 1";
 /// The first after the cursor that is owed.
@@ -28,9 +33,9 @@ pub(super) const TROUBLED_OF_FN: &str = "SELECT state, count(*) FROM outbox INDE
 pub(super) const WAITING_OF_FN: &str =
     "SELECT count(*) FROM outbox_waiting INDEXED BY outbox_waiting_fn WHERE fn = ?1";
 /// The newest numbers of a ФН.
-pub(super) const NEWEST_OF_FN: &str = "SELECT seq FROM journal INDEXED BY journal_identity \
+pub(super) const NEWEST_OF_FN: &str = "SELECT seq FROM journal_index \
      WHERE fn = ?1 ORDER BY fd DESC, chain DESC, conflict_no DESC LIMIT ?2";
-pub(super) const BODY: &str = "SELECT fn, fd, form, received_at, code, marks, ffd_version, acknowledgement, \
+pub(super) const BODY: &str = "SELECT seq, fn, fd, form, received_at, code, marks, ffd_version, acknowledgement, \
      container, opened FROM journal WHERE seq = ?1";
 
 /// Newest documents of a ФН looked at for those that are not derived yet.
@@ -40,50 +45,52 @@ const ACKNOWLEDGEMENT_FORM: u16 = 7;
 const DOCUMENT_HEAD_LEN: usize = 4;
 
 pub(crate) fn open_rows(
-    connection: &Connection,
+    db: Db<'_>,
     slots: &[Slot],
     after_serial: i64,
-) -> rusqlite::Result<Vec<OutboxRow>> {
+) -> sql::Result<Vec<OutboxRow>> {
+    if matches!(db, Db::Postgres(_)) {
+        let slots: HashSet<Slot> = slots.iter().copied().collect();
+        let found = rows(db, &format!("SELECT {COLUMNS} {OPEN_OF_ALL}"), [after_serial], outbox_row)?;
+        return Ok(found.into_iter().filter(|row| slots.contains(&row.slot)).collect());
+    }
     let mut found = Vec::new();
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} {OPEN}"))?;
+    let mut statement = db.prepare(&format!("SELECT {COLUMNS} {OPEN}"))?;
     for slot in slots {
-        let mut rows = statement.query(params![slot.get(), after_serial])?;
-        while let Some(row) = rows.next()? {
-            found.push(outbox_row(row)?);
+        for row in statement.query_map(params![slot.get(), after_serial], outbox_row)? {
+            found.push(row?);
         }
     }
     Ok(found)
 }
 
-pub(crate) fn newest_serial(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT serial FROM outbox_cursors WHERE id = 1")?
-        .query_row([], |row| row.get(0))
+pub(crate) fn newest_serial(db: Db<'_>) -> sql::Result<i64> {
+    db.query_row("SELECT serial FROM outbox_cursors WHERE id = 1", [], |row| row.get(0))
 }
 
-/// None for a position that is not in the journal.
-pub(crate) fn body(connection: &Connection, seq: i64) -> rusqlite::Result<Option<DocumentBody>> {
-    connection.prepare_cached(BODY)?.query_row([seq], |row| body_row(row, seq)).optional()
+/// In the order asked for; none for a position that is not in the journal.
+pub(crate) fn bodies(db: Db<'_>, seqs: &[i64]) -> sql::Result<Vec<Option<DocumentBody>>> {
+    db.prepare(BODY)?.query_many(seqs.iter().map(|seq| [*seq]), body_row)
 }
 
-fn body_row(row: &Row<'_>, seq: i64) -> rusqlite::Result<DocumentBody> {
-    let received_at = row.get::<_, Moment>(3)?.0;
-    let acknowledgement = row.get_ref(7)?.as_blob()?;
-    let container = row.get_ref(8)?.as_blob()?;
-    let opened = row.get_ref(9)?.as_blob_or_null()?;
+fn body_row(row: &Row<'_>) -> sql::Result<DocumentBody> {
+    let received_at = row.get::<Moment>(4)?.0;
+    let acknowledgement = row.get_ref(8)?.as_blob()?;
+    let container = row.get_ref(9)?.as_blob()?;
+    let opened = row.get_ref(10)?.as_blob_or_null()?;
     Ok(DocumentBody {
-        seq,
-        fn_number: row.get::<_, FnColumn>(0)?.0,
-        fd_number: row.get::<_, FdColumn>(1)?.0,
-        form: row.get(2)?,
+        seq: row.get(0)?,
+        fn_number: row.get::<FnColumn>(1)?.0,
+        fd_number: row.get::<FdColumn>(2)?.0,
+        form: row.get(3)?,
         opened: opened_document(container, opened).to_vec(),
         message_sign: message_sign(container),
         received_at,
-        code: row.get(4)?,
+        code: row.get(5)?,
         acknowledged_at: acknowledged_at(acknowledgement)
             .unwrap_or_else(|| u32::try_from(received_at.as_second()).unwrap_or(0)),
-        ffd_version: row.get(6)?,
-        marks: row.get(5)?,
+        ffd_version: row.get(7)?,
+        marks: row.get(6)?,
     })
 }
 
@@ -103,80 +110,78 @@ fn acknowledged_at(acknowledgement: &[u8]) -> Option<u32> {
 
 /// The rows of (ФН, ФД), newest chain first.
 pub(crate) fn find(
-    connection: &Connection,
+    db: Db<'_>,
     fn_number: &FnNumber,
     fd_number: FdNumber,
-) -> rusqlite::Result<Vec<OutboxRow>> {
-    let seqs: Vec<i64> = connection
-        .prepare_cached(verdicts::CANDIDATES)?
-        .query_map(params![fn_number.as_str(), fd_number.get()], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut rows = Vec::with_capacity(seqs.len());
-    for seq in seqs {
-        rows.extend(at(connection, seq)?);
-    }
-    Ok(rows)
+) -> sql::Result<Vec<OutboxRow>> {
+    at_each(db, &verdicts::positions(db, fn_number, fd_number)?)
 }
 
 /// The row of a position.
-pub(crate) fn at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<OutboxRow>> {
-    connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM outbox WHERE seq = ?1"))?
-        .query_row([seq], outbox_row)
-        .optional()
+pub(crate) fn at(db: Db<'_>, seq: i64) -> sql::Result<Option<OutboxRow>> {
+    Ok(at_each(db, &[seq])?.pop())
 }
 
-pub(crate) fn depths(connection: &Connection) -> rusqlite::Result<OutboxDepths> {
-    let transaction = connection.unchecked_transaction()?;
-    let mut depths = OutboxDepths::default();
-    for state in OutboxState::ALL {
-        depths.states.push((state, positive(counted(&transaction, state.number())?)));
-    }
-    depths.waiting = positive(counted(&transaction, WAITING)?);
-    let derived = derive::cursors(&transaction)?.derived;
-    let parked = counted(&transaction, PARKED)?;
-    depths.backlog = positive(newest_seq(&transaction)?.saturating_sub(derived).saturating_add(parked));
-    Ok(depths)
+/// The rows of those positions that have one, in their order.
+pub(super) fn at_each(db: Db<'_>, seqs: &[i64]) -> sql::Result<Vec<OutboxRow>> {
+    let found = db
+        .prepare(&format!("SELECT {COLUMNS} FROM outbox WHERE seq = ?1"))?
+        .query_many(seqs.iter().map(|seq| [*seq]), outbox_row)?;
+    Ok(found.into_iter().flatten().collect())
 }
 
-pub(crate) fn oldest_undelivered(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
-    let transaction = connection.unchecked_transaction()?;
-    let open: Option<i64> = transaction.prepare_cached(OLDEST_OPEN)?.query_row([], |row| row.get(0))?;
-    let open: Option<Timestamp> = match open {
-        Some(seq) => transaction
-            .prepare_cached("SELECT created_at FROM outbox WHERE seq = ?1")?
-            .query_row([seq], |row| Ok(row.get::<_, Moment>(0)?.0))
-            .optional()?,
-        None => None,
-    };
-    let derived = derive::cursors(&transaction)?.derived;
-    let underived: Option<Timestamp> = transaction
-        .prepare_cached(OLDEST_UNDERIVED)?
-        .query_row([derived, derived.saturating_add(SCAN_POSITIONS)], |row| Ok(row.get::<_, Moment>(0)?.0))
-        .optional()?;
-    let parked: Option<Timestamp> = transaction
-        .prepare_cached(parked::OLDEST)?
-        .query_row([], |row| Ok(row.get::<_, Moment>(0)?.0))
-        .optional()?;
-    Ok([open, underived, parked].into_iter().flatten().min())
+pub(crate) fn depths(db: Db<'_>) -> sql::Result<OutboxDepths> {
+    db.read(|db| {
+        let mut depths = OutboxDepths::default();
+        for state in OutboxState::ALL {
+            depths.states.push((state, positive(counted(db, state.number())?)));
+        }
+        depths.waiting = positive(counted(db, WAITING)?);
+        let derived = derive::cursors(db)?.derived;
+        let parked = counted(db, PARKED)?;
+        let newest = positions::newest(db, i64::MAX)?;
+        depths.backlog = positive(positions::between(db, derived, newest)?.saturating_add(parked));
+        Ok(depths)
+    })
+}
+
+pub(crate) fn oldest_undelivered(db: Db<'_>) -> sql::Result<Option<Timestamp>> {
+    let moment = |row: &Row<'_>| Ok(row.get::<Moment>(0)?.0);
+    db.read(|db| {
+        let open: Option<i64> = db.query_row(OLDEST_OPEN, [], |row| row.get(0))?;
+        let open: Option<Timestamp> = match open {
+            Some(seq) => {
+                db.query_row("SELECT created_at FROM outbox WHERE seq = ?1", [seq], moment).optional()?
+            }
+            None => None,
+        };
+        // The positions looked at begin with one that is there: between two months there is nothing.
+        let derived = derive::cursors(db)?.derived;
+        let underived: Option<Timestamp> = match positions::next(db, derived)? {
+            Some(first) => {
+                let bounds = [first.saturating_sub(1), first.saturating_add(SCAN_POSITIONS)];
+                db.query_row(OLDEST_UNDERIVED, bounds, moment).optional()?
+            }
+            None => None,
+        };
+        let parked: Option<Timestamp> = db.query_row(parked::OLDEST, [], moment).optional()?;
+        Ok([open, underived, parked].into_iter().flatten().min())
+    })
 }
 
 /// How the service stands to a ФН.
-pub(crate) fn summary(connection: &Connection, fn_number: &FnNumber) -> rusqlite::Result<FnsSummary> {
+pub(crate) fn summary(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<FnsSummary> {
     let key = fn_number.as_str();
-    let count = |sql: &str| -> rusqlite::Result<i64> {
-        connection.prepare_cached(sql)?.query_row([key], |row| row.get(0))
-    };
-    let open: i64 = connection
-        .prepare_cached(OPEN_OF_FN)?
-        .query_row(params![key, Slot::of_fn(fn_number).get()], |row| row.get(0))?;
+    let count = |sql: &str| db.query_row(sql, [key], |row| row.get::<i64>(0));
+    let slot = Slot::of_fn(fn_number).get();
+    let open: i64 = db.query_row(OPEN_OF_FN, params![key, slot], |row| row.get(0))?;
     let parked = count(parked::COUNT_OF_FN)?;
-    let waiting = [open, parked, count(DELIVERED_OF_FN)?, count(WAITING_OF_FN)?, underived(connection, key)?];
+    let waiting = [open, parked, count(DELIVERED_OF_FN)?, count(WAITING_OF_FN)?, underived(db, key)?];
     let mut summary = FnsSummary {
         waiting: waiting.into_iter().map(positive).fold(0, u64::saturating_add),
         ..FnsSummary::default()
     };
-    let mut statement = connection.prepare_cached(TROUBLED_OF_FN)?;
+    let mut statement = db.prepare(TROUBLED_OF_FN)?;
     let mut rows = statement.query([key])?;
     while let Some(row) = rows.next()? {
         let number = positive(row.get(1)?);
@@ -192,22 +197,16 @@ pub(crate) fn summary(connection: &Connection, fn_number: &FnNumber) -> rusqlite
 }
 
 /// Of the newest documents of a ФН, those that are to be derived.
-fn underived(connection: &Connection, key: &str) -> rusqlite::Result<i64> {
-    let derived = derive::cursors(connection)?.derived;
-    let seqs: Vec<i64> = connection
-        .prepare_cached(NEWEST_OF_FN)?
-        .query_map(params![key, NEWEST_LOOKS], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut number = 0_i64;
-    for seq in seqs.into_iter().filter(|seq| *seq > derived) {
-        let is_owed: bool = connection
-            .prepare_cached("SELECT forward <> 0 AND conflict_no = 0 FROM journal WHERE seq = ?1")?
-            .query_row([seq], |row| row.get(0))?;
-        if is_owed && verdicts::state_of(connection, seq)?.is_none() {
-            number = number.saturating_add(1);
-        }
-    }
-    Ok(number)
+fn underived(db: Db<'_>, key: &str) -> sql::Result<i64> {
+    let derived = derive::cursors(db)?.derived;
+    let seqs: Vec<i64> = rows(db, NEWEST_OF_FN, params![key, NEWEST_LOOKS], |row| row.get(0))?;
+    let seqs: Vec<i64> = seqs.into_iter().filter(|seq| *seq > derived).collect();
+    let owed = db
+        .prepare("SELECT forward <> 0 AND conflict_no = 0 FROM journal WHERE seq = ?1")?
+        .query_many(seqs.iter().map(|seq| [*seq]), |row| row.get::<bool>(0))?;
+    let there = verdicts::states_of(db, &seqs)?;
+    let owed = seqs.iter().zip(owed).filter(|(seq, owed)| *owed == Some(true) && !there.contains_key(seq));
+    Ok(i64::try_from(owed.count()).unwrap_or(i64::MAX))
 }
 
 fn positive(number: i64) -> u64 {

@@ -4,9 +4,10 @@
 //! of the feed, and a walk in pieces. A walk goes on where it stood, whoever does the next piece.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
-use super::most;
+use super::{most, rows};
+use crate::sql::{self, Db, OptionalExtension as _, Row};
 
 /// The rest of a ФН.
 pub(super) const DELIVERED_OF_FN: &str = "SELECT fn, seq FROM outbox INDEXED BY outbox_delivered \
@@ -29,44 +30,43 @@ struct Walk {
 }
 
 /// Everything is to be asked for: walks under way begin anew.
-pub(crate) fn begin(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+pub(crate) fn begin(db: Db<'_>, at: Timestamp) -> sql::Result<()> {
     for what in [DELIVERED, SOFTLY, CARDS] {
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO fns_recalls (what, at, fn, id) VALUES (?1, ?2, '', 0)")?
-            .execute(params![what, at.as_microsecond()])?;
+        db.execute(
+            "INSERT INTO fns_recalls (what, at, fn, id) VALUES (?1, ?2, '', 0) \
+             ON CONFLICT (what) DO UPDATE SET at = excluded.at, fn = excluded.fn, id = excluded.id",
+            params![what, at.as_microsecond()],
+        )?;
     }
     Ok(())
 }
 
 /// Whether documents are still to be marked.
-pub(crate) fn is_pending(connection: &Connection) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM fns_recalls WHERE what IN (?1, ?2))")?
-        .query_row([DELIVERED, SOFTLY], |row| row.get(0))
+pub(crate) fn is_pending(db: Db<'_>) -> sql::Result<bool> {
+    db.query_row("SELECT EXISTS (SELECT 1 FROM fns_recalls WHERE what IN (?1, ?2))", [DELIVERED, SOFTLY], |row| {
+        row.get(0)
+    })
 }
 
 /// Marks the next documents, at most `limit`. Whether there are more.
-pub(crate) fn mark(connection: &Connection, limit: usize) -> rusqlite::Result<bool> {
+pub(crate) fn mark(db: Db<'_>, limit: usize) -> sql::Result<bool> {
     let mut room = limit;
     for what in [DELIVERED, SOFTLY] {
-        let Some(walk) = walk(connection, what)? else { continue };
-        let found = next(connection, what, &walk, room)?;
-        for (_, seq) in &found {
-            connection
-                .prepare_cached(
-                    "UPDATE outbox SET next_at = ?2 WHERE seq = ?1 AND state IN (2, 4) \
-                     AND (next_at IS NULL OR next_at > ?2)",
-                )?
-                .execute([*seq, walk.at])?;
-        }
+        let Some(walk) = walk(db, what)? else { continue };
+        let found = next(db, what, &walk, room)?;
+        db.prepare(
+            "UPDATE outbox SET next_at = ?2 WHERE seq = ?1 AND state IN (2, 4) \
+             AND (next_at IS NULL OR next_at > ?2)",
+        )?
+        .execute_many(found.iter().map(|(_, seq)| [*seq, walk.at]))?;
         match found.last() {
             Some((fn_number, seq)) if found.len() == room => {
-                connection
-                    .prepare_cached("UPDATE fns_recalls SET fn = ?2, id = ?3 WHERE what = ?1")?
-                    .execute(params![what, fn_number, seq])?;
+                db.execute("UPDATE fns_recalls SET fn = ?2, id = ?3 WHERE what = ?1", params![
+                    what, fn_number, seq
+                ])?;
                 return Ok(true);
             }
-            _ => end(connection, what)?,
+            _ => end(db, what)?,
         }
         room = room.saturating_sub(found.len());
     }
@@ -74,57 +74,49 @@ pub(crate) fn mark(connection: &Connection, limit: usize) -> rusqlite::Result<bo
 }
 
 fn next(
-    connection: &Connection,
+    db: Db<'_>,
     what: &str,
     walk: &Walk,
     limit: usize,
-) -> rusqlite::Result<Vec<(String, i64)>> {
-    let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+) -> sql::Result<Vec<(String, i64)>> {
+    let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     if what == SOFTLY {
-        let mut statement = connection.prepare_cached(SOFT)?;
-        return statement.query_map(params![walk.id, most(limit)], pair)?.collect();
+        return rows(db, SOFT, params![walk.id, most(limit)], pair);
     }
-    let mut found: Vec<(String, i64)> = connection
-        .prepare_cached(DELIVERED_OF_FN)?
-        .query_map(params![walk.fn_number, walk.id, most(limit)], pair)?
-        .collect::<rusqlite::Result<_>>()?;
+    let mut found: Vec<(String, i64)> =
+        rows(db, DELIVERED_OF_FN, params![walk.fn_number, walk.id, most(limit)], pair)?;
     let room = limit.saturating_sub(found.len());
-    let mut statement = connection.prepare_cached(DELIVERED_BEHIND)?;
-    for row in statement.query_map(params![walk.fn_number, most(room)], pair)? {
-        found.push(row?);
-    }
+    found.extend(rows(db, DELIVERED_BEHIND, params![walk.fn_number, most(room)], pair)?);
     Ok(found)
 }
 
 /// The register up to which cards were asked for; none when nothing is left.
-pub(crate) fn cards(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    Ok(walk(connection, CARDS)?.map(|walk| walk.id))
+pub(crate) fn cards(db: Db<'_>) -> sql::Result<Option<i64>> {
+    Ok(walk(db, CARDS)?.map(|walk| walk.id))
 }
 
 /// False when it does not stand where it must.
-pub(crate) fn move_cards(connection: &Connection, from: i64, to: Option<i64>) -> rusqlite::Result<bool> {
-    if cards(connection)? != Some(from) {
+pub(crate) fn move_cards(db: Db<'_>, from: i64, to: Option<i64>) -> sql::Result<bool> {
+    if cards(db)? != Some(from) {
         return Ok(false);
     }
     match to {
         Some(to) => {
-            connection
-                .prepare_cached("UPDATE fns_recalls SET id = ?2 WHERE what = ?1")?
-                .execute(params![CARDS, to])?;
+            db.execute("UPDATE fns_recalls SET id = ?2 WHERE what = ?1", params![CARDS, to])?;
         }
-        None => end(connection, CARDS)?,
+        None => end(db, CARDS)?,
     }
     Ok(true)
 }
 
-fn walk(connection: &Connection, what: &str) -> rusqlite::Result<Option<Walk>> {
-    connection
-        .prepare_cached("SELECT at, fn, id FROM fns_recalls WHERE what = ?1")?
-        .query_row([what], |row| Ok(Walk { at: row.get(0)?, fn_number: row.get(1)?, id: row.get(2)? }))
-        .optional()
+fn walk(db: Db<'_>, what: &str) -> sql::Result<Option<Walk>> {
+    db.query_row("SELECT at, fn, id FROM fns_recalls WHERE what = ?1", [what], |row| {
+        Ok(Walk { at: row.get(0)?, fn_number: row.get(1)?, id: row.get(2)? })
+    })
+    .optional()
 }
 
-fn end(connection: &Connection, what: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM fns_recalls WHERE what = ?1")?.execute([what])?;
+fn end(db: Db<'_>, what: &str) -> sql::Result<()> {
+    db.execute("DELETE FROM fns_recalls WHERE what = ?1", [what])?;
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! Cards, applications, cursors.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Rows, params, params_from_iter};
+use rusqlite::params;
 
+use super::insert;
 use crate::registration::{
     Application, ApplicationFilter, ApplicationState, Card, CardKind, CardSource, Cursors,
 };
+use crate::sql::{self, Db, OptionalExtension as _, Row, Rows, params_from_iter};
 use crate::tables::columns::{FnColumn, Moment, unreadable};
 use crate::tables::documents::Conditions;
 
@@ -17,88 +19,88 @@ const CARD: &str = "id, kind, rnm, key, kkt_id, kkt_serial, fn, inn, dated, sour
 const APPLICATION: &str = "id, version, case_id, kkt_id, kind, state, application_id, rnm, refusal, attempts, next_at, \
      last_error, created_at, updated_at, request";
 
-pub(crate) fn cursors(connection: &Connection) -> rusqlite::Result<Cursors> {
-    connection
-        .prepare_cached("SELECT reports, events, events_at FROM registration_cursors WHERE id = 1")?
+pub(crate) fn cursors(db: Db<'_>) -> sql::Result<Cursors> {
+    db
+        .prepare("SELECT reports, events, events_at FROM registration_cursors WHERE id = 1")?
         .query_row([], |row| {
             Ok(Cursors {
                 reports: row.get(0)?,
                 events: row.get(1)?,
-                events_at: row.get::<_, Option<Moment>>(2)?.map(|column| column.0),
+                events_at: row.get::<Option<Moment>>(2)?.map(|column| column.0),
             })
         })
 }
 
 /// False when the cursor is somewhere else.
-pub(super) fn move_reports(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<bool> {
-    let moved = connection
-        .prepare_cached("UPDATE registration_cursors SET reports = ?2 WHERE id = 1 AND reports = ?1")?
+pub(super) fn move_reports(db: Db<'_>, from: i64, to: i64) -> sql::Result<bool> {
+    let moved = db
+        .prepare("UPDATE registration_cursors SET reports = ?2 WHERE id = 1 AND reports = ?1")?
         .execute([from, to])?;
     Ok(moved == 1)
 }
 
 /// False when the cursor is somewhere else.
 pub(super) fn move_events(
-    connection: &Connection,
+    db: Db<'_>,
     from: Option<&str>,
     to: Option<&str>,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
-    let moved = connection
-        .prepare_cached(
-            "UPDATE registration_cursors SET events = ?2, events_at = ?3 WHERE id = 1 AND events IS ?1",
+) -> sql::Result<bool> {
+    let moved = db
+        .prepare(
+            "UPDATE registration_cursors SET events = ?2, events_at = ?3 WHERE id = 1 AND events IS NOT DISTINCT FROM ?1",
         )?
         .execute(params![from, to, now.as_microsecond()])?;
     Ok(moved == 1)
 }
 
-pub(crate) fn card(connection: &Connection, id: i64) -> rusqlite::Result<Option<Card>> {
-    connection
-        .prepare_cached(&format!("SELECT {CARD} FROM cards WHERE id = ?1"))?
+pub(crate) fn card(db: Db<'_>, id: i64) -> sql::Result<Option<Card>> {
+    db
+        .prepare(&format!("SELECT {CARD} FROM cards WHERE id = ?1"))?
         .query_row([id], card_row)
         .optional()
 }
 
 pub(crate) fn card_by_key(
-    connection: &Connection,
+    db: Db<'_>,
     kind: CardKind,
     rnm: &str,
     key: &str,
-) -> rusqlite::Result<Option<Card>> {
-    connection
-        .prepare_cached(&format!("SELECT {CARD} FROM cards WHERE rnm = ?1 AND kind = ?2 AND key = ?3"))?
+) -> sql::Result<Option<Card>> {
+    db
+        .prepare(&format!("SELECT {CARD} FROM cards WHERE rnm = ?1 AND kind = ?2 AND key = ?3"))?
         .query_row([rnm, kind.name(), key], card_row)
         .optional()
 }
 
-pub(crate) fn cards_of_rnm(connection: &Connection, rnm: &str, limit: usize) -> rusqlite::Result<Vec<Card>> {
+pub(crate) fn cards_of_rnm(db: Db<'_>, rnm: &str, limit: usize) -> sql::Result<Vec<Card>> {
     let sql = format!("SELECT {CARD} FROM cards WHERE rnm = ?1 AND applied_at IS NULL ORDER BY id LIMIT ?2");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = db.prepare(&sql)?;
     within_a_page(statement.query(params![rnm, i64::try_from(limit).unwrap_or(i64::MAX)])?)
 }
 
 pub(crate) fn cards(
-    connection: &Connection,
+    db: Db<'_>,
     kkt_id: Option<i64>,
     after_id: i64,
     limit: usize,
-) -> rusqlite::Result<Vec<Card>> {
+) -> sql::Result<Vec<Card>> {
     let mut conditions = Conditions::new();
     conditions.and("kkt_id = ?", kkt_id);
     conditions.and("id > ?", Some(after_id));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql = format!("SELECT {CARD} FROM cards WHERE {} ORDER BY id LIMIT {limit}", conditions.sql);
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = db.prepare(&sql)?;
     within_a_page(statement.query(params_from_iter(&conditions.values))?)
 }
 
 /// As many cards as a page may weigh.
-fn within_a_page(mut rows: Rows<'_>) -> rusqlite::Result<Vec<Card>> {
+fn within_a_page(mut rows: Rows<'_>) -> sql::Result<Vec<Card>> {
     let (mut cards, mut bytes) = (Vec::new(), 0_usize);
     while bytes < MAX_PAGE_BYTES
         && let Some(row) = rows.next()?
     {
-        let card = card_row(row)?;
+        let card = card_row(&row)?;
         bytes = bytes.saturating_add(card.body.len());
         cards.push(card);
     }
@@ -106,22 +108,18 @@ fn within_a_page(mut rows: Rows<'_>) -> rusqlite::Result<Vec<Card>> {
 }
 
 /// The number of the row; none when it is not there.
-pub(super) fn put_card(connection: &Connection, card: &Card) -> rusqlite::Result<Option<i64>> {
+pub(super) fn put_card(db: Db<'_>, card: &Card) -> sql::Result<Option<i64>> {
     let applied_at = card.applied_at.map(Timestamp::as_microsecond);
     let confirmed_at = card.confirmed_at.map(Timestamp::as_microsecond);
     if card.id > 0 {
-        let written = connection
-            .prepare_cached("UPDATE cards SET kkt_id = ?2, applied_at = ?3, confirmed_at = ?4 WHERE id = ?1")?
+        let written = db
+            .prepare("UPDATE cards SET kkt_id = ?2, applied_at = ?3, confirmed_at = ?4 WHERE id = ?1")?
             .execute(params![card.id, card.kkt_id, applied_at, confirmed_at])?;
         return Ok((written == 1).then_some(card.id));
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO cards (kind, rnm, key, kkt_id, kkt_serial, fn, inn, dated, source, received_at, applied_at, \
+    insert(db, "INSERT INTO cards (kind, rnm, key, kkt_id, kkt_serial, fn, inn, dated, source, received_at, applied_at, \
              confirmed_at, media_type, signature, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-             ?13, ?14, ?15)",
-        )?
-        .insert(params![
+             ?13, ?14, ?15) RETURNING id", params![
             card.kind.name(),
             card.rnm,
             card.key,
@@ -142,10 +140,10 @@ pub(super) fn put_card(connection: &Connection, card: &Card) -> rusqlite::Result
 }
 
 pub(crate) fn applications(
-    connection: &Connection,
+    db: Db<'_>,
     filter: &ApplicationFilter,
     limit: usize,
-) -> rusqlite::Result<Vec<Application>> {
+) -> sql::Result<Vec<Application>> {
     let mut conditions = Conditions::new();
     conditions.and("kkt_id = ?", filter.kkt_id);
     conditions.and("application_id = ?", filter.application_id.clone());
@@ -154,21 +152,21 @@ pub(crate) fn applications(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql =
         format!("SELECT {APPLICATION} FROM applications WHERE {} ORDER BY id LIMIT {limit}", conditions.sql);
-    connection
-        .prepare_cached(&sql)?
+    db
+        .prepare(&sql)?
         .query_map(params_from_iter(&conditions.values), application_row)?
         .collect()
 }
 
 /// The number of the row; none when it is not the one that was read.
 pub(super) fn put_application(
-    connection: &Connection,
+    db: Db<'_>,
     application: &Application,
-) -> rusqlite::Result<Option<i64>> {
+) -> sql::Result<Option<i64>> {
     let next_at = application.next_at.map(Timestamp::as_microsecond);
     if application.id > 0 {
-        let written = connection
-            .prepare_cached(
+        let written = db
+            .prepare(
                 "UPDATE applications SET version = version + 1, state = ?3, application_id = ?4, rnm = ?5, \
                  refusal = ?6, attempts = ?7, next_at = ?8, last_error = ?9, updated_at = ?10 \
                  WHERE id = ?1 AND version = ?2",
@@ -187,13 +185,9 @@ pub(super) fn put_application(
             ])?;
         return Ok((written == 1).then_some(application.id));
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO applications (version, case_id, kkt_id, kind, state, application_id, rnm, refusal, attempts, \
+    insert(db, "INSERT INTO applications (version, case_id, kkt_id, kind, state, application_id, rnm, refusal, attempts, \
              next_at, last_error, created_at, updated_at, request) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-             ?10, ?11, ?12, ?13)",
-        )?
-        .insert(params![
+             ?10, ?11, ?12, ?13) RETURNING id", params![
             application.case_id,
             application.kkt_id,
             application.kind,
@@ -211,7 +205,7 @@ pub(super) fn put_application(
         .map(Some)
 }
 
-fn card_row(row: &Row<'_>) -> rusqlite::Result<Card> {
+fn card_row(row: &Row<'_>) -> sql::Result<Card> {
     let (kind, source): (String, String) = (row.get(1)?, row.get(9)?);
     Ok(Card {
         id: row.get(0)?,
@@ -220,20 +214,20 @@ fn card_row(row: &Row<'_>) -> rusqlite::Result<Card> {
         key: row.get(3)?,
         kkt_id: row.get(4)?,
         kkt_serial: row.get(5)?,
-        fn_number: row.get::<_, Option<FnColumn>>(6)?.map(|column| column.0),
+        fn_number: row.get::<Option<FnColumn>>(6)?.map(|column| column.0),
         inn: row.get(7)?,
         dated: row.get(8)?,
         source: CardSource::from_name(&source).ok_or_else(|| unreadable(9, "cards.source", &source))?,
-        received_at: row.get::<_, Moment>(10)?.0,
-        applied_at: row.get::<_, Option<Moment>>(11)?.map(|column| column.0),
-        confirmed_at: row.get::<_, Option<Moment>>(12)?.map(|column| column.0),
+        received_at: row.get::<Moment>(10)?.0,
+        applied_at: row.get::<Option<Moment>>(11)?.map(|column| column.0),
+        confirmed_at: row.get::<Option<Moment>>(12)?.map(|column| column.0),
         media_type: row.get(13)?,
         signature: row.get(14)?,
         body: row.get(15)?,
     })
 }
 
-fn application_row(row: &Row<'_>) -> rusqlite::Result<Application> {
+fn application_row(row: &Row<'_>) -> sql::Result<Application> {
     let state: String = row.get(5)?;
     Ok(Application {
         id: row.get(0)?,
@@ -247,10 +241,10 @@ fn application_row(row: &Row<'_>) -> rusqlite::Result<Application> {
         rnm: row.get(7)?,
         refusal: row.get(8)?,
         attempts: row.get(9)?,
-        next_at: row.get::<_, Option<Moment>>(10)?.map(|column| column.0),
+        next_at: row.get::<Option<Moment>>(10)?.map(|column| column.0),
         last_error: row.get(11)?,
-        created_at: row.get::<_, Moment>(12)?.0,
-        updated_at: row.get::<_, Moment>(13)?.0,
+        created_at: row.get::<Moment>(12)?.0,
+        updated_at: row.get::<Moment>(13)?.0,
         request: row.get(14)?,
     })
 }

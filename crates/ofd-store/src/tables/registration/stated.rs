@@ -1,23 +1,23 @@
 //! What an operator states about a register that no report has told about yet.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::kkts;
 use crate::records::RegisterAdd;
 use crate::registration::{Kkt, KktKey, RegistrationState};
+use crate::sql::{self, Db};
 
 /// Makes a register in `CONTRACTED` without a contract, or completes the one that is there.
 ///
 /// What a contract or a report said stands, and only empty places are filled; what an operator stated before gives way to
 /// his newest word.
 pub(crate) fn put(
-    connection: &Connection,
+    db: Db<'_>,
     stated: &RegisterAdd,
     at: Timestamp,
     facts_version: i64,
-) -> rusqlite::Result<()> {
-    let found = find(connection, stated)?;
+) -> sql::Result<()> {
+    let found = find(db, stated)?;
     let mut kkt = found.clone().unwrap_or_else(|| Kkt::new(RegistrationState::Contracted, at));
     let is_free = kkt.state == RegistrationState::Contracted && kkt.line_id.is_none();
     let fill = |place: &mut Option<String>, word: Option<&str>| {
@@ -34,20 +34,20 @@ pub(crate) fn put(
     }
     if found.as_ref() != Some(&kkt) {
         kkt.updated_at = at;
-        kkts::put(connection, &kkt, || Ok(facts_version))?;
+        kkts::put(db, &kkt, || Ok(facts_version))?;
     }
     Ok(())
 }
 
 /// By its ФН; else by its serial number, which models may share: another user is another register.
-fn find(connection: &Connection, stated: &RegisterAdd) -> rusqlite::Result<Option<Kkt>> {
+fn find(db: Db<'_>, stated: &RegisterAdd) -> sql::Result<Option<Kkt>> {
     if let Some(fn_number) = &stated.fn_number
-        && let Some(kkt) = kkts::find(connection, KktKey::Fn(fn_number))?
+        && let Some(kkt) = kkts::find(db, KktKey::Fn(fn_number))?
     {
         return Ok(Some(kkt));
     }
     let Some(serial) = without_padding(stated.kkt_serial.as_deref()) else { return Ok(None) };
-    let by_serial = kkts::find(connection, KktKey::Serial(serial))?;
+    let by_serial = kkts::find(db, KktKey::Serial(serial))?;
     Ok(by_serial.filter(|kkt| {
         let same_user = match (without_padding(stated.inn.as_deref()), &kkt.inn) {
             (Some(inn), Some(known)) => inn == known,

@@ -41,7 +41,7 @@ fn unfinished(bench: &Bench, sender: &mut Sender, step: usize) {
         derive: Some(DeriveOrder { window: 10, scan: 100 }),
         ..sender.change()
     };
-    super::super::commit(&connection, &change, &mut Deriver::default()).unwrap();
+    super::super::commit((&connection).into(), &change, &mut Deriver::default(), i64::MAX).unwrap();
     drop(connection);
     assert_eq!(bench.states(), before);
 }

@@ -215,7 +215,7 @@ fn a_proof_is_of_holder_slot_and_epoch() {
     let lease = *one.leases.last().unwrap();
     assert_eq!(lease.slot, Slot::REGISTRAR);
     let check = |proof: &crate::LeaseProof, expected: bool| {
-        assert_eq!(super::super::holds(&bench.sql(), proof).unwrap(), expected, "{proof:?}");
+        assert_eq!(super::super::holds((&bench.sql()).into(), proof).unwrap(), expected, "{proof:?}");
     };
     let proof = lease.proof(&one.holder);
     check(&proof, true);

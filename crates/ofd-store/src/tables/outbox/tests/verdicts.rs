@@ -135,8 +135,8 @@ fn statuses_are_asked_when_due() {
         sender.way.refresh_due(moment(99_000_000), 9).unwrap().into_iter().map(|row| row.seq).collect();
     assert_eq!(due, [2]);
     // A card came: what is softly held of this ФН is asked anew, and only that.
-    super::super::refresh(&bench.sql(), &number(A), moment(0)).unwrap();
-    super::super::refresh(&bench.sql(), &number(B), moment(0)).unwrap();
+    super::super::refresh((&bench.sql()).into(), &number(A), moment(0)).unwrap();
+    super::super::refresh((&bench.sql()).into(), &number(B), moment(0)).unwrap();
     assert_eq!(sender.way.refresh_due(moment(1), 9).unwrap(), [], "they are marked later, a piece at a time");
     assert!(!sender.way.recall_statuses(100).unwrap());
     let due = sender.way.refresh_due(moment(1), 9).unwrap();
@@ -165,7 +165,7 @@ fn a_card_of_a_register_with_very_many_soft_documents_costs_one_row() {
     let count = |sql_text: &str| -> i64 { bench.sql().query_row(sql_text, [], |row| row.get(0)).unwrap() };
     let marked = || count("SELECT count(*) FROM outbox WHERE next_at IS NOT NULL");
     for fn_text in [A, B, DEBUG] {
-        super::super::refresh(&bench.sql(), &number(fn_text), moment(7)).unwrap();
+        super::super::refresh((&bench.sql()).into(), &number(fn_text), moment(7)).unwrap();
     }
     assert_eq!((marked(), count("SELECT count(*) FROM outbox_refresh_queue")), (0, 3));
     assert!(way.recall_statuses(usize::MAX).unwrap(), "there is more");
@@ -175,7 +175,7 @@ fn a_card_of_a_register_with_very_many_soft_documents_costs_one_row() {
     assert!(way.recall_statuses(500).unwrap());
     assert_eq!(marked(), 1000);
     // A card more: the whole begins anew, and ends all the same.
-    super::super::refresh(&bench.sql(), &number(A), moment(8)).unwrap();
+    super::super::refresh((&bench.sql()).into(), &number(A), moment(8)).unwrap();
     let mut calls = 0;
     while way.recall_statuses(500).unwrap() {
         calls += 1;
