@@ -61,9 +61,22 @@ impl Default for Pace {
 impl Pace {
     /// Steps as a test wants them, and nothing that depends on the time.
     #[cfg(test)]
-    pub(in crate::sqlite) fn of(run_keys: usize, window_keys: usize, step_keys: (usize, usize), quiet: Duration) -> Self {
+    pub(in crate::sqlite) fn of(
+        run_keys: usize,
+        window_keys: usize,
+        step_keys: (usize, usize),
+        quiet: Duration,
+    ) -> Self {
         let never = Duration::from_secs(3600);
-        Self { run_keys, window_keys, step_keys, quiet, longest_fresh: never, longest_gathered: never, rows: 0 }
+        Self {
+            run_keys,
+            window_keys,
+            step_keys,
+            quiet,
+            longest_fresh: never,
+            longest_gathered: never,
+            rows: 0,
+        }
     }
 
     pub(super) fn appended(&mut self, rows: u64) {
@@ -78,7 +91,8 @@ impl Keys {
     /// full: the work is spread evenly, and a register never waits for a large piece of it.
     pub(super) fn between_batches(&mut self) -> Plan {
         let rows = std::mem::take(&mut self.pace.rows);
-        let is_older = |since: Option<std::time::Instant>, than| since.is_some_and(|since| since.elapsed() >= than);
+        let is_older =
+            |since: Option<std::time::Instant>, than| since.is_some_and(|since| since.elapsed() >= than);
         let fresh_is_due =
             self.fresh.len() >= self.pace.run_keys || is_older(self.times.fresh, self.pace.longest_fresh);
         let runs = self.state.runs(self.state.gathering);

@@ -1,6 +1,5 @@
 //! The key tables: their state read and moved, keys read and written.
 
-use ffd::ids::FnNumber;
 use rusqlite::{Connection, Row, params};
 
 use super::{Key, Place, Run};
@@ -13,9 +12,10 @@ const MANY_FRESH: usize = 50_000;
 
 const STATE: &str = "SELECT version, seq, gathering, even_runs, odd_runs, fn, fd, chain, conflict_no \
      FROM journal_keys_state WHERE id = 1";
-const MOVE_STATE: &str = "UPDATE journal_keys_state SET version = version + 1, seq = ?2, gathering = ?3, \
-     even_runs = ?4, odd_runs = ?5, fn = ?6, fd = ?7, chain = ?8, conflict_no = ?9 WHERE id = 1 AND version = ?1";
-const ADD_KEY: &str = "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
+const MOVE_STATE: &str = "UPDATE journal_keys_state SET version = ?1, seq = ?2, gathering = ?3, \
+     even_runs = ?4, odd_runs = ?5, fn = ?6, fd = ?7, chain = ?8, conflict_no = ?9 WHERE id = 1";
+const ADD_KEY: &str =
+    "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// One of the two tables of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,10 +101,11 @@ impl State {
         }
     }
 
-    /// Writes it over the state of `version`. False when that is not what is there any more.
-    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+    /// Writes it as the next version.
+    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.version = self.version.saturating_add(1);
         let done = self.done.as_ref();
-        let moved = connection.prepare_cached(MOVE_STATE)?.execute(params![
+        connection.prepare_cached(MOVE_STATE)?.execute(params![
             self.version,
             self.seq,
             self.gathering.number(),
@@ -115,14 +116,16 @@ impl State {
             done.map_or(0, |done| done.chain),
             done.map_or(0, |done| done.conflict_no),
         ])?;
-        self.version = self.version.saturating_add(1);
-        Ok(moved == 1)
+        Ok(())
     }
 }
 
 pub(super) fn fits(connection: &Connection) -> rusqlite::Result<()> {
     let sides = [Side::Even, Side::Odd].into_iter().flat_map(|side| [side.read(), side.add(), side.clear()]);
-    [STATE, MOVE_STATE, ADD_KEY].into_iter().chain(sides).try_for_each(|sql| connection.prepare(sql).map(|_| ()))
+    [STATE, MOVE_STATE, ADD_KEY]
+        .into_iter()
+        .chain(sides)
+        .try_for_each(|sql| connection.prepare(sql).map(|_| ()))
 }
 
 pub(super) fn state(connection: &Connection) -> rusqlite::Result<State> {
@@ -176,7 +179,9 @@ pub(super) fn fresh(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<K
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         if keys.len() == MANY_FRESH {
-            tracing::info!("many documents are not indexed yet: their numbers are read back from the journal");
+            tracing::info!(
+                "many documents are not indexed yet: their numbers are read back from the journal"
+            );
         }
         keys.push(key(row)?);
     }
@@ -191,8 +196,14 @@ pub(super) fn add_run(
 ) -> rusqlite::Result<()> {
     let mut add = connection.prepare_cached(side.add())?;
     for Key { place, seq } in keys {
-        let fn_text: &FnNumber = &place.fn_number;
-        add.execute(params![number, fn_text.as_str(), place.fd, place.chain, place.conflict_no, seq])?;
+        add.execute(params![
+            number,
+            place.fn_number.as_str(),
+            place.fd,
+            place.chain,
+            place.conflict_no,
+            seq
+        ])?;
     }
     Ok(())
 }

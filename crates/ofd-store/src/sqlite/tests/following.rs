@@ -63,7 +63,8 @@ fn traffic(count: u32) -> Vec<NewDocument> {
     };
     (0..count)
         .map(|step| {
-            let fn_text = [PLAIN_FN, "8710000100000002", "87100001", DEBUG_FN][usize::try_from(below(4)).unwrap()];
+            let fn_text =
+                [PLAIN_FN, "8710000100000002", "87100001", DEBUG_FN][usize::try_from(below(4)).unwrap()];
             let fd = 1 + (step / 6 + below(4)).saturating_sub(below(12));
             let form = if fd == 1 { 1 } else { 3 };
             // Mostly one content for each number; a debug ФН begins anew from time to time.
@@ -250,7 +251,10 @@ fn a_key_that_is_there_already_is_damage_and_not_passed_over() {
     bench.append(&[document(PLAIN_FN, 1, 3, "x")]);
     bench
         .sql()
-        .execute("INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, 1, 0, 0, 77)", [PLAIN_FN])
+        .execute(
+            "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, 1, 0, 0, 77)",
+            [PLAIN_FN],
+        )
         .unwrap();
     let Err(EngineError::Corrupt(words)) = bench.engine.follow() else { panic!("passed over") };
     assert!(words.contains("fiscald reindex"), "{words}");
