@@ -159,6 +159,12 @@ impl StoreConfig {
     }
 }
 
+/// The address of a store as people may read it: without the password.
+#[must_use]
+pub fn shown_url(url: &str) -> String {
+    if is_postgres(url) { masked(url) } else { url.to_owned() }
+}
+
 /// The file behind `sqlite:PATH`.
 ///
 /// The path is kept relative to the current folder with a leading `./`, because SQLite would read a bare

@@ -4,6 +4,7 @@ mod beside;
 mod damage;
 mod file;
 mod filters;
+mod following;
 mod identity;
 mod log_copies;
 mod quarantine;
