@@ -59,10 +59,7 @@ impl SecondWriter {
     /// One transaction. `work` is run anew when somebody else held the database.
     ///
     /// After an error nothing was written, unless the database or the way to it failed at the commit: then nobody knows.
-    pub(crate) fn write<T>(
-        &mut self,
-        work: impl FnMut(Db<'_>) -> sql::Result<T>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn write<T>(&mut self, work: impl FnMut(Db<'_>) -> sql::Result<T>) -> Result<T, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.write(work),
         }

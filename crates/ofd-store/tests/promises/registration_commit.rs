@@ -14,6 +14,7 @@ promises!(
     of_two_that_read_the_same_row_one_is_stale_and_writes_nothing,
     whatever_is_not_as_it_was_read_makes_all_of_it_stale,
     what_people_do_wrong_is_told_and_writes_nothing,
+    a_change_that_fails_at_its_last_step_leaves_nothing,
     a_register_changes_its_fn_and_its_contract,
     registers_exchange_their_fn_in_one_change,
     a_fn_of_a_deregistered_register_may_be_registered_anew,
@@ -307,6 +308,28 @@ fn what_people_do_wrong_is_told_and_writes_nothing(on: On) {
     check(RegistryChange { lines: vec![line(row(0), "0043", DEBUG_FN)], ..change() }, "not there");
     check(RegistryChange { kkts: vec![draft("0043", DEBUG_FN, row(7))], ..change() }, "not there");
     check(RegistryChange { cards: vec![card(Some(i64::MIN), "SIM-1")], ..change() }, "not there");
+}
+
+fn a_change_that_fails_at_its_last_step_leaves_nothing(on: On) {
+    let bench = Bench::new(on);
+    let mut registry = registry(&bench);
+    let before = dump(&bench);
+    bench.execute(match on {
+        On::Sqlite => {
+            "CREATE TRIGGER trouble BEFORE INSERT ON human_tasks BEGIN SELECT RAISE (FAIL, 'trouble'); END"
+        }
+        On::Postgres => {
+            "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''trouble''; END'; \
+             CREATE TRIGGER trouble BEFORE INSERT ON human_tasks FOR EACH ROW EXECUTE FUNCTION trouble()"
+        }
+    });
+    assert!(registry.commit(&first()).is_err());
+    assert_eq!(dump(&bench), before);
+    bench.execute(match on {
+        On::Sqlite => "DROP TRIGGER trouble",
+        On::Postgres => "DROP TRIGGER trouble ON human_tasks",
+    });
+    done(&mut registry, &first());
 }
 
 fn a_register_changes_its_fn_and_its_contract(on: On) {

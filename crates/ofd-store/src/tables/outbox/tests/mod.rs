@@ -1,15 +1,9 @@
-//! The outbox on real files.
+//! The outbox on a file: what a process that ends in the middle of a commit leaves, and by which indexes it is read.
+//! What both engines promise is in `tests/promises`.
 
 mod crashes;
-mod deriving;
-mod lanes;
-mod leases;
-mod operators;
 mod parking;
 mod plans;
-mod reading;
-mod recall;
-mod results;
 mod verdicts;
 
 use std::time::Duration;
