@@ -35,8 +35,9 @@ pub mod journal;
 mod migration;
 mod operator;
 mod outbox;
+mod placing;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
-mod postgres;
+pub(crate) mod postgres;
 mod reader;
 mod reading;
 mod records;

@@ -12,12 +12,17 @@ use tempfile::TempDir;
 use super::places::Places;
 use super::view::View;
 use crate::engine::{Engine, WriteItem, WriteOutcome};
+use crate::postgres::engine::PgEngine;
+use crate::postgres::line::Opening as PgOpening;
+use crate::postgres::target::Target;
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::sqlite::disk::OpenFiles;
 use crate::sqlite::{Opening, SqliteEngine};
 use crate::{Facts, Operator, Reader, Registry, Store, StoreConfig};
 
 const ROOM: u64 = 64 << 20;
+/// Longer than any answer of a healthy server on a loaded machine.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// More than any close of these tests needs.
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
@@ -81,7 +86,12 @@ impl Home {
                 let engine = SqliteEngine::open(&path, quarantine_max_bytes, Opening::Start, files);
                 Box::new(engine.expect("an engine"))
             }
-            Self::Database(name) => panic!("{name}: no engine yet"),
+            Self::Database(_) => {
+                let target = Target::parse(&self.url()).expect("an address");
+                let engine =
+                    PgEngine::open(&target, quarantine_max_bytes, &PgOpening::Start, ANSWER_PATIENCE);
+                Box::new(engine.expect("an engine"))
+            }
         }
     }
 }

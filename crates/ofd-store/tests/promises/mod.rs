@@ -41,6 +41,9 @@ macro_rules! promises {
         mod sqlite {
             $($(#[$attribute])* #[test] fn $name() { super::$name($crate::promises::On::Sqlite); })+
         }
+        mod postgres {
+            $($(#[$attribute])* #[test] fn $name() { super::$name($crate::promises::On::Postgres); })+
+        }
     };
 }
 use promises;
