@@ -5,11 +5,11 @@ use std::path::Path;
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
+use crate::reading::ReadStore;
 use crate::registration::{
     Application, ApplicationFilter, Card, Client, Commit, Contract, ContractLine, Cursors, FnDocuments, Kkt,
     KktFilter, KktFn, KktKey, LineKey, RegistrationState, RegistryChange, ReportRow, Task, TaskFilter,
 };
-use crate::reading::ReadStore;
 use crate::second::{Family, SecondWriter};
 use crate::sql::{Db, store_error};
 use crate::sqlite::second::Beside;
@@ -166,8 +166,7 @@ impl RegistryReader {
         after_id: i64,
         limit: usize,
     ) -> Result<Vec<ContractLine>, StoreError> {
-        contracts::lines(self.db(), contract_id, after_id, limit.min(MAX_PAGE_ROWS))
-            .map_err(store_error)
+        contracts::lines(self.db(), contract_id, after_id, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// A contract line by the number of its row.

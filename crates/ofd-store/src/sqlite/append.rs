@@ -157,11 +157,7 @@ impl<'c> BatchWriter<'c> {
         }
     }
 
-    fn first(
-        &self,
-        fn_number: FnNumber,
-        fd_number: FdNumber,
-    ) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+    fn first(&self, fn_number: FnNumber, fd_number: FdNumber) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
         let Some(seq) = self.keys.first(self.connection, fn_number, fd_number)? else { return Ok(None) };
         let identity = self.connection.prepare_cached(IDENTITY)?.query_row([seq], |row| row.get(0))?;
         Ok(Some((seq, identity)))
@@ -228,12 +224,8 @@ impl<'c> BatchWriter<'c> {
             document.container,
             document.opened,
         ])?;
-        let place = keys::Place {
-            fn_number: document.fn_number,
-            fd: document.fd_number.get(),
-            chain,
-            conflict_no,
-        };
+        let place =
+            keys::Place { fn_number: document.fn_number, fd: document.fd_number.get(), chain, conflict_no };
         self.keys.note(Key { place, seq });
         for (ordinal, finding) in (0_u32..).zip(document.findings.iter().take(MAX_STORED_FINDINGS)) {
             self.write_finding(seq, ordinal, finding)?;

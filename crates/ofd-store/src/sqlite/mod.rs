@@ -146,9 +146,8 @@ fn write(
                 WriteItem::Document(document) => writer.append(document),
                 WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
                     Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
-                    Ok(None) => {
-                        quarantine::keep(&transaction, quarantine_max_bytes, copy).map(WriteOutcome::Quarantine)
-                    }
+                    Ok(None) => quarantine::keep(&transaction, quarantine_max_bytes, copy)
+                        .map(WriteOutcome::Quarantine),
                     Err(error) => Err(error),
                 },
             };

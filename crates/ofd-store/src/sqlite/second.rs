@@ -92,10 +92,7 @@ impl SecondWriter {
         Ok(value)
     }
 
-    fn attempt<T>(
-        &mut self,
-        work: &mut impl FnMut(Db<'_>) -> sql::Result<T>,
-    ) -> Result<T, Failure> {
+    fn attempt<T>(&mut self, work: &mut impl FnMut(Db<'_>) -> sql::Result<T>) -> Result<T, Failure> {
         let beside = match &self.company {
             Company::Journal(beside) => Some(beside.clone()),
             Company::Alone(_) => None,

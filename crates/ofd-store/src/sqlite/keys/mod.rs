@@ -194,14 +194,15 @@ impl Keys {
             .query_row(params![fn_number.as_str(), fd_number.get(), chain], |row| row.get(0))
             .optional()?;
         let last = Place { fn_number, fd: fd_number.get(), chain, conflict_no: u32::MAX };
-        let waiting =
-            self.last_until(last).filter(|place| Place { conflict_no: u32::MAX, ..*place } == last);
+        let waiting = self.last_until(last).filter(|place| Place { conflict_no: u32::MAX, ..*place } == last);
         Ok(stored.max(waiting.map(|place| place.conflict_no)))
     }
 
     /// Whether the tables of the file are those that the statements here need.
     pub(super) fn fits(connection: &Connection) -> rusqlite::Result<()> {
-        [FIRST, LAST_CONFLICT, HIGHEST].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))?;
+        [FIRST, LAST_CONFLICT, HIGHEST]
+            .iter()
+            .try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))?;
         tables::fits(connection)
     }
 

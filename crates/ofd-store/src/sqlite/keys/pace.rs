@@ -71,7 +71,8 @@ impl Keys {
     /// full: the work is spread evenly, and a register never waits for a large piece of it.
     pub(super) fn between_batches(&mut self) -> Plan {
         let rows = std::mem::take(&mut self.pace.rows);
-        let is_older = |since: Option<std::time::Instant>, than| since.is_some_and(|since| since.elapsed() >= than);
+        let is_older =
+            |since: Option<std::time::Instant>, than| since.is_some_and(|since| since.elapsed() >= than);
         let fresh_is_due =
             self.fresh.len() >= self.pace.run_keys || is_older(self.times.fresh, self.pace.longest_fresh);
         let runs = self.state.runs(self.state.gathering);

@@ -15,7 +15,8 @@ const STATE: &str = "SELECT version, seq, gathering, even_runs, odd_runs, fn, fd
      FROM journal_keys_state WHERE id = 1";
 const MOVE_STATE: &str = "UPDATE journal_keys_state SET version = version + 1, seq = ?2, gathering = ?3, \
      even_runs = ?4, odd_runs = ?5, fn = ?6, fd = ?7, chain = ?8, conflict_no = ?9 WHERE id = 1 AND version = ?1";
-const ADD_KEY: &str = "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
+const ADD_KEY: &str =
+    "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// One of the two tables of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,10 @@ impl State {
 
 pub(super) fn fits(connection: &Connection) -> rusqlite::Result<()> {
     let sides = [Side::Even, Side::Odd].into_iter().flat_map(|side| [side.read(), side.add(), side.clear()]);
-    [STATE, MOVE_STATE, ADD_KEY].into_iter().chain(sides).try_for_each(|sql| connection.prepare(sql).map(|_| ()))
+    [STATE, MOVE_STATE, ADD_KEY]
+        .into_iter()
+        .chain(sides)
+        .try_for_each(|sql| connection.prepare(sql).map(|_| ()))
 }
 
 pub(super) fn state(connection: &Connection) -> rusqlite::Result<State> {
@@ -176,7 +180,9 @@ pub(super) fn fresh(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<K
     let mut keys = Vec::new();
     while let Some(row) = rows.next()? {
         if keys.len() == MANY_FRESH {
-            tracing::info!("many documents are not indexed yet: their numbers are read back from the journal");
+            tracing::info!(
+                "many documents are not indexed yet: their numbers are read back from the journal"
+            );
         }
         keys.push(key(row)?);
     }

@@ -38,9 +38,8 @@ async fn neither_the_journal_nor_the_forwarder_starves() {
         let (stop, turns) = (Arc::clone(&stop), Arc::clone(&turns));
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                let raise = |db: Db<'_>| {
-                    db.execute("UPDATE outbox_cursors SET serial = serial + 1", []).map(|_| ())
-                };
+                let raise =
+                    |db: Db<'_>| db.execute("UPDATE outbox_cursors SET serial = serial + 1", []).map(|_| ());
                 second.write(raise).unwrap();
                 turns.fetch_add(1, Ordering::Relaxed);
             }

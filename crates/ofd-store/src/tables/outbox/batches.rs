@@ -294,12 +294,7 @@ impl<'a> BatchWriter<'a> {
         self.writes.push(
             "INSERT INTO outbox_batches (batch_id, created_at, map_ver, attempts, documents) \
              VALUES (?1, ?2, ?3, 0, ?4)",
-            params![
-                batch.id.bytes(),
-                batch.created_at.as_microsecond(),
-                batch.map_ver,
-                positions.join(",")
-            ],
+            params![batch.id.bytes(), batch.created_at.as_microsecond(), batch.map_ver, positions.join(",")],
         )?;
         for document in &batch.documents {
             self.writes.push_about(

@@ -61,9 +61,10 @@ pub(crate) fn requeue(db: Db<'_>, seq: i64, now: Timestamp) -> sql::Result<Outbo
         other => return Ok(not_dead(other)),
     };
     let serial = next_serial(db)?;
-    db.execute("UPDATE outbox SET state = 0, attempts = 0, next_at = NULL, serial = ?2 WHERE seq = ?1", [
-        seq, serial,
-    ])?;
+    db.execute(
+        "UPDATE outbox SET state = 0, attempts = 0, next_at = NULL, serial = ?2 WHERE seq = ?1",
+        [seq, serial],
+    )?;
     decided(db, seq, state, OutboxState::New, now)
 }
 
@@ -85,11 +86,7 @@ pub(super) fn resend(db: Db<'_>, seq: i64, tally: &mut Tally) -> sql::Result<()>
 }
 
 /// Gives a dead document up.
-pub(crate) fn supersede(
-    db: Db<'_>,
-    seq: i64,
-    now: Timestamp,
-) -> sql::Result<OutboxDecision> {
+pub(crate) fn supersede(db: Db<'_>, seq: i64, now: Timestamp) -> sql::Result<OutboxDecision> {
     let state = match brief(db, seq)?.map(|row| row.state) {
         Some(state @ OutboxState::Dead) => state,
         other => return Ok(not_dead(other)),

@@ -39,7 +39,8 @@ impl Lanes {
             let (fd, chain) = (document.fd_number.get(), document.chain);
             [Value::from(document.fn_number.as_str().to_owned()), Value::from(fd), Value::from(chain)]
         };
-        let lower = db.prepare(LOWER)?.query_many(doubtful.iter().map(key), |row| Ok(row.get::<FdColumn>(0)?.0))?;
+        let lower =
+            db.prepare(LOWER)?.query_many(doubtful.iter().map(key), |row| Ok(row.get::<FdColumn>(0)?.0))?;
         let higher = db.prepare(HIGHER)?.query_many(doubtful.iter().map(key), |row| row.get::<i64>(0))?;
         for ((document, lower), higher) in doubtful.into_iter().zip(lower).zip(higher) {
             judge(document, lower, higher, report);

@@ -45,8 +45,11 @@ impl Held {
 /// Whether a lease is still the holder's. Time plays no part: while nobody else took the slot, nobody else records
 /// results of it.
 pub(crate) fn holds(db: Db<'_>, proof: &LeaseProof) -> sql::Result<bool> {
-    db.prepare("SELECT 1 FROM fns_slots WHERE slot = ?1 AND holder = ?2 AND epoch = ?3")?
-        .exists(params![proof.slot.get(), proof.holder.as_str(), proof.epoch])
+    db.prepare("SELECT 1 FROM fns_slots WHERE slot = ?1 AND holder = ?2 AND epoch = ?3")?.exists(params![
+        proof.slot.get(),
+        proof.holder.as_str(),
+        proof.epoch
+    ])
 }
 
 /// Which of the leases are still the holder's.
@@ -118,12 +121,7 @@ pub(crate) fn claim(db: Db<'_>, order: &ClaimOrder, clock: LeaseClock) -> sql::R
         claim.gained.extend(free_registrar(db, now)?);
     }
     let taken = claim.gained.iter().map(|slot| {
-        [
-            Value::from(slot.get()),
-            Value::from(holder.to_owned()),
-            Value::from(until),
-            Value::from(now),
-        ]
+        [Value::from(slot.get()), Value::from(holder.to_owned()), Value::from(until), Value::from(now)]
     });
     db.prepare(
         "UPDATE fns_slots SET holder = ?2, epoch = epoch + 1, until = ?3, renewed_at = ?4 WHERE slot = ?1",
@@ -163,11 +161,7 @@ pub(crate) fn leave(db: Db<'_>, holder: &HolderId) -> sql::Result<()> {
 
 fn leases_of(db: Db<'_>, holder: &str) -> sql::Result<Vec<Lease>> {
     rows(db, "SELECT slot, epoch, until FROM fns_slots WHERE holder = ?1 ORDER BY slot", [holder], |row| {
-        Ok(Lease {
-            slot: row.get::<SlotColumn>(0)?.0,
-            epoch: row.get(1)?,
-            until: row.get::<Moment>(2)?.0,
-        })
+        Ok(Lease { slot: row.get::<SlotColumn>(0)?.0, epoch: row.get(1)?, until: row.get::<Moment>(2)?.0 })
     })
 }
 

@@ -25,11 +25,7 @@ pub(super) const OF_FN: &str = "SELECT seq FROM journal_index \
 const LOOKS: usize = 128;
 
 /// The next rows, newest first.
-pub(crate) fn page(
-    db: Db<'_>,
-    filter: &OutboxFilter,
-    limit: usize,
-) -> sql::Result<OutboxPage> {
+pub(crate) fn page(db: Db<'_>, filter: &OutboxFilter, limit: usize) -> sql::Result<OutboxPage> {
     let before = filter.before_seq.unwrap_or(i64::MAX);
     if let Some(fn_number) = &filter.fn_number {
         return of_fn(db, fn_number, filter.state, before, limit);
@@ -42,17 +38,13 @@ pub(crate) fn page(
         }
     };
     let state = filter.state.map(OutboxState::number);
-    let found = rows(db, &format!("SELECT {COLUMNS} {sql}"), params![state, before, most(limit)], outbox_row)?;
+    let found =
+        rows(db, &format!("SELECT {COLUMNS} {sql}"), params![state, before, most(limit)], outbox_row)?;
     Ok(full_or_last(found, limit))
 }
 
 /// Where no index leads: a bounded piece of positions.
-fn piece(
-    db: Db<'_>,
-    state: Option<OutboxState>,
-    before: i64,
-    limit: usize,
-) -> sql::Result<OutboxPage> {
+fn piece(db: Db<'_>, state: Option<OutboxState>, before: i64, limit: usize) -> sql::Result<OutboxPage> {
     let newest: Option<i64> =
         db.query_row("SELECT max(seq) FROM outbox WHERE seq < ?1", [before], |row| row.get(0))?;
     let Some(newest) = newest else { return Ok(OutboxPage::default()) };

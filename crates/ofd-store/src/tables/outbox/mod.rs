@@ -24,9 +24,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 pub(crate) use self::leases::holds;
 pub(crate) use self::reading::summary;
 pub(crate) use self::verdicts::{apply, refresh};
-use crate::sql::{self, Db, OptionalExtension as _, Params, Row};
 use super::columns::{FdColumn, FnColumn, Moment, unreadable};
 use crate::outbox::{BatchId, CommitReport, FnsCode, OutboxChange, OutboxRow, OutboxState, Slot};
+use crate::sql::{self, Db, OptionalExtension as _, Params, Row};
 
 const COLUMNS: &str = "seq, fn, fd, chain, kind, slot, state, serial, attempts, created_at, raw_sha256, batch_id, \
      next_at, last_error, ticket_id, delivered_at, fns_codes, fns_at";
@@ -173,8 +173,7 @@ fn batch_column(row: &Row<'_>, index: usize) -> sql::Result<Option<BatchId>> {
 
 /// Of [`COLUMNS`].
 fn outbox_row(row: &Row<'_>) -> sql::Result<OutboxRow> {
-    let moment =
-        |index: usize| row.get::<Option<Moment>>(index).map(|column| column.map(|moment| moment.0));
+    let moment = |index: usize| row.get::<Option<Moment>>(index).map(|column| column.map(|moment| moment.0));
     Ok(OutboxRow {
         seq: row.get(0)?,
         fn_number: row.get::<FnColumn>(1)?.0,

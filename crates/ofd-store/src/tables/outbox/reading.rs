@@ -44,11 +44,7 @@ const NEWEST_LOOKS: u32 = 64;
 const ACKNOWLEDGEMENT_FORM: u16 = 7;
 const DOCUMENT_HEAD_LEN: usize = 4;
 
-pub(crate) fn open_rows(
-    db: Db<'_>,
-    slots: &[Slot],
-    after_serial: i64,
-) -> sql::Result<Vec<OutboxRow>> {
+pub(crate) fn open_rows(db: Db<'_>, slots: &[Slot], after_serial: i64) -> sql::Result<Vec<OutboxRow>> {
     if matches!(db, Db::Postgres(_)) {
         let slots: HashSet<Slot> = slots.iter().copied().collect();
         let found = rows(db, &format!("SELECT {COLUMNS} {OPEN_OF_ALL}"), [after_serial], outbox_row)?;
@@ -109,11 +105,7 @@ fn acknowledged_at(acknowledgement: &[u8]) -> Option<u32> {
 }
 
 /// The rows of (ФН, ФД), newest chain first.
-pub(crate) fn find(
-    db: Db<'_>,
-    fn_number: &FnNumber,
-    fd_number: FdNumber,
-) -> sql::Result<Vec<OutboxRow>> {
+pub(crate) fn find(db: Db<'_>, fn_number: &FnNumber, fd_number: FdNumber) -> sql::Result<Vec<OutboxRow>> {
     at_each(db, &verdicts::positions(db, fn_number, fd_number)?)
 }
 

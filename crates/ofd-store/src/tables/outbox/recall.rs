@@ -43,9 +43,11 @@ pub(crate) fn begin(db: Db<'_>, at: Timestamp) -> sql::Result<()> {
 
 /// Whether documents are still to be marked.
 pub(crate) fn is_pending(db: Db<'_>) -> sql::Result<bool> {
-    db.query_row("SELECT EXISTS (SELECT 1 FROM fns_recalls WHERE what IN (?1, ?2))", [DELIVERED, SOFTLY], |row| {
-        row.get(0)
-    })
+    db.query_row(
+        "SELECT EXISTS (SELECT 1 FROM fns_recalls WHERE what IN (?1, ?2))",
+        [DELIVERED, SOFTLY],
+        |row| row.get(0),
+    )
 }
 
 /// Marks the next documents, at most `limit`. Whether there are more.
@@ -61,9 +63,10 @@ pub(crate) fn mark(db: Db<'_>, limit: usize) -> sql::Result<bool> {
         .execute_many(found.iter().map(|(_, seq)| [*seq, walk.at]))?;
         match found.last() {
             Some((fn_number, seq)) if found.len() == room => {
-                db.execute("UPDATE fns_recalls SET fn = ?2, id = ?3 WHERE what = ?1", params![
-                    what, fn_number, seq
-                ])?;
+                db.execute(
+                    "UPDATE fns_recalls SET fn = ?2, id = ?3 WHERE what = ?1",
+                    params![what, fn_number, seq],
+                )?;
                 return Ok(true);
             }
             _ => end(db, what)?,
@@ -73,12 +76,7 @@ pub(crate) fn mark(db: Db<'_>, limit: usize) -> sql::Result<bool> {
     Ok(false)
 }
 
-fn next(
-    db: Db<'_>,
-    what: &str,
-    walk: &Walk,
-    limit: usize,
-) -> sql::Result<Vec<(String, i64)>> {
+fn next(db: Db<'_>, what: &str, walk: &Walk, limit: usize) -> sql::Result<Vec<(String, i64)>> {
     let pair = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     if what == SOFTLY {
         return rows(db, SOFT, params![walk.id, most(limit)], pair);

@@ -40,10 +40,7 @@ struct Candidate {
 }
 
 /// Writes verdicts, for a transaction that has other things to write too.
-pub(crate) fn apply(
-    db: Db<'_>,
-    verdicts: &[DocumentVerdict],
-) -> sql::Result<VerdictReport> {
+pub(crate) fn apply(db: Db<'_>, verdicts: &[DocumentVerdict]) -> sql::Result<VerdictReport> {
     let mut tally = Tally::default();
     let report = decide(db, verdicts, &mut tally)?;
     tally.write(db)?;
@@ -104,8 +101,7 @@ type Candidates = HashMap<(FnNumber, FdNumber), Vec<Candidate>>;
 fn candidates(db: Db<'_>, verdicts: &[DocumentVerdict]) -> sql::Result<Candidates> {
     let keys: HashSet<(FnNumber, FdNumber)> =
         verdicts.iter().map(|verdict| (verdict.fn_number, verdict.fd_number)).collect();
-    let (debug, plain): (Vec<_>, Vec<_>) =
-        keys.into_iter().partition(|(fn_number, _)| fn_number.is_debug());
+    let (debug, plain): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(fn_number, _)| fn_number.is_debug());
     let params = plain.iter().map(|(fn_number, fd_number)| {
         [Value::from(fn_number.as_str().to_owned()), Value::from(fd_number.get())]
     });
@@ -180,11 +176,7 @@ fn candidate(row: &Row<'_>) -> sql::Result<Candidate> {
 
 /// The softly quarantined documents of a ФН are to be asked about at a moment: [`refresh_some`] marks them. There may be
 /// thousands of them, and the transaction that says so has other things to write.
-pub(crate) fn refresh(
-    db: Db<'_>,
-    fn_number: &FnNumber,
-    at: Timestamp,
-) -> sql::Result<()> {
+pub(crate) fn refresh(db: Db<'_>, fn_number: &FnNumber, at: Timestamp) -> sql::Result<()> {
     db.execute(
         "INSERT INTO outbox_refresh_queue (fn, after_seq, at) VALUES (?1, 0, ?2) \
          ON CONFLICT (fn) DO UPDATE SET after_seq = 0, at = excluded.at",
@@ -217,9 +209,10 @@ pub(crate) fn refresh_some(db: Db<'_>, limit: usize) -> sql::Result<usize> {
         .execute_many(seqs.iter().map(|seq| [*seq, at]))?;
         match seqs.last() {
             Some(last) if seqs.len() == room => {
-                db.execute("UPDATE outbox_refresh_queue SET after_seq = ?2 WHERE fn = ?1", params![
-                    fn_number, last
-                ])?;
+                db.execute(
+                    "UPDATE outbox_refresh_queue SET after_seq = ?2 WHERE fn = ?1",
+                    params![fn_number, last],
+                )?;
             }
             _ => {
                 db.execute("DELETE FROM outbox_refresh_queue WHERE fn = ?1", [&fn_number])?;
@@ -234,7 +227,8 @@ pub(crate) fn refresh_some(db: Db<'_>, limit: usize) -> sql::Result<usize> {
 pub(super) fn refresh_later(db: Db<'_>, later: &[(i64, Option<Timestamp>)]) -> sql::Result<()> {
     if !later.is_empty() {
         let rows = later.iter().map(|(seq, at)| [Some(*seq), at.map(Timestamp::as_microsecond)]);
-        db.prepare("UPDATE outbox SET next_at = ?2 WHERE seq = ?1 AND state IN (2, 4)")?.execute_many(rows)?;
+        db.prepare("UPDATE outbox SET next_at = ?2 WHERE seq = ?1 AND state IN (2, 4)")?
+            .execute_many(rows)?;
     }
     Ok(())
 }

@@ -49,8 +49,7 @@ impl Release {
 
     /// Whether a piece of a walk would do nothing.
     pub(super) fn is_done(&self, db: Db<'_>) -> sql::Result<bool> {
-        Ok(counted(db, WAITING)? == 0
-            || (self.walk.is_none() && self.done == Some(facts_version(db)?)))
+        Ok(counted(db, WAITING)? == 0 || (self.walk.is_none() && self.done == Some(facts_version(db)?)))
     }
 
     /// One piece of a walk.

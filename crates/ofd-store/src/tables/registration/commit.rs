@@ -94,7 +94,8 @@ impl Writer<'_> {
             each(&change.applications, |_| true, |application| self.application(application))?;
         self.ids.tasks = each(&change.tasks, |_| true, |task| self.task(task))?;
         for which in &change.close_tasks {
-            self.ids.closed_tasks += tasks::close(crate::tables::legacy(self.db), which).map_err(sql::Error::from)?;
+            self.ids.closed_tasks +=
+                tasks::close(crate::tables::legacy(self.db), which).map_err(sql::Error::from)?;
         }
         self.ids.verdicts = outbox::apply(self.db, &change.verdicts)?;
         for fn_number in &change.refresh {
@@ -168,7 +169,8 @@ impl Writer<'_> {
 
     fn task(&self, task: &NewTask) -> Result<i64, Fault> {
         let kkt_id = task.kkt_id.map(|id| known(id, &self.ids.kkts)).transpose()?;
-        Ok(tasks::put(crate::tables::legacy(self.db), &NewTask { kkt_id, ..task.clone() }).map_err(sql::Error::from)?)
+        Ok(tasks::put(crate::tables::legacy(self.db), &NewTask { kkt_id, ..task.clone() })
+            .map_err(sql::Error::from)?)
     }
 
     /// Raised at the first change that reception has to know.

@@ -17,11 +17,7 @@ const LINES: &str = "SELECT id, contract_id, kkt_serial, fn, closed_at IS NOT NU
 const CONTRACTS: &str = "SELECT id, inn, state, stopped_at FROM contracts WHERE facts_version > ?1";
 
 /// Adds what changed after `version`. Within a transaction of the caller.
-pub(crate) fn add_after(
-    db: Db<'_>,
-    version: i64,
-    changes: &mut FactChanges,
-) -> sql::Result<()> {
+pub(crate) fn add_after(db: Db<'_>, version: i64, changes: &mut FactChanges) -> sql::Result<()> {
     let mut statement = db.prepare(FNS)?;
     let mut rows = statement.query([version])?;
     while let Some(row) = rows.next()? {

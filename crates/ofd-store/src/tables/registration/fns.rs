@@ -85,17 +85,11 @@ pub(crate) fn report_of(
     fn_number: &FnNumber,
     fd_number: FdNumber,
 ) -> sql::Result<Option<ReportRow>> {
-    db
-        .prepare(OF_NUMBER)?
-        .query_row(params![fn_number.as_str(), fd_number.get()], report_row)
-        .optional()
+    db.prepare(OF_NUMBER)?.query_row(params![fn_number.as_str(), fd_number.get()], report_row).optional()
 }
 
 /// The ФД numbers of a chain rise with time, so the greatest one is the newest document.
-pub(crate) fn last_seen(
-    db: Db<'_>,
-    fn_number: &FnNumber,
-) -> sql::Result<Option<Timestamp>> {
+pub(crate) fn last_seen(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<Option<Timestamp>> {
     let seen: Option<Moment> = db
         .prepare(LAST_SEEN)?
         .query_row(params![fn_number.as_str(), chain(db, fn_number)?], |row| row.get(0))
@@ -107,8 +101,7 @@ pub(crate) fn documents(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<FnDocum
     // One state of the store for all look-ups.
     db.read(|db| {
         let chain = chain(db, fn_number)?;
-        let newest =
-            |sql: &str| db.query_row(sql, params![fn_number.as_str(), chain], report_row).optional();
+        let newest = |sql: &str| db.query_row(sql, params![fn_number.as_str(), chain], report_row).optional();
         Ok(FnDocuments {
             shift: newest(NEWEST_SHIFT)?,
             report: newest(NEWEST_REPORT)?,

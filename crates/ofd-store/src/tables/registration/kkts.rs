@@ -37,8 +37,7 @@ pub(crate) fn find(db: Db<'_>, key: KktKey<'_>) -> sql::Result<Option<Kkt>> {
 }
 
 fn find_by_number(db: Db<'_>, column: &str, number: i64) -> sql::Result<Option<Kkt>> {
-    db
-        .prepare(&format!("SELECT {KKT} FROM kkts WHERE {column} = ?1 ORDER BY id DESC LIMIT 1"))?
+    db.prepare(&format!("SELECT {KKT} FROM kkts WHERE {column} = ?1 ORDER BY id DESC LIMIT 1"))?
         .query_row([number], kkt_row)
         .optional()
 }
@@ -57,37 +56,34 @@ pub(crate) fn list(db: Db<'_>, filter: &KktFilter, limit: usize) -> sql::Result<
 }
 
 pub(crate) fn due(db: Db<'_>, now: Timestamp, limit: usize) -> sql::Result<Vec<Kkt>> {
-    db
-        .prepare(&format!("SELECT {KKT} FROM kkts WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2"))?
+    db.prepare(&format!("SELECT {KKT} FROM kkts WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2"))?
         .query_map(params![now.as_microsecond(), i64::try_from(limit).unwrap_or(i64::MAX)], kkt_row)?
         .collect()
 }
 
 pub(crate) fn counts(db: Db<'_>) -> sql::Result<Vec<(RegistrationState, u64)>> {
-    db
-        .prepare("SELECT state, count(*) FROM kkts GROUP BY state")?
+    db.prepare("SELECT state, count(*) FROM kkts GROUP BY state")?
         .query_map([], |row| Ok((state_column(row, 0)?, count(crate::tables::legacy_row(row), 1)?)))?
         .collect()
 }
 
 pub(crate) fn history(db: Db<'_>, kkt_id: i64, limit: usize) -> sql::Result<Vec<KktFn>> {
-    db
-        .prepare(
-            "SELECT id, kkt_id, fn, model, from_at, to_at, withdrawn FROM kkt_fns WHERE kkt_id = ?1 \
+    db.prepare(
+        "SELECT id, kkt_id, fn, model, from_at, to_at, withdrawn FROM kkt_fns WHERE kkt_id = ?1 \
              ORDER BY id LIMIT ?2",
-        )?
-        .query_map(params![kkt_id, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-            Ok(KktFn {
-                id: row.get(0)?,
-                kkt_id: row.get(1)?,
-                fn_number: row.get::<FnColumn>(2)?.0,
-                model: row.get(3)?,
-                from_at: row.get::<Moment>(4)?.0,
-                to_at: row.get::<Option<Moment>>(5)?.map(|column| column.0),
-                withdrawn: row.get(6)?,
-            })
-        })?
-        .collect()
+    )?
+    .query_map(params![kkt_id, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        Ok(KktFn {
+            id: row.get(0)?,
+            kkt_id: row.get(1)?,
+            fn_number: row.get::<FnColumn>(2)?.0,
+            model: row.get(3)?,
+            from_at: row.get::<Moment>(4)?.0,
+            to_at: row.get::<Option<Moment>>(5)?.map(|column| column.0),
+            withdrawn: row.get(6)?,
+        })
+    })?
+    .collect()
 }
 
 /// Writes a register and the history of its ФН; the number of the row, none when it is not the one that was read.
@@ -118,17 +114,19 @@ pub(crate) fn put(
             begin(db, kkt.id, fn_number, kkt)?;
         }
     } else if stored.fn_model != kkt.fn_model {
-        db
-            .prepare("UPDATE kkt_fns SET model = ?2 WHERE kkt_id = ?1 AND to_at IS NULL")?
+        db.prepare("UPDATE kkt_fns SET model = ?2 WHERE kkt_id = ?1 AND to_at IS NULL")?
             .execute(params![kkt.id, kkt.fn_model])?;
     }
     Ok(Some(kkt.id))
 }
 
 fn add(db: Db<'_>, kkt: &Kkt, facts_version: i64) -> sql::Result<i64> {
-    insert(db, "INSERT INTO kkts (version, state, state_since, serial, model, rnm, rnm_confirmed, inn, fn, fn_model, \
+    insert(
+        db,
+        "INSERT INTO kkts (version, state, state_since, serial, model, rnm, rnm_confirmed, inn, fn, fn_model, \
              line_id, mismatch, report_seq, due_at, card_id, deregistered_at, created_at, updated_at, facts_version) \
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) RETURNING id", params![
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) RETURNING id",
+        params![
             kkt.state.name(),
             kkt.state_since.as_microsecond(),
             kkt.serial,
@@ -147,7 +145,8 @@ fn add(db: Db<'_>, kkt: &Kkt, facts_version: i64) -> sql::Result<i64> {
             kkt.created_at.as_microsecond(),
             kkt.updated_at.as_microsecond(),
             facts_version,
-        ])
+        ],
+    )
 }
 
 fn update(db: Db<'_>, kkt: &Kkt, facts_version: Option<i64>) -> sql::Result<()> {
@@ -192,47 +191,34 @@ fn fn_in_use(db: Db<'_>, kkt_id: i64) -> sql::Result<Option<FnNumber>> {
 /// Takes the ФН out of a register that is about to get another one or none, so that another register of the same change
 /// may have it, whichever is written first.
 pub(super) fn give_up(db: Db<'_>, kkt: &Kkt) -> sql::Result<()> {
-    db
-        .prepare("UPDATE kkts SET fn = NULL WHERE id = ?1 AND version = ?2 AND fn IS DISTINCT FROM ?3")?
+    db.prepare("UPDATE kkts SET fn = NULL WHERE id = ?1 AND version = ?2 AND fn IS DISTINCT FROM ?3")?
         .execute(params![kkt.id, kkt.version, kkt.fn_number.as_ref().map(FnNumber::as_str)])?;
     Ok(())
 }
 
 fn begin(db: Db<'_>, kkt_id: i64, fn_number: &FnNumber, kkt: &Kkt) -> sql::Result<()> {
-    db
-        .prepare(
-            "INSERT INTO kkt_fns (kkt_id, fn, model, from_at, withdrawn) VALUES (?1, ?2, ?3, ?4, 0)",
-        )?
+    db.prepare("INSERT INTO kkt_fns (kkt_id, fn, model, from_at, withdrawn) VALUES (?1, ?2, ?3, ?4, 0)")?
         .execute(params![kkt_id, fn_number.as_str(), kkt.fn_model, kkt.updated_at.as_microsecond()])?;
     Ok(())
 }
 
 fn end(db: Db<'_>, kkt: &Kkt) -> sql::Result<()> {
-    db
-        .prepare("UPDATE kkt_fns SET to_at = ?2 WHERE kkt_id = ?1 AND to_at IS NULL")?
+    db.prepare("UPDATE kkt_fns SET to_at = ?2 WHERE kkt_id = ?1 AND to_at IS NULL")?
         .execute(params![kkt.id, kkt.updated_at.as_microsecond()])?;
     Ok(())
 }
 
 /// Marks a ФН that was never there. One that is in use stays.
-pub(super) fn withdraw(
-    db: Db<'_>,
-    kkt_id: i64,
-    fn_number: &FnNumber,
-    facts_version: i64,
-) -> sql::Result<()> {
+pub(super) fn withdraw(db: Db<'_>, kkt_id: i64, fn_number: &FnNumber, facts_version: i64) -> sql::Result<()> {
     let marked = db
-        .prepare(
-            "UPDATE kkt_fns SET withdrawn = 1 WHERE kkt_id = ?1 AND fn = ?2 AND to_at IS NOT NULL",
-        )?
+        .prepare("UPDATE kkt_fns SET withdrawn = 1 WHERE kkt_id = ?1 AND fn = ?2 AND to_at IS NOT NULL")?
         .execute(params![kkt_id, fn_number.as_str()])?;
     if marked > 0 {
         // Another register that had it before is its holder again.
-        db
-            .prepare(
-                "UPDATE kkts SET facts_version = ?2 WHERE id IN (SELECT kkt_id FROM kkt_fns WHERE fn = ?1)",
-            )?
-            .execute(params![fn_number.as_str(), facts_version])?;
+        db.prepare(
+            "UPDATE kkts SET facts_version = ?2 WHERE id IN (SELECT kkt_id FROM kkt_fns WHERE fn = ?1)",
+        )?
+        .execute(params![fn_number.as_str(), facts_version])?;
     }
     Ok(())
 }

@@ -20,15 +20,16 @@ const APPLICATION: &str = "id, version, case_id, kkt_id, kind, state, applicatio
      last_error, created_at, updated_at, request";
 
 pub(crate) fn cursors(db: Db<'_>) -> sql::Result<Cursors> {
-    db
-        .prepare("SELECT reports, events, events_at FROM registration_cursors WHERE id = 1")?
-        .query_row([], |row| {
+    db.prepare("SELECT reports, events, events_at FROM registration_cursors WHERE id = 1")?.query_row(
+        [],
+        |row| {
             Ok(Cursors {
                 reports: row.get(0)?,
                 events: row.get(1)?,
                 events_at: row.get::<Option<Moment>>(2)?.map(|column| column.0),
             })
-        })
+        },
+    )
 }
 
 /// False when the cursor is somewhere else.
@@ -55,20 +56,11 @@ pub(super) fn move_events(
 }
 
 pub(crate) fn card(db: Db<'_>, id: i64) -> sql::Result<Option<Card>> {
-    db
-        .prepare(&format!("SELECT {CARD} FROM cards WHERE id = ?1"))?
-        .query_row([id], card_row)
-        .optional()
+    db.prepare(&format!("SELECT {CARD} FROM cards WHERE id = ?1"))?.query_row([id], card_row).optional()
 }
 
-pub(crate) fn card_by_key(
-    db: Db<'_>,
-    kind: CardKind,
-    rnm: &str,
-    key: &str,
-) -> sql::Result<Option<Card>> {
-    db
-        .prepare(&format!("SELECT {CARD} FROM cards WHERE rnm = ?1 AND kind = ?2 AND key = ?3"))?
+pub(crate) fn card_by_key(db: Db<'_>, kind: CardKind, rnm: &str, key: &str) -> sql::Result<Option<Card>> {
+    db.prepare(&format!("SELECT {CARD} FROM cards WHERE rnm = ?1 AND kind = ?2 AND key = ?3"))?
         .query_row([rnm, kind.name(), key], card_row)
         .optional()
 }
@@ -79,12 +71,7 @@ pub(crate) fn cards_of_rnm(db: Db<'_>, rnm: &str, limit: usize) -> sql::Result<V
     within_a_page(statement.query(params![rnm, i64::try_from(limit).unwrap_or(i64::MAX)])?)
 }
 
-pub(crate) fn cards(
-    db: Db<'_>,
-    kkt_id: Option<i64>,
-    after_id: i64,
-    limit: usize,
-) -> sql::Result<Vec<Card>> {
+pub(crate) fn cards(db: Db<'_>, kkt_id: Option<i64>, after_id: i64, limit: usize) -> sql::Result<Vec<Card>> {
     let mut conditions = Conditions::new();
     conditions.and("kkt_id = ?", kkt_id);
     conditions.and("id > ?", Some(after_id));
@@ -152,17 +139,11 @@ pub(crate) fn applications(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql =
         format!("SELECT {APPLICATION} FROM applications WHERE {} ORDER BY id LIMIT {limit}", conditions.sql);
-    db
-        .prepare(&sql)?
-        .query_map(params_from_iter(&conditions.values), application_row)?
-        .collect()
+    db.prepare(&sql)?.query_map(params_from_iter(&conditions.values), application_row)?.collect()
 }
 
 /// The number of the row; none when it is not the one that was read.
-pub(super) fn put_application(
-    db: Db<'_>,
-    application: &Application,
-) -> sql::Result<Option<i64>> {
+pub(super) fn put_application(db: Db<'_>, application: &Application) -> sql::Result<Option<i64>> {
     let next_at = application.next_at.map(Timestamp::as_microsecond);
     if application.id > 0 {
         let written = db

@@ -11,12 +11,7 @@ use crate::sql::{self, Db};
 ///
 /// What a contract or a report said stands, and only empty places are filled; what an operator stated before gives way to
 /// his newest word.
-pub(crate) fn put(
-    db: Db<'_>,
-    stated: &RegisterAdd,
-    at: Timestamp,
-    facts_version: i64,
-) -> sql::Result<()> {
+pub(crate) fn put(db: Db<'_>, stated: &RegisterAdd, at: Timestamp, facts_version: i64) -> sql::Result<()> {
     let found = find(db, stated)?;
     let mut kkt = found.clone().unwrap_or_else(|| Kkt::new(RegistrationState::Contracted, at));
     let is_free = kkt.state == RegistrationState::Contracted && kkt.line_id.is_none();
