@@ -33,8 +33,9 @@ mod history;
 pub mod journal;
 mod operator;
 mod outbox;
+mod placing;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
-mod postgres;
+pub(crate) mod postgres;
 mod reader;
 mod reading;
 mod records;

@@ -4,8 +4,18 @@
 //! reader has seen everything. What is read and written beside that is in `tables`.
 
 pub(crate) mod connect;
+mod copy;
+mod engine;
+pub(crate) mod horizon;
+mod judge;
+mod line;
+mod partitions;
+mod plan;
+pub(crate) mod schema;
+pub(crate) mod second;
+mod statements;
 pub(crate) mod target;
 mod tls;
 
-pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
-pub(crate) use self::target::{Target, is_postgres};
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Statement};
@@ -58,10 +59,18 @@ pub(crate) struct PgSession {
 
 /// What is there while the connection stands.
 struct Live {
-    client: Client,
+    client: Arc<Client>,
     statements: Mutex<HashMap<Box<str>, Statement>>,
     health: Arc<Health>,
-    driver: AbortHandle,
+    driver: Driver,
+}
+
+/// Who serves the socket.
+enum Driver {
+    /// A task of the shared runtime.
+    Task(AbortHandle),
+    /// The thread that waits, in a runtime of its own.
+    Waiter(Arc<Runtime>),
 }
 
 /// What the connection's task saw.
@@ -96,6 +105,21 @@ impl PgSession {
             is_in_transaction: Cell::new(false),
             is_spoilt: Cell::new(false),
             patience: Cell::new(PATIENCE),
+        }
+    }
+
+    /// The connection of somebody who has opened it and keeps its transactions, for statements within these. It is
+    /// never opened anew.
+    pub(crate) fn adopted(client: Arc<Client>, runtime: Arc<Runtime>, patience: Duration) -> Self {
+        let driver = Driver::Waiter(runtime);
+        let live = Live { client, statements: Mutex::default(), health: Arc::default(), driver };
+        Self {
+            url: String::new(),
+            purpose: Purpose::Writing,
+            live: RefCell::new(Some(Arc::new(live))),
+            is_in_transaction: Cell::new(true),
+            is_spoilt: Cell::new(false),
+            patience: Cell::new(patience),
         }
     }
 
@@ -171,6 +195,7 @@ impl PgSession {
         }
         *live = None;
         let (client, health, driver) = connect::connect(&self.url, CONNECT_PATIENCE)?;
+        let (client, driver) = (Arc::new(client), Driver::Task(driver));
         let made = Arc::new(Live { client, statements: Mutex::default(), health, driver });
         let settings = self.purpose.settings();
         match wait(made.client.batch_execute(&settings), self.patience.get()) {
@@ -187,7 +212,7 @@ impl PgSession {
         live: &Live,
         asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        let error = match wait(asked, self.patience.get()) {
+        let error = match live.driver.wait(asked, self.patience.get()) {
             Some(Ok(value)) => return Ok(value),
             Some(Err(error)) if error.is_closed() => live.ended(&error),
             Some(Err(error)) => Error::Postgres(error),
@@ -235,6 +260,25 @@ fn is_narrow(ty: &Type) -> bool {
     [Type::INT2, Type::INT4].contains(ty)
 }
 
+impl Driver {
+    fn wait<F: Future>(&self, asked: F, patience: Duration) -> Option<F::Output> {
+        match self {
+            Self::Task(_) => wait(asked, patience),
+            Self::Waiter(runtime) => {
+                runtime.block_on(async { tokio::time::timeout(patience, asked).await.ok() })
+            }
+        }
+    }
+
+    fn stop(&self) {
+        match self {
+            Self::Task(task) => task.abort(),
+            // It serves nothing unless it waits; whoever lent it drops the connection.
+            Self::Waiter(_) => {}
+        }
+    }
+}
+
 impl Live {
     fn statements(&self) -> MutexGuard<'_, HashMap<Box<str>, Statement>> {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
@@ -249,7 +293,7 @@ impl Live {
     /// Nothing came in time. Nobody waits for that answer any more, and nothing is cancelled: a commit that waits for a
     /// standby would be called done.
     fn abandoned(&self) -> Error {
-        self.driver.abort();
+        self.driver.stop();
         Error::Lost("no answer in time".to_owned())
     }
 }
