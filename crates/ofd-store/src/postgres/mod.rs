@@ -12,9 +12,17 @@ pub(crate) mod line;
 mod partitions;
 mod plan;
 pub(crate) mod schema;
+pub(crate) mod second;
 mod statements;
 pub(crate) mod target;
 mod tls;
+
+pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
+#[cfg(test)]
+pub(crate) use self::engine::PgEngine;
+#[cfg(test)]
+pub(crate) use self::line::Opening;
+pub(crate) use self::target::{Target, is_postgres};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::places::Places;
 use super::view::View;
 use crate::engine::{Engine, WriteItem, WriteOutcome};
+use crate::fixture::On;
 use crate::postgres::engine::PgEngine;
 use crate::postgres::line::Opening as PgOpening;
 use crate::postgres::target::Target;
@@ -26,13 +27,6 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// More than any close of these tests needs.
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
-
-/// The engine on which a promise is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum On {
-    Sqlite,
-    Postgres,
-}
 
 impl On {
     /// So many cases of a property; fewer where a store takes longer to make.

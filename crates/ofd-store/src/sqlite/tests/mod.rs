@@ -5,7 +5,6 @@ mod beside;
 mod damage;
 mod file;
 mod log_copies;
-mod registration;
 mod trouble;
 mod verification;
 

@@ -3,17 +3,6 @@
 use super::*;
 use crate::{DocumentVerdict, Verdict};
 
-promises!(
-    an_answer_item_by_item,
-    a_batch_is_tried_again_as_it_is,
-    a_batch_is_split_in_one_commit,
-    a_batch_takes_only_what_is_new,
-    an_event_that_is_faster_than_the_answer_stands,
-    attempts_are_counted_once_however_the_batch_ends,
-    an_event_about_a_document_that_was_put_back_ends_it,
-    results_of_a_batch_that_is_over_change_nothing,
-);
-
 fn verdict(fd_number: u32, verdict: Verdict) -> DocumentVerdict {
     DocumentVerdict {
         fn_number: number(A),
@@ -25,21 +14,21 @@ fn verdict(fd_number: u32, verdict: Verdict) -> DocumentVerdict {
     }
 }
 
-fn prepared(on: On, documents: u32) -> (Bench, Sender) {
-    let mut bench = Bench::new(on);
+fn prepared(documents: u32) -> (Bench, Sender) {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=documents);
     let mut sender = bench.sender("one");
     sender.derive_all();
     (bench, sender)
 }
 
-fn an_answer_item_by_item(on: On) {
-    let (bench, mut sender) = prepared(on, 5);
+fn an_answer_item_by_item() {
+    let (bench, mut sender) = prepared(5);
     let (id, report) = sender.begin(&[1, 2, 3, 4]);
     assert_eq!(report, CommitReport::default());
     let row = bench.row(2);
     assert_eq!((row.state, row.batch_id, row.raw_sha256), (OutboxState::InFlight, Some(id), Some([7; 32])));
-    let batch = bench.reader().outbox_batch(id).unwrap();
+    let batch = bench.reader().outbox_batch(id).unwrap().unwrap();
     assert_eq!((&*batch.documents, batch.map_ver, batch.attempts), ([1, 2, 3, 4].as_slice(), 1, 0));
     sender.now = moment(1_000_000);
     let report = sender.settle(id, vec![(1, taken(1)), (2, again("BUSY")), (3, dead("RAWDATA_INVALID"))]);
@@ -57,18 +46,18 @@ fn an_answer_item_by_item(on: On) {
     let row = bench.row(4);
     assert_eq!((row.attempts, row.last_error.as_deref()), (1, Some("the answer does not name it")));
     assert_eq!(bench.row(3).last_error.as_deref(), Some("RAWDATA_INVALID: no"));
-    assert_eq!(bench.reader().outbox_batch(id), None, "it is over");
+    assert_eq!(bench.reader().outbox_batch(id).unwrap(), None, "it is over");
     bench.check_counts();
 }
 
-fn a_batch_is_tried_again_as_it_is(on: On) {
-    let (bench, mut sender) = prepared(on, 3);
+fn a_batch_is_tried_again_as_it_is() {
+    let (bench, mut sender) = prepared(3);
     let (id, _) = sender.begin(&[2, 1]);
     for error in ["time-out", "503"] {
         let report = sender.step(BatchStep::Retry { id, next_at: moment(7), error: error.to_owned() });
         assert_eq!(report, CommitReport::default());
     }
-    let batch = bench.reader().outbox_batch(id).unwrap();
+    let batch = bench.reader().outbox_batch(id).unwrap().unwrap();
     assert_eq!(
         (batch.attempts, batch.next_at, batch.last_error.as_deref()),
         (2, Some(moment(7)), Some("503"))
@@ -80,8 +69,8 @@ fn a_batch_is_tried_again_as_it_is(on: On) {
     bench.check_counts();
 }
 
-fn a_batch_is_split_in_one_commit(on: On) {
-    let (bench, mut sender) = prepared(on, 4);
+fn a_batch_is_split_in_one_commit() {
+    let (bench, mut sender) = prepared(4);
     let (id, _) = sender.begin(&[1, 2, 3, 4]);
     let (left, right) = (sender.new_batch(&[1, 2]), sender.new_batch(&[3, 4]));
     let step = BatchStep::Dissolve { id, next_at: None, error: "413".to_owned() };
@@ -89,14 +78,14 @@ fn a_batch_is_split_in_one_commit(on: On) {
         OutboxChange { steps: vec![step], new_batches: vec![left.clone(), right.clone()], ..sender.change() };
     let report = sender.way.commit(&change).unwrap();
     assert_eq!((report.returned, report.refused), (4, vec![]));
-    assert_eq!(bench.reader().outbox_batch(id), None);
+    assert_eq!(bench.reader().outbox_batch(id).unwrap(), None);
     assert!(bench.rows().iter().all(|row| row.state == OutboxState::InFlight && row.attempts == 1));
     assert_eq!((bench.row(2).batch_id, bench.row(3).batch_id), (Some(left.id), Some(right.id)));
     bench.check_counts();
 }
 
-fn a_batch_takes_only_what_is_new(on: On) {
-    let (bench, mut sender) = prepared(on, 3);
+fn a_batch_takes_only_what_is_new() {
+    let (bench, mut sender) = prepared(3);
     sender.begin(&[1]);
     for (seqs, gone) in
         [(vec![1, 2], vec![1]), (vec![2, 99], vec![99]), (vec![2, 2], vec![2]), (vec![], vec![])]
@@ -108,8 +97,8 @@ fn a_batch_takes_only_what_is_new(on: On) {
     bench.check_counts();
 }
 
-fn an_event_that_is_faster_than_the_answer_stands(on: On) {
-    let (bench, mut sender) = prepared(on, 3);
+fn an_event_that_is_faster_than_the_answer_stands() {
+    let (bench, mut sender) = prepared(3);
     let (id, _) = sender.begin(&[1, 2, 3]);
     let verdicts = vec![verdict(1, Verdict::Accepted), verdict(2, Verdict::Soft), verdict(3, Verdict::Hard)];
     let change = OutboxChange { verdicts, ..sender.change() };
@@ -120,12 +109,12 @@ fn an_event_that_is_faster_than_the_answer_stands(on: On) {
     assert_eq!(bench.states(), [(1, Accepted), (2, Soft), (3, Hard)]);
     assert_eq!(bench.row(1).delivered_at, Some(moment(0)));
     assert_eq!((1..=3).map(|seq| bench.row(seq).attempts).collect::<Vec<_>>(), [1, 1, 1]);
-    assert_eq!(bench.reader().outbox_batch(id), None);
+    assert_eq!(bench.reader().outbox_batch(id).unwrap(), None);
     bench.check_counts();
 }
 
-fn attempts_are_counted_once_however_the_batch_ends(on: On) {
-    let (bench, mut sender) = prepared(on, 2);
+fn attempts_are_counted_once_however_the_batch_ends() {
+    let (bench, mut sender) = prepared(2);
     let (id, _) = sender.begin(&[1, 2]);
     let retry = |error: &str| BatchStep::Retry { id, next_at: moment(7), error: error.to_owned() };
     sender.step(retry("time-out"));
@@ -140,8 +129,8 @@ fn attempts_are_counted_once_however_the_batch_ends(on: On) {
     bench.check_counts();
 }
 
-fn an_event_about_a_document_that_was_put_back_ends_it(on: On) {
-    let (bench, mut sender) = prepared(on, 2);
+fn an_event_about_a_document_that_was_put_back_ends_it() {
+    let (bench, mut sender) = prepared(2);
     let (id, _) = sender.begin(&[1]);
     sender.step(BatchStep::Dissolve { id, next_at: None, error: "lost answer".to_owned() });
     let change = OutboxChange { verdicts: vec![verdict(1, Verdict::Accepted)], ..sender.change() };
@@ -152,8 +141,8 @@ fn an_event_about_a_document_that_was_put_back_ends_it(on: On) {
     bench.check_counts();
 }
 
-fn results_of_a_batch_that_is_over_change_nothing(on: On) {
-    let (bench, mut sender) = prepared(on, 2);
+fn results_of_a_batch_that_is_over_change_nothing() {
+    let (bench, mut sender) = prepared(2);
     let (id, _) = sender.begin(&[1, 2]);
     sender.settle(id, vec![(1, taken(1)), (2, again("BUSY"))]);
     let (second, _) = sender.begin(&[2]);
@@ -165,3 +154,14 @@ fn results_of_a_batch_that_is_over_change_nothing(on: On) {
     assert_eq!(bench.row(2).batch_id, Some(second));
     bench.check_counts();
 }
+
+on_both_engines!(
+    an_answer_item_by_item,
+    a_batch_is_tried_again_as_it_is,
+    a_batch_is_split_in_one_commit,
+    a_batch_takes_only_what_is_new,
+    an_event_that_is_faster_than_the_answer_stands,
+    attempts_are_counted_once_however_the_batch_ends,
+    an_event_about_a_document_that_was_put_back_ends_it,
+    results_of_a_batch_that_is_over_change_nothing,
+);

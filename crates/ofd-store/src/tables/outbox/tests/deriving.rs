@@ -2,21 +2,10 @@
 
 use super::*;
 
-promises!(
-    documents_come_in_order_and_only_those_that_are_forwarded,
-    the_window_bounds_what_is_open,
-    stretches_without_forwarding_are_passed_in_pieces,
-    several_forwarders_share_one_cursor,
-    what_is_added_is_told_by_serials,
-    documents_wait_for_their_fn_to_be_known,
-    what_waited_fills_the_window_first_and_a_restart_goes_on,
-    a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft,
-);
-
-fn documents_come_in_order_and_only_those_that_are_forwarded(on: On) {
-    let mut bench = Bench::new(on);
+fn documents_come_in_order_and_only_those_that_are_forwarded() {
+    let mut bench = Bench::new();
     bench.receipts(A, [1, 2]);
-    bench.append(&[not_forwarded(A, 3), document(A, 2, 3, "other content"), document(B, 7, 2, "")]);
+    bench.append(vec![not_forwarded(A, 3), document(A, 2, 3, "other content"), document(B, 7, 2, "")]);
     let mut sender = bench.sender("one");
     let report = sender.derive_all();
     assert_eq!((report.derived, report.scanned, report.cursor, report.more), (3, 5, 5, false));
@@ -36,8 +25,8 @@ fn documents_come_in_order_and_only_those_that_are_forwarded(on: On) {
     bench.check_counts();
 }
 
-fn the_window_bounds_what_is_open(on: On) {
-    let mut bench = Bench::new(on);
+fn the_window_bounds_what_is_open() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=10);
     let mut sender = bench.sender("one");
     let report = sender.derive(4, 100);
@@ -58,9 +47,9 @@ fn the_window_bounds_what_is_open(on: On) {
     bench.check_counts();
 }
 
-fn stretches_without_forwarding_are_passed_in_pieces(on: On) {
-    let mut bench = Bench::new(on);
-    bench.append(&(1..=9).map(|fd| not_forwarded(A, fd)).collect::<Vec<_>>());
+fn stretches_without_forwarding_are_passed_in_pieces() {
+    let mut bench = Bench::new();
+    bench.append((1..=9).map(|fd| not_forwarded(A, fd)).collect());
     bench.receipts(A, [10]);
     let mut sender = bench.sender("one");
     // A window that is full does not stop the walk over what is not forwarded.
@@ -73,8 +62,8 @@ fn stretches_without_forwarding_are_passed_in_pieces(on: On) {
     assert_eq!((report.derived, report.cursor, report.more), (1, 10, false));
 }
 
-fn several_forwarders_share_one_cursor(on: On) {
-    let mut bench = Bench::new(on);
+fn several_forwarders_share_one_cursor() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=4);
     bench.receipts(B, 1..=4);
     let (mut one, mut two) = (bench.sender("one"), bench.sender("two"));
@@ -87,8 +76,8 @@ fn several_forwarders_share_one_cursor(on: On) {
     bench.check_counts();
 }
 
-fn what_is_added_is_told_by_serials(on: On) {
-    let mut bench = Bench::new(on);
+fn what_is_added_is_told_by_serials() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=3);
     let mut sender = bench.sender("one");
     sender.derive_all();
@@ -100,15 +89,15 @@ fn what_is_added_is_told_by_serials(on: On) {
     assert_eq!((sender.way.newest_serial().unwrap(), sender.open_rows(seen).len()), (seen, 0));
     assert_eq!(sender.open(), [1]);
     // What an operator puts back is.
-    bench.operator().outbox_requeue(3, moment(0)).unwrap();
+    Operator::open(&bench.url()).unwrap().outbox_requeue(3, moment(0)).unwrap();
     bench.receipts(A, [4]);
     sender.derive_all();
     assert_eq!(sender.open_rows(seen).iter().map(|row| row.seq).collect::<Vec<_>>(), [3, 4]);
 }
 
-fn documents_wait_for_their_fn_to_be_known(on: On) {
-    let mut bench = Bench::new(on);
-    bench.append(&[waiting(A, 1), waiting(A, 2), waiting(B, 1), waiting(DEBUG, 1), waiting(A, 3)]);
+fn documents_wait_for_their_fn_to_be_known() {
+    let mut bench = Bench::new();
+    bench.append(vec![waiting(A, 1), waiting(A, 2), waiting(B, 1), waiting(DEBUG, 1), waiting(A, 3)]);
     let mut sender = bench.sender("one");
     let report = sender.derive_all();
     assert_eq!((report.derived, report.waiting, report.cursor), (0, 5, 5));
@@ -119,7 +108,7 @@ fn documents_wait_for_their_fn_to_be_known(on: On) {
     assert_eq!((report.derived, report.released, report.waiting), (3, 3, 0));
     assert_eq!(sender.open(), [1, 2, 5]);
     // Known by now: not put aside.
-    bench.append(&[waiting(A, 4)]);
+    bench.append(vec![waiting(A, 4)]);
     assert_eq!(sender.derive_all().derived, 1);
     bench.know(DEBUG);
     bench.know(B);
@@ -129,9 +118,9 @@ fn documents_wait_for_their_fn_to_be_known(on: On) {
     bench.check_counts();
 }
 
-fn what_waited_fills_the_window_first_and_a_restart_goes_on(on: On) {
-    let mut bench = Bench::new(on);
-    bench.append(&(1..=5).map(|fd| waiting(A, fd)).collect::<Vec<_>>());
+fn what_waited_fills_the_window_first_and_a_restart_goes_on() {
+    let mut bench = Bench::new();
+    bench.append((1..=5).map(|fd| waiting(A, fd)).collect());
     bench.sender("one").derive_all();
     bench.know(A);
     bench.receipts(B, [1]);
@@ -146,12 +135,12 @@ fn what_waited_fills_the_window_first_and_a_restart_goes_on(on: On) {
     bench.check_counts();
 }
 
-fn a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft(on: On) {
-    let mut bench = Bench::new(on);
-    bench.append(&[waiting(A, 1)]);
+fn a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft() {
+    let mut bench = Bench::new();
+    bench.append(vec![waiting(A, 1)]);
     let mut sender = bench.sender("one");
     sender.derive_all();
-    bench.execute(&format!(
+    bench.look().batch(&format!(
         "INSERT INTO clients (inn, name, created_at) VALUES ('7704358518', '', 0);
              INSERT INTO contracts (id, version, number, inn, state, created_at, facts_version)
                  VALUES (1, 1, '1', '7704358518', 'draft', 0, 1);
@@ -160,6 +149,19 @@ fn a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft(on: On) {
              UPDATE facts_version SET version = version + 1;"
     ));
     assert_eq!(sender.derive_all().derived, 0);
-    bench.execute("UPDATE contracts SET state = 'active'; UPDATE facts_version SET version = version + 1");
+    bench
+        .look()
+        .batch("UPDATE contracts SET state = 'active'; UPDATE facts_version SET version = version + 1;");
     assert_eq!(sender.derive_all().released, 1);
 }
+
+on_both_engines!(
+    documents_come_in_order_and_only_those_that_are_forwarded,
+    the_window_bounds_what_is_open,
+    stretches_without_forwarding_are_passed_in_pieces,
+    several_forwarders_share_one_cursor,
+    what_is_added_is_told_by_serials,
+    documents_wait_for_their_fn_to_be_known,
+    what_waited_fills_the_window_first_and_a_restart_goes_on,
+    a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft,
+);

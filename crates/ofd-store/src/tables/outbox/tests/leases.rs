@@ -3,29 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Commit, RegistryChange};
-
-promises!(
-    one_holder_has_all_and_two_share,
-    slots_of_a_holder_that_is_gone_are_taken_after_their_time,
-    a_holder_that_does_not_send_takes_no_part_in_the_share,
-    holders_that_race_never_hold_the_same,
-    results_of_a_lost_lease_are_not_recorded,
-    a_lease_that_ran_out_and_nobody_took_is_still_good,
-    a_batch_of_which_only_a_part_is_gained_is_dissolved,
-    an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody,
-    a_new_batch_needs_its_leases,
-    a_proof_is_of_holder_slot_and_epoch,
-    leases_counted_from_a_clock_that_was_wrong_are_not_waited_for,
-    what_ended_processes_hold_is_free_at_once,
-);
 
 fn lanes(sender: &Sender) -> usize {
     sender.leases.iter().filter(|lease| lease.slot.has_lanes()).count()
 }
 
-fn one_holder_has_all_and_two_share(on: On) {
-    let bench = Bench::new(on);
+fn one_holder_has_all_and_two_share() {
+    let bench = Bench::new();
     let mut one = bench.sender("one");
     assert_eq!(one.leases.len(), 257);
     assert!(one.leases.iter().all(|lease| lease.epoch == 1 && lease.until == moment(60_000_000)));
@@ -48,8 +32,8 @@ fn one_holder_has_all_and_two_share(on: On) {
     assert_eq!((claim.leases.len(), claim.holders), (257, 1));
 }
 
-fn slots_of_a_holder_that_is_gone_are_taken_after_their_time(on: On) {
-    let bench = Bench::new(on);
+fn slots_of_a_holder_that_is_gone_are_taken_after_their_time() {
+    let bench = Bench::new();
     let one = bench.sender("one");
     let mut two = bench.sender("two");
     two.now = one.now + LEASE - Duration::from_micros(1);
@@ -59,9 +43,9 @@ fn slots_of_a_holder_that_is_gone_are_taken_after_their_time(on: On) {
     assert_eq!((claim.gained.len(), claim.holders), (257, 1));
 }
 
-fn a_holder_that_does_not_send_takes_no_part_in_the_share(on: On) {
-    let bench = Bench::new(on);
-    let mut way = bench.way();
+fn a_holder_that_does_not_send_takes_no_part_in_the_share() {
+    let bench = Bench::new();
+    let mut way = forwarding(&bench.url());
     let holder = HolderId::new("registrar").unwrap();
     let order =
         ClaimOrder { holder, now: moment(0), until: moment(60_000_000), lanes: false, registrar: true };
@@ -71,15 +55,15 @@ fn a_holder_that_does_not_send_takes_no_part_in_the_share(on: On) {
     assert_eq!((lanes(&one), one.leases.len()), (256, 256));
 }
 
-fn holders_that_race_never_hold_the_same(on: On) {
-    let bench = Bench::new(on);
+fn holders_that_race_never_hold_the_same() {
+    let bench = Bench::new();
     let url = bench.url();
     let threads: Vec<_> = ["a", "b", "c", "d"]
         .into_iter()
         .map(|name| {
             let url = url.clone();
             std::thread::spawn(move || {
-                let mut way = Forwarding::open(&url).unwrap();
+                let mut way = forwarding(&url);
                 let holder = HolderId::new(name).unwrap();
                 let order = ClaimOrder {
                     holder,
@@ -116,8 +100,8 @@ fn holders_that_race_never_hold_the_same(on: On) {
     assert_eq!(seen.len(), 257);
 }
 
-fn results_of_a_lost_lease_are_not_recorded(on: On) {
-    let mut bench = Bench::new(on);
+fn results_of_a_lost_lease_are_not_recorded() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=2);
     bench.receipts(B, 1..=2);
     let mut one = bench.sender("one");
@@ -138,12 +122,12 @@ fn results_of_a_lost_lease_are_not_recorded(on: On) {
     // The batch is not ended by the one who lost it.
     let report = two.settle(id, results());
     assert_eq!((report.delivered, report.lost), (4, vec![]));
-    assert_eq!(bench.reader().outbox_batch(id), None);
+    assert_eq!(bench.reader().outbox_batch(id).unwrap(), None);
     bench.check_counts();
 }
 
-fn a_lease_that_ran_out_and_nobody_took_is_still_good(on: On) {
-    let mut bench = Bench::new(on);
+fn a_lease_that_ran_out_and_nobody_took_is_still_good() {
+    let mut bench = Bench::new();
     bench.receipts(A, [1]);
     let mut one = bench.sender("one");
     one.derive_all();
@@ -154,8 +138,8 @@ fn a_lease_that_ran_out_and_nobody_took_is_still_good(on: On) {
     assert_eq!(claim.gained, []);
 }
 
-fn a_batch_of_which_only_a_part_is_gained_is_dissolved(on: On) {
-    let mut bench = Bench::new(on);
+fn a_batch_of_which_only_a_part_is_gained_is_dissolved() {
+    let mut bench = Bench::new();
     bench.receipts(A, [1]);
     bench.receipts(B, [1]);
     let mut one = bench.sender("one");
@@ -176,13 +160,13 @@ fn a_batch_of_which_only_a_part_is_gained_is_dissolved(on: On) {
     let next_at = moment(1);
     let report = one.step(BatchStep::Retry { id, next_at, error: "time-out".to_owned() });
     assert_eq!((report.dissolved, report.returned, report.stale), (vec![id], 1, vec![]));
-    assert_eq!(bench.reader().outbox_batch(id), None);
+    assert_eq!(bench.reader().outbox_batch(id).unwrap(), None);
     assert_eq!(bench.states(), [(1, OutboxState::New), (2, OutboxState::New)]);
     bench.check_counts();
 }
 
-fn an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody(on: On) {
-    let mut bench = Bench::new(on);
+fn an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody() {
+    let mut bench = Bench::new();
     bench.receipts(A, [1]);
     bench.receipts(B, [1]);
     let mut one = bench.sender("one");
@@ -193,16 +177,16 @@ fn an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody
     let mut two = bench.sender("two");
     let report = one.settle(id, vec![(1, taken(1)), (2, taken(2))]);
     assert_eq!((report.delivered, &*report.stale, &*report.lost), (1, [1].as_slice(), [slot].as_slice()));
-    assert!(bench.reader().outbox_batch(id).is_some(), "a document is still in flight in it");
+    assert!(bench.reader().outbox_batch(id).unwrap().is_some(), "a document is still in flight in it");
     let adoption = two.way.adopt(&two.holder, &two.leases, &[slot]).unwrap();
     assert_eq!((adoption.batches, adoption.returned), (vec![], 1));
     assert_eq!(bench.states(), [(1, OutboxState::New), (2, OutboxState::Delivered)]);
-    assert_eq!(bench.reader().outbox_batch(id), None);
+    assert_eq!(bench.reader().outbox_batch(id).unwrap(), None);
     bench.check_counts();
 }
 
-fn a_new_batch_needs_its_leases(on: On) {
-    let mut bench = Bench::new(on);
+fn a_new_batch_needs_its_leases() {
+    let mut bench = Bench::new();
     bench.receipts(A, [1]);
     bench.receipts(B, [1]);
     let mut one = bench.sender("one");
@@ -215,15 +199,13 @@ fn a_new_batch_needs_its_leases(on: On) {
     assert_eq!(report.refused, []);
 }
 
-fn a_proof_is_of_holder_slot_and_epoch(on: On) {
-    let bench = Bench::new(on);
+fn a_proof_is_of_holder_slot_and_epoch() {
+    let bench = Bench::new();
     let mut one = bench.sender("one");
     let lease = *one.leases.last().unwrap();
     assert_eq!(lease.slot, Slot::REGISTRAR);
     let check = |proof: &crate::LeaseProof, expected: bool| {
-        let change = RegistryChange { lease: Some(proof.clone()), ..RegistryChange::default() };
-        let holds = bench.registry().commit(&change).unwrap() != Commit::Stale;
-        assert_eq!(holds, expected, "{proof:?}");
+        assert_eq!(super::super::holds(bench.look().db(), proof).unwrap(), expected, "{proof:?}");
     };
     let proof = lease.proof(&one.holder);
     check(&proof, true);
@@ -236,8 +218,8 @@ fn a_proof_is_of_holder_slot_and_epoch(on: On) {
     check(&one.leases.last().unwrap().proof(&one.holder), true);
 }
 
-fn leases_counted_from_a_clock_that_was_wrong_are_not_waited_for(on: On) {
-    let bench = Bench::new(on);
+fn leases_counted_from_a_clock_that_was_wrong_are_not_waited_for() {
+    let bench = Bench::new();
     let mut one = bench.sender("one");
     one.way.leave(&one.holder).unwrap();
     one.now = moment(0) + Duration::from_secs(30 * 86_400);
@@ -253,8 +235,8 @@ fn leases_counted_from_a_clock_that_was_wrong_are_not_waited_for(on: On) {
     assert_eq!((three.claim().leases.len(), three.claim().holders), (257, 1));
 }
 
-fn what_ended_processes_hold_is_free_at_once(on: On) {
-    let mut bench = Bench::new(on);
+fn what_ended_processes_hold_is_free_at_once() {
+    let mut bench = Bench::new();
     bench.receipts(A, [1]);
     let mut one = bench.sender("one");
     one.derive_all();
@@ -272,3 +254,18 @@ fn what_ended_processes_hold_is_free_at_once(on: On) {
     assert_eq!(adoption.batches.first().map(|batch| batch.id), Some(id));
     assert_eq!(one.settle(id, vec![(1, taken(1))]).stale, [1]);
 }
+
+on_both_engines!(
+    one_holder_has_all_and_two_share,
+    slots_of_a_holder_that_is_gone_are_taken_after_their_time,
+    a_holder_that_does_not_send_takes_no_part_in_the_share,
+    holders_that_race_never_hold_the_same,
+    results_of_a_lost_lease_are_not_recorded,
+    a_lease_that_ran_out_and_nobody_took_is_still_good,
+    a_batch_of_which_only_a_part_is_gained_is_dissolved,
+    an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody,
+    a_new_batch_needs_its_leases,
+    a_proof_is_of_holder_slot_and_epoch,
+    leases_counted_from_a_clock_that_was_wrong_are_not_waited_for,
+    what_ended_processes_hold_is_free_at_once,
+);

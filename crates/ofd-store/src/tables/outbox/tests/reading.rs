@@ -3,13 +3,6 @@
 use super::*;
 use crate::{DocumentVerdict, FnsSummary, OutboxFilter, Verdict};
 
-promises!(
-    what_bodies_are_built_from,
-    how_the_service_stands_to_a_fn,
-    how_old_what_is_owed_is,
-    lists_newest_first,
-);
-
 /// A container as a register sends it: 32 bytes of header, the document, its sign, two zeros.
 fn container(document: &[u8], sign: [u8; 8]) -> Vec<u8> {
     [&[0xEE; 32], document, &sign, &[0, 0]].concat()
@@ -18,8 +11,8 @@ fn container(document: &[u8], sign: [u8; 8]) -> Vec<u8> {
 /// Document 7 with the moment 0x01020304 in it.
 const ACKNOWLEDGEMENT: &[u8] = &[7, 0, 8, 0, 0xF4, 3, 4, 0, 4, 3, 2, 1];
 
-fn what_bodies_are_built_from(on: On) {
-    let mut bench = Bench::new(on);
+fn what_bodies_are_built_from() {
+    let mut bench = Bench::new();
     let sign = [1, 2, 3, 4, 5, 6, 7, 8];
     let plain = NewDocument {
         container: container(b"\x03\x00\x00\x00", sign),
@@ -35,7 +28,7 @@ fn what_bodies_are_built_from(on: On) {
         sign_mark: true,
         ..document(A, 2, 3, "")
     };
-    bench.append(&[plain, encrypted, document(A, 3, 3, "short")]);
+    bench.append(vec![plain, encrypted, document(A, 3, 3, "short")]);
     let mut sender = bench.sender("one");
     let bodies = sender.way.bodies(&[2, 1]).unwrap();
     let [second, first] = bodies.as_slice() else { panic!("{bodies:?}") };
@@ -51,11 +44,11 @@ fn what_bodies_are_built_from(on: On) {
     assert!(sender.way.bodies(&[1, 99]).is_err());
 }
 
-fn how_the_service_stands_to_a_fn(on: On) {
-    let mut bench = Bench::new(on);
+fn how_the_service_stands_to_a_fn() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=9);
-    bench.append(&[waiting(B, 1)]);
-    let summary = |bench: &Bench, fn_text: &str| bench.reader().fns_summary(fn_text);
+    bench.append(vec![waiting(B, 1)]);
+    let summary = |bench: &Bench, fn_text: &str| bench.reader().fns_summary(&number(fn_text)).unwrap();
     let of = |waiting, soft, hard| FnsSummary { waiting, soft, hard };
     assert_eq!(summary(&bench, A), of(9, 0, 0), "to be derived");
     let mut sender = bench.sender("one");
@@ -82,11 +75,11 @@ fn how_the_service_stands_to_a_fn(on: On) {
     assert_eq!(sender.way.fns_summary(&number(A)).unwrap(), of(5, 1, 2));
 }
 
-fn how_old_what_is_owed_is(on: On) {
-    let mut bench = Bench::new(on);
+fn how_old_what_is_owed_is() {
+    let mut bench = Bench::new();
     let mut sender = bench.sender("one");
     assert_eq!(sender.way.oldest_undelivered().unwrap(), None);
-    bench.append(&[not_forwarded(A, 1)]);
+    bench.append(vec![not_forwarded(A, 1)]);
     bench.receipts(A, 2..=4);
     let oldest = |sender: &mut Sender| sender.way.oldest_undelivered().unwrap();
     assert_eq!(oldest(&mut sender), Some(moment(2)), "to be derived");
@@ -101,11 +94,11 @@ fn how_old_what_is_owed_is(on: On) {
     assert_eq!(oldest(&mut sender), Some(moment(4)), "in flight");
     sender.settle(id, vec![(4, dead("X"))]);
     assert_eq!(oldest(&mut sender), None, "a dead document is a matter of its own");
-    assert_eq!(bench.reader().oldest_undelivered(), None);
+    assert_eq!(bench.reader().oldest_undelivered().unwrap(), None);
 }
 
-fn lists_newest_first(on: On) {
-    let mut bench = Bench::new(on);
+fn lists_newest_first() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=6);
     bench.receipts(B, 1..=6);
     let mut sender = bench.sender("one");
@@ -122,7 +115,7 @@ fn lists_newest_first(on: On) {
                 OutboxFilter { state, fn_number: fn_text.map(number), ..OutboxFilter::default() };
             let mut found = Vec::new();
             loop {
-                let page = reader.outbox_page(&filter, limit);
+                let page = reader.outbox_page(&filter, limit).unwrap();
                 assert!(page.rows.len() <= limit);
                 found.extend(page.rows.iter().map(|row| row.seq));
                 filter.before_seq = page.next_before_seq;
@@ -143,6 +136,13 @@ fn lists_newest_first(on: On) {
     check(Some(Dead), Some(A), &[3]);
     check(Some(New), Some(B), &[11, 10, 9]);
     check(None, Some(DEBUG), &[]);
-    let depths = reader.outbox_depths();
+    let depths = reader.outbox_depths().unwrap();
     assert_eq!((depths.of(New), depths.of(Dead), depths.open(), depths.backlog), (5, 2, 6, 1));
 }
+
+on_both_engines!(
+    what_bodies_are_built_from,
+    how_the_service_stands_to_a_fn,
+    how_old_what_is_owed_is,
+    lists_newest_first,
+);

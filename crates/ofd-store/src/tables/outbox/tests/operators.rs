@@ -3,33 +3,27 @@
 use super::*;
 use crate::{DocumentVerdict, OutboxDecision, Verdict};
 
-promises!(
-    a_dead_document_keeps_its_evidence_and_can_be_put_back,
-    what_was_taken_without_a_final_verdict_can_be_put_back,
-    what_the_service_has_lost_is_sent_again,
-);
-
-fn a_dead_document_keeps_its_evidence_and_can_be_put_back(on: On) {
-    let mut bench = Bench::new(on);
+fn a_dead_document_keeps_its_evidence_and_can_be_put_back() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=2);
     let mut sender = bench.sender("one");
     sender.derive_all();
     let (id, _) = sender.begin(&[1, 2]);
     sender.settle(id, vec![(1, dead("SCHEMA_INVALID")), (2, taken(2))]);
-    let letters = bench.reader().dead_letters(1);
+    let letters = bench.reader().dead_letters(1).unwrap();
     let letter = letters.first().unwrap();
     assert_eq!((letter.seq, letter.code.as_str(), letter.settled_at), (1, "SCHEMA_INVALID", None));
     assert_eq!(letter.request, b"{\"docKey\":1}");
     assert_eq!(letter.answer, b"{\"result\":\"refused\"}");
 
-    let mut operator = bench.operator();
+    let mut operator = Operator::open(&bench.url()).unwrap();
     assert_eq!(operator.outbox_requeue(9, moment(5)).unwrap(), OutboxDecision::Unknown);
     let delivered = OutboxDecision::NotDead(OutboxState::Delivered);
     assert_eq!(operator.outbox_supersede(2, moment(5)).unwrap(), delivered);
     assert_eq!(operator.outbox_requeue(1, moment(5)).unwrap(), OutboxDecision::Done);
     let row = bench.row(1);
     assert_eq!((row.state, row.attempts, row.next_at), (OutboxState::New, 0, None));
-    assert_eq!(bench.reader().dead_letters(1).first().unwrap().settled_at, Some(moment(5)));
+    assert_eq!(bench.reader().dead_letters(1).unwrap().first().unwrap().settled_at, Some(moment(5)));
     bench.check_counts();
 
     // Refused again, given up, and taken up once more after all.
@@ -37,7 +31,8 @@ fn a_dead_document_keeps_its_evidence_and_can_be_put_back(on: On) {
     let (id, _) = sender.begin(&[1]);
     sender.settle(id, vec![(1, dead("RAWDATA_MISMATCH"))]);
     assert_eq!(operator.outbox_supersede(1, moment(6)).unwrap(), OutboxDecision::Done);
-    let codes: Vec<_> = bench.reader().dead_letters(1).into_iter().map(|letter| letter.code).collect();
+    let codes: Vec<_> =
+        bench.reader().dead_letters(1).unwrap().into_iter().map(|letter| letter.code).collect();
     assert_eq!(codes, ["RAWDATA_MISMATCH", "SCHEMA_INVALID"]);
     assert_eq!(bench.row(1).state, OutboxState::Superseded);
     assert_eq!(sender.open(), [0_i64; 0]);
@@ -47,16 +42,16 @@ fn a_dead_document_keeps_its_evidence_and_can_be_put_back(on: On) {
     bench.check_counts();
 }
 
-fn what_was_taken_without_a_final_verdict_can_be_put_back(on: On) {
+fn what_was_taken_without_a_final_verdict_can_be_put_back() {
     let check = |verdict: Option<Verdict>, expected: OutboxDecision| {
-        let mut bench = Bench::new(on);
+        let mut bench = Bench::new();
         bench.receipts(A, [1]);
         let mut sender = bench.sender("one");
         sender.derive_all();
         sender.deliver(&[1]);
         let verdicts: Vec<DocumentVerdict> = verdict.into_iter().map(about_the_first).collect();
         sender.way.commit(&OutboxChange { verdicts, ..sender.change() }).unwrap();
-        let mut operator = bench.operator();
+        let mut operator = Operator::open(&bench.url()).unwrap();
         assert_eq!(operator.outbox_requeue(1, moment(5)).unwrap(), expected, "{verdict:?}");
         let is_done = expected == OutboxDecision::Done;
         assert_eq!(sender.open().len(), usize::from(is_done), "{verdict:?}");
@@ -78,8 +73,8 @@ fn about_the_first(verdict: Verdict) -> DocumentVerdict {
     DocumentVerdict { fn_number, fd_number, ticket_id: None, verdict, codes: Vec::new(), at: moment(1) }
 }
 
-fn what_the_service_has_lost_is_sent_again(on: On) {
-    let mut bench = Bench::new(on);
+fn what_the_service_has_lost_is_sent_again() {
+    let mut bench = Bench::new();
     bench.receipts(A, 1..=4);
     let mut sender = bench.sender("one");
     sender.derive_all();
@@ -106,3 +101,9 @@ fn what_the_service_has_lost_is_sent_again(on: On) {
     sender.deliver(&[1, 2]);
     bench.check_counts();
 }
+
+on_both_engines!(
+    a_dead_document_keeps_its_evidence_and_can_be_put_back,
+    what_was_taken_without_a_final_verdict_can_be_put_back,
+    what_the_service_has_lost_is_sent_again,
+);

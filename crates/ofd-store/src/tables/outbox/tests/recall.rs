@@ -1,13 +1,7 @@
 //! Events were lost: what has no final verdict is asked about, in pieces that go on after a crash.
 
 use super::*;
-use crate::{Commit, DocumentVerdict, RegistryChange, Verdict};
-
-promises!(
-    everything_without_a_final_verdict_is_marked_in_pieces,
-    what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice,
-    registers_are_walked_beside_it_and_nothing_is_written_by_halves,
-);
+use crate::{Commit, DocumentVerdict, Registry, RegistryChange, Verdict};
 
 fn verdict(fn_text: &str, fd_number: u32, verdict: Verdict) -> DocumentVerdict {
     let (fn_number, fd_number) = (number(fn_text), fd(fd_number));
@@ -15,11 +9,11 @@ fn verdict(fn_text: &str, fd_number: u32, verdict: Verdict) -> DocumentVerdict {
 }
 
 fn lost(bench: &Bench, change: &RegistryChange) -> Commit {
-    bench.registry().commit(change).unwrap()
+    Registry::open(&bench.url()).unwrap().commit(change).unwrap()
 }
 
 fn due(bench: &Bench) -> Vec<i64> {
-    let mut way = bench.way();
+    let mut way = forwarding(&bench.url());
     let mut seqs: Vec<i64> =
         way.refresh_due(moment(100), 1000).unwrap().into_iter().map(|row| row.seq).collect();
     seqs.sort_unstable();
@@ -27,8 +21,8 @@ fn due(bench: &Bench) -> Vec<i64> {
 }
 
 /// Twelve documents of two ФН: 1 to 6 and 7 to 12. Of each three are delivered, the others soft, accepted and hard.
-fn prepared(on: On) -> (Bench, Sender) {
-    let mut bench = Bench::new(on);
+fn prepared() -> (Bench, Sender) {
+    let mut bench = Bench::new();
     bench.receipts(B, 1..=6);
     bench.receipts(A, 1..=6);
     let mut sender = bench.sender("one");
@@ -47,27 +41,27 @@ fn prepared(on: On) -> (Bench, Sender) {
 
 const WITHOUT_VERDICT: [i64; 8] = [1, 2, 3, 4, 7, 8, 9, 10];
 
-fn everything_without_a_final_verdict_is_marked_in_pieces(on: On) {
+fn everything_without_a_final_verdict_is_marked_in_pieces() {
     for limit in 1..=9 {
-        let (bench, sender) = prepared(on);
+        let (bench, sender) = prepared();
         drop(sender);
-        assert!(!bench.way().recall_statuses(limit).unwrap(), "nothing was lost");
+        assert!(!forwarding(&bench.url()).recall_statuses(limit).unwrap(), "nothing was lost");
         assert_eq!(due(&bench), [0_i64; 0]);
         lost(&bench, &RegistryChange { recall: Some(moment(50)), ..RegistryChange::default() });
         let mut pieces = 1;
         // Each piece by another process: the one before was killed.
-        while bench.way().recall_statuses(limit).unwrap() {
+        while forwarding(&bench.url()).recall_statuses(limit).unwrap() {
             pieces += 1;
             assert!(pieces < 20, "without end");
         }
         assert!(pieces >= WITHOUT_VERDICT.len() / limit, "{limit}: {pieces}");
         assert_eq!(due(&bench), WITHOUT_VERDICT, "{limit}");
-        assert!(!bench.way().recall_statuses(limit).unwrap());
+        assert!(!forwarding(&bench.url()).recall_statuses(limit).unwrap());
     }
 }
 
-fn what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice(on: On) {
-    let (bench, mut sender) = prepared(on);
+fn what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice() {
+    let (bench, mut sender) = prepared();
     let later = vec![(1, Some(moment(10))), (2, Some(moment(900)))];
     sender.way.commit(&OutboxChange { refresh_later: later, ..sender.change() }).unwrap();
     lost(&bench, &RegistryChange { recall: Some(moment(50)), ..RegistryChange::default() });
@@ -86,9 +80,9 @@ fn what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice(on: On) {
     assert_eq!(due(&bench), WITHOUT_VERDICT);
 }
 
-fn registers_are_walked_beside_it_and_nothing_is_written_by_halves(on: On) {
-    let bench = Bench::new(on);
-    let registry = || bench.registry();
+fn registers_are_walked_beside_it_and_nothing_is_written_by_halves() {
+    let bench = Bench::new();
+    let registry = || Registry::open(&bench.url()).unwrap();
     assert_eq!(registry().recalled_cards().unwrap(), None);
     let events_cursor = Some((Some("7".to_owned()), None));
     let recall = Some(moment(50));
@@ -106,3 +100,9 @@ fn registers_are_walked_beside_it_and_nothing_is_written_by_halves(on: On) {
     assert_eq!(moved(7, None), (true, None));
     assert_eq!(moved(7, Some(8)), (false, None));
 }
+
+on_both_engines!(
+    everything_without_a_final_verdict_is_marked_in_pieces,
+    what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice,
+    registers_are_walked_beside_it_and_nothing_is_written_by_halves,
+);
