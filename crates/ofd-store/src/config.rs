@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::postgres::{Target, is_postgres, percent_encoded};
+use crate::postgres::{Target, is_postgres, masked, percent_encoded};
 
 /// Largest `batch_max_documents` and `queue_max_documents` that are accepted: past it a typing error would
 /// take the memory of the machine.

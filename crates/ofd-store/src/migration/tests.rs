@@ -9,7 +9,8 @@ use rusqlite::Connection;
 
 use super::tables::{LEFT_BEHIND, TABLES};
 use super::*;
-use crate::promises::{Bench, ClosedBench, On, everything};
+use crate::fixture::On;
+use crate::promises::{Bench, ClosedBench, everything};
 
 /// Tables that only a store in use has rows in.
 const MAY_BE_EMPTY: [&str; 0] = [];

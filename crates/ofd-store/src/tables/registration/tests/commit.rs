@@ -1,25 +1,15 @@
 //! One change, one transaction: all of it or nothing.
 
 use super::*;
+use crate::facts::FnChange;
 use crate::registration::{
     Application, ApplicationFilter, ApplicationState, Card, CardKind, CardSource, Client, Commit, CommitIds,
-    Contract, ContractLine, ContractState, Cursors, Kkt, KktFilter, KktKey, LineKey, NewTask,
-    RegistrationState, RegistryChange, TaskClose, TaskFilter, row,
+    Contract, ContractLine, ContractState, Cursors, Kkt, KktKey, LineKey, NewTask, RegistrationState,
+    RegistryChange, TaskClose, row,
 };
-use crate::support::{DEBUG_FN, PLAIN_FN, fn_number, moment};
-use crate::{Registry, Standing, StoreError, TaskKind};
-
-promises!(
-    rows_of_one_change_find_each_other_and_come_back,
-    of_two_that_read_the_same_row_one_is_stale_and_writes_nothing,
-    whatever_is_not_as_it_was_read_makes_all_of_it_stale,
-    what_people_do_wrong_is_told_and_writes_nothing,
-    a_register_changes_its_fn_and_its_contract,
-    registers_exchange_their_fn_in_one_change,
-    a_fn_of_a_deregistered_register_may_be_registered_anew,
-    tasks_are_made_once_and_closed,
-    an_empty_change_says_so,
-);
+use crate::support::{DEBUG_FN, PLAIN_FN, moment};
+use crate::tables::registration::{contracts, kkts, papers};
+use crate::{Registry, StoreError, TaskKind};
 
 const INN: &str = "7704358518";
 
@@ -135,28 +125,34 @@ fn task(kkt_id: Option<i64>, text: &str) -> NewTask {
     NewTask { kind: TaskKind::Mismatch, seq: None, kkt_id, text: text.to_owned(), at: moment(2) }
 }
 
-/// Everything that a change may touch, as it is read.
+/// Everything that a change may touch, as it lies in the file.
 fn dump(bench: &Bench) -> Vec<String> {
-    let registry = registry(bench);
-    let mut lines = vec![format!("{:?} {:?}", registry.client(INN), registry.cursors())];
-    for contract in registry.contracts(0, 100).unwrap() {
-        lines.push(format!("{contract:?}"));
-        lines.push(format!("{:?}", registry.lines(contract.id, 0, 100)));
+    let tables = [
+        "clients",
+        "contracts",
+        "contract_lines",
+        "kkts",
+        "kkt_fns",
+        "cards",
+        "applications",
+        "human_tasks",
+        "registration_cursors",
+        "facts_version",
+    ];
+    let mut lines = Vec::new();
+    for table in tables {
+        let mut statement = bench.db().prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let cells = (0..).map_while(|column| row.get_ref(column).ok().map(|cell| format!("{cell:?}")));
+            lines.push(format!("{table}: {}", cells.collect::<Vec<_>>().join(" ")));
+        }
     }
-    for kkt in registry.kkts(&KktFilter::default(), 100).unwrap() {
-        lines.push(format!("{kkt:?} {:?}", registry.fn_history(kkt.id)));
-    }
-    lines.push(format!("{:?}", registry.cards(None, 0, 100)));
-    lines.push(format!("{:?}", registry.applications(&ApplicationFilter::default(), 100)));
-    lines.push(format!(
-        "{:?}",
-        registry.tasks(&TaskFilter { with_closed: true, ..TaskFilter::default() }, 100)
-    ));
     lines
 }
 
-fn rows_of_one_change_find_each_other_and_come_back(on: On) {
-    let bench = Bench::new(on);
+fn rows_of_one_change_find_each_other_and_come_back() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     let ids = done(&mut registry, &first());
     assert_eq!((ids.contracts.as_slice(), ids.lines.as_slice()), ([1].as_slice(), [1].as_slice()));
@@ -214,8 +210,8 @@ fn rows_of_one_change_find_each_other_and_come_back(on: On) {
     assert_eq!(registry.cards(Some(2), 0, 10).unwrap(), []);
 }
 
-fn of_two_that_read_the_same_row_one_is_stale_and_writes_nothing(on: On) {
-    let bench = Bench::new(on);
+fn of_two_that_read_the_same_row_one_is_stale_and_writes_nothing() {
+    let bench = Bench::new();
     let (mut one, mut other) = (registry(&bench), registry(&bench));
     done(&mut one, &first());
     let read = |registry: &Registry| registry.kkt(KktKey::Id(1)).unwrap().unwrap();
@@ -239,8 +235,8 @@ fn of_two_that_read_the_same_row_one_is_stale_and_writes_nothing(on: On) {
     assert_eq!(read(&one).state, RegistrationState::Linked);
 }
 
-fn whatever_is_not_as_it_was_read_makes_all_of_it_stale(on: On) {
-    let bench = Bench::new(on);
+fn whatever_is_not_as_it_was_read_makes_all_of_it_stale() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     done(&mut registry, &first());
     let cards = vec![card(None, "SIM-1")];
@@ -288,8 +284,8 @@ fn whatever_is_not_as_it_was_read_makes_all_of_it_stale(on: On) {
     });
 }
 
-fn what_people_do_wrong_is_told_and_writes_nothing(on: On) {
-    let bench = Bench::new(on);
+fn what_people_do_wrong_is_told_and_writes_nothing() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     done(&mut registry, &first());
     let before = dump(&bench);
@@ -309,8 +305,30 @@ fn what_people_do_wrong_is_told_and_writes_nothing(on: On) {
     check(RegistryChange { cards: vec![card(Some(i64::MIN), "SIM-1")], ..change() }, "not there");
 }
 
-fn a_register_changes_its_fn_and_its_contract(on: On) {
-    let bench = Bench::new(on);
+fn a_change_that_fails_at_its_last_step_leaves_nothing() {
+    let bench = Bench::new();
+    let mut registry = registry(&bench);
+    let before = dump(&bench);
+    bench.look.batch(match On::here() {
+        On::Sqlite => {
+            "CREATE TRIGGER trouble BEFORE INSERT ON human_tasks BEGIN SELECT RAISE (FAIL, 'trouble'); END"
+        }
+        On::Postgres => {
+            "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''trouble''; END';
+             CREATE TRIGGER trouble BEFORE INSERT ON human_tasks EXECUTE FUNCTION trouble()"
+        }
+    });
+    assert!(registry.commit(&first()).is_err());
+    assert_eq!(dump(&bench), before);
+    bench.look.batch(match On::here() {
+        On::Sqlite => "DROP TRIGGER trouble",
+        On::Postgres => "DROP TRIGGER trouble ON human_tasks",
+    });
+    done(&mut registry, &first());
+}
+
+fn a_register_changes_its_fn_and_its_contract() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     done(&mut registry, &first());
     let second = RegistryChange { contracts: vec![contract("N-2")], ..RegistryChange::default() };
@@ -328,9 +346,13 @@ fn a_register_changes_its_fn_and_its_contract(on: On) {
     let open = registry.open_line(LineKey::Serial("0042")).unwrap().unwrap();
     assert_eq!((open.id, open.contract_id), (2, second));
     assert_eq!(
-        registry.kkts(&KktFilter { contract_id: Some(second), ..KktFilter::default() }, 9).unwrap().len(),
+        registry
+            .kkts(&crate::KktFilter { contract_id: Some(second), ..Default::default() }, 9)
+            .unwrap()
+            .len(),
         1
     );
+    let version = registers_sql::facts_after(bench.db(), -1).unwrap().version;
 
     // A typing error in the ФН is put right.
     let kkt = registry.kkt(KktKey::Id(1)).unwrap().unwrap();
@@ -344,11 +366,21 @@ fn a_register_changes_its_fn_and_its_contract(on: On) {
     let told: Vec<_> = history.iter().map(|part| (part.fn_number, part.to_at, part.withdrawn)).collect();
     let (wrong, right) = (fn_number(PLAIN_FN), fn_number(DEBUG_FN));
     assert_eq!(told, [(wrong, Some(moment(4)), true), (right, None, false)], "the one in use stays");
+    let facts = registers_sql::facts_after(bench.db(), version).unwrap();
+    let of =
+        |fn_number, contract| FnChange { fn_number, contract, line_closed_at: None, deregistered_at: None };
+    assert_eq!(facts.changes.fns, [of(wrong, None), of(right, Some(second))]);
     assert_eq!(registry.kkt(KktKey::FnEver(&wrong)).unwrap(), None);
+
+    // A move of the state alone is nothing that reception has to know.
+    let kkt = registry.kkt(KktKey::Id(1)).unwrap().unwrap();
+    let moved = Kkt { state: RegistrationState::ReportReceived, ..kkt };
+    done(&mut registry, &RegistryChange { kkts: vec![moved], ..RegistryChange::default() });
+    assert_eq!(registers_sql::facts_after(bench.db(), facts.version).unwrap().version, facts.version);
 }
 
-fn registers_exchange_their_fn_in_one_change(on: On) {
-    let bench = Bench::new(on);
+fn registers_exchange_their_fn_in_one_change() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     done(&mut registry, &first());
     let second = Kkt { line_id: None, ..draft("0043", DEBUG_FN, 1) };
@@ -376,24 +408,32 @@ fn registers_exchange_their_fn_in_one_change(on: On) {
     assert_eq!(ends(2), [(debug, Some(moment(7))), (plain, Some(moment(8))), (debug, None)]);
 }
 
-fn a_fn_of_a_deregistered_register_may_be_registered_anew(on: On) {
-    let bench = Bench::new(on);
+fn a_fn_of_a_deregistered_register_may_be_registered_anew() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     done(&mut registry, &first());
     let old = registry.kkt(KktKey::Id(1)).unwrap().unwrap();
     let gone = Kkt { state: RegistrationState::Deregistered, deregistered_at: Some(1_700_000_000), ..old };
     done(&mut registry, &RegistryChange { kkts: vec![gone], ..RegistryChange::default() });
+    let version = registers_sql::facts_after(bench.db(), -1).unwrap().version;
     let anew = Kkt { line_id: None, state: RegistrationState::ReportReceived, ..draft("0042", PLAIN_FN, 1) };
     done(&mut registry, &RegistryChange { kkts: vec![anew], ..RegistryChange::default() });
     assert_eq!(registry.kkt(KktKey::Fn(&fn_number(PLAIN_FN))).unwrap().unwrap().id, 2);
     assert_eq!(registry.kkt(KktKey::Serial("0042")).unwrap().unwrap().id, 2);
-    // Its newest holder has the last word in what reception knows.
-    let standing = bench.facts().standing(&fn_number(PLAIN_FN), moment(9));
-    assert_eq!((standing.standing, standing.deregistered_at), (Standing::Unknown, None));
+    let facts = registers_sql::facts_after(bench.db(), version).unwrap();
+    let now = FnChange {
+        fn_number: fn_number(PLAIN_FN),
+        contract: None,
+        line_closed_at: None,
+        deregistered_at: None,
+    };
+    assert_eq!(facts.changes.fns, [now], "its newest holder has the last word");
+    // Both at once: the facts of all time say the same.
+    assert_eq!(registers_sql::facts_after(bench.db(), -1).unwrap().changes.fns, [now]);
 }
 
-fn tasks_are_made_once_and_closed(on: On) {
-    let bench = Bench::new(on);
+fn tasks_are_made_once_and_closed() {
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     done(&mut registry, &first());
     let tasks = |registry: &mut Registry, tasks: Vec<NewTask>| {
@@ -431,14 +471,27 @@ fn tasks_are_made_once_and_closed(on: On) {
     assert_eq!(registry.task(99).unwrap(), None);
 }
 
-fn an_empty_change_says_so(on: On) {
+fn an_empty_change_says_so() {
     assert!(RegistryChange::default().is_empty());
     assert!(!first().is_empty());
-    let bench = Bench::new(on);
+    let bench = Bench::new();
     let mut registry = registry(&bench);
     assert_eq!(registry.commit(&RegistryChange::default()), Ok(Commit::Done(CommitIds::default())));
     assert_eq!(registry.cursors().unwrap(), Cursors::default());
-    assert_eq!(registry.contracts(0, 10).unwrap(), []);
-    assert_eq!(registry.state_counts().unwrap(), []);
-    assert_eq!(registry.cards(None, 0, 10).unwrap(), []);
+    assert_eq!(contracts::list(bench.db(), 0, 10).unwrap(), []);
+    assert_eq!(kkts::counts(bench.db()).unwrap(), []);
+    assert_eq!(papers::cards(bench.db(), None, 0, 10).unwrap(), []);
 }
+
+on_both_engines!(
+    rows_of_one_change_find_each_other_and_come_back,
+    of_two_that_read_the_same_row_one_is_stale_and_writes_nothing,
+    whatever_is_not_as_it_was_read_makes_all_of_it_stale,
+    what_people_do_wrong_is_told_and_writes_nothing,
+    a_change_that_fails_at_its_last_step_leaves_nothing,
+    a_register_changes_its_fn_and_its_contract,
+    registers_exchange_their_fn_in_one_change,
+    a_fn_of_a_deregistered_register_may_be_registered_anew,
+    tasks_are_made_once_and_closed,
+    an_empty_change_says_so,
+);

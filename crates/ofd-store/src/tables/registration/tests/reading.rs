@@ -3,31 +3,18 @@
 use ffd::ids::FnNumber;
 
 use super::*;
-use crate::NewDocument;
 use crate::records::{Derived, RegisterAdd, StoredFinding, TaskKind};
-use crate::registration::{Commit, Kkt, KktFilter, KktKey, RegistrationState, RegistryChange};
-use crate::support::{DEBUG_FN, PLAIN_FN, document, fd_number, fn_number, moment, registration};
+use crate::registration::{Kkt, KktFilter, KktKey, RegistrationState};
+use crate::support::{DEBUG_FN, PLAIN_FN, document, moment, registration};
+use crate::tables::registration::{fns, kkts};
 use crate::{FindingSeverity, Forward};
 
-promises!(
-    reports_come_in_order_of_arrival_and_receipts_do_not_come,
-    the_documents_that_tell_how_a_fn_is,
-    an_operator_states_registers,
-    lists_come_in_pages,
-    tasks_of_reception_are_tasks_for_people,
-);
-
 fn kkt(bench: &Bench, key: KktKey<'_>) -> Kkt {
-    bench.registry().kkt(key).unwrap().unwrap()
+    kkts::find(bench.db(), key).unwrap().unwrap()
 }
 
-fn put(bench: &Bench, kkts: Vec<Kkt>) {
-    let change = RegistryChange { kkts, ..RegistryChange::default() };
-    assert!(matches!(bench.registry().commit(&change).unwrap(), Commit::Done(_)));
-}
-
-fn reports_come_in_order_of_arrival_and_receipts_do_not_come(on: On) {
-    let mut bench = Bench::new(on);
+fn reports_come_in_order_of_arrival_and_receipts_do_not_come() {
+    let mut bench = Bench::new();
     let other = "8710000100000002";
     bench.append(&[
         registration(PLAIN_FN, "0042"),
@@ -44,31 +31,52 @@ fn reports_come_in_order_of_arrival_and_receipts_do_not_come(on: On) {
         document(PLAIN_FN, 4, 6, "closing"),
     ]);
     let check = |after: i64, limit: usize, expected: &[i64]| {
-        let reports = bench.registry().reports_after(bench.at(after), limit).unwrap();
-        let places: Vec<_> = reports.iter().map(|report| bench.place(report.seq)).collect();
-        assert_eq!(places, expected, "{after} {limit}");
+        let reports = fns::reports_after(bench.db(), after, i64::MAX, limit).unwrap();
+        assert_eq!(reports.iter().map(|report| report.seq).collect::<Vec<_>>(), expected, "{after} {limit}");
     };
     check(0, 100, &[1, 3, 6]);
     check(0, 2, &[1, 3]);
     check(3, 100, &[6]);
     check(6, 100, &[7]);
     check(7, 100, &[]);
-    let report = bench.registry().report(bench.at(3)).unwrap().unwrap();
+    let report = fns::report(bench.db(), 3).unwrap().unwrap();
     assert_eq!((report.form, report.code, report.forward), (1, 14, Forward::WhenKnown));
     assert!(!report.fn_changed_mark);
-    let change = bench.registry().report(bench.at(6)).unwrap().unwrap();
+    let change = fns::report(bench.db(), 6).unwrap().unwrap();
     assert_eq!((change.opened.len(), change.fn_changed_mark), (4096, true));
     assert_eq!(change.derived.rnm.as_deref(), Some("0000000001024546"));
-    assert_eq!(bench.registry().report(bench.at(8)).unwrap(), None);
-    let by_number = bench.registry().report_of(&fn_number(PLAIN_FN), fd_number(1)).unwrap().unwrap();
-    assert_eq!(bench.place(by_number.seq), 1, "not the conflict");
+    assert_eq!(fns::report(bench.db(), 8).unwrap(), None);
+    let by_number = fns::report_of(bench.db(), &fn_number(PLAIN_FN), fd_number(1)).unwrap().unwrap();
+    assert_eq!(by_number.seq, 1, "not the conflict");
 }
 
-fn the_documents_that_tell_how_a_fn_is(on: On) {
-    let mut bench = Bench::new(on);
+#[test]
+fn lists_need_no_sorting() {
+    let bench = Bench::new();
+    let file = rusqlite::Connection::open(bench.place.path()).unwrap();
+    let check = |sql: &str, index: &str| {
+        let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        let steps = steps.map(|step| step.unwrap()).collect::<Vec<_>>().join("; ");
+        assert!(steps.contains(index) && !steps.contains("TEMP B-TREE"), "{sql}: {steps}");
+    };
+    let in_order = fns::IN_ORDER.replace("?1", "0").replace("?2", "10").replace("?3", "1000");
+    check(&in_order, "journal_reports_in_order");
+    check("SELECT * FROM kkts WHERE TRUE AND state = 'LINKED' AND id > 5 ORDER BY id LIMIT 9", "kkts_state");
+    check("SELECT * FROM kkts WHERE TRUE AND inn = '1' AND id > 5 ORDER BY id LIMIT 9", "kkts_inn");
+    check("SELECT * FROM kkts WHERE TRUE AND id > 5 AND mismatch <> '' ORDER BY id LIMIT 9", "kkts_mismatch");
+    check("SELECT state, count(*) FROM kkts GROUP BY state", "kkts_state");
+    let open = "t.closed_at IS NULL ORDER BY t.id DESC LIMIT 9";
+    check(&format!("{} WHERE TRUE AND {open}", tasks::TASK), "human_tasks_open");
+    let of_kind = format!("{} WHERE TRUE AND t.kind = 'mismatch' AND {open}", tasks::TASK);
+    check(&of_kind, "human_tasks_open_kind");
+}
+
+fn the_documents_that_tell_how_a_fn_is() {
+    let mut bench = Bench::new();
     let seqs = |bench: &Bench, fn_text: &str| {
-        let found = bench.registry().fn_documents(&fn_number(fn_text)).unwrap();
-        let seq = |report: Option<crate::ReportRow>| report.map(|report| bench.place(report.seq));
+        let found = fns::documents(bench.db(), &fn_number(fn_text)).unwrap();
+        let seq = |report: Option<crate::ReportRow>| report.map(|report| report.seq);
         (seq(found.shift), seq(found.report), seq(found.closing))
     };
     assert_eq!(seqs(&bench, PLAIN_FN), (None, None, None));
@@ -97,58 +105,61 @@ fn the_documents_that_tell_how_a_fn_is(on: On) {
     ]);
     assert_eq!(seqs(&bench, DEBUG_FN), (None, Some(11), None));
 
-    let seen = |fn_text: &str| bench.registry().last_seen(&fn_number(fn_text)).unwrap();
+    let seen = |fn_text: &str| fns::last_seen(bench.db(), &fn_number(fn_text)).unwrap();
     assert_eq!(seen(PLAIN_FN), Some(moment(8)));
     assert_eq!(seen(DEBUG_FN), Some(moment(1)), "of the newest chain");
     assert_eq!(seen("8710000100000009"), None);
 }
 
-fn an_operator_states_registers(on: On) {
-    let bench = Bench::new(on);
-    let add = |fn_text: Option<&str>, serial: Option<&str>, inn: Option<&str>| {
+fn an_operator_states_registers() {
+    let bench = Bench::new();
+    let add = |fn_text: Option<&str>, serial: Option<&str>, inn: Option<&str>, at: i64| {
         let stated = RegisterAdd {
             fn_number: fn_text.map(fn_number),
             kkt_serial: serial.map(str::to_owned),
             inn: inn.map(str::to_owned),
             rnm: None,
         };
-        bench.operator().register_add(&stated).unwrap();
+        registers_sql::add(bench.db(), &stated, moment(at)).unwrap();
     };
-    add(None, Some(" 0042 "), Some("7704358518"));
+    add(None, Some(" 0042 "), Some("7704358518"), 1);
     let made = kkt(&bench, KktKey::Serial("0042"));
     assert_eq!((made.state, made.line_id, made.version), (RegistrationState::Contracted, None, 1));
     assert_eq!((made.inn.as_deref(), made.fn_number), (Some("7704358518"), None));
-    add(None, Some("0042"), Some("7704358518"));
+    add(None, Some("0042"), Some("7704358518"), 2);
     assert_eq!(kkt(&bench, KktKey::Id(made.id)), made, "the same word changes nothing");
     // Its ФН, then another one: nothing was reported yet, so the newest word counts.
-    add(Some(PLAIN_FN), Some("0042"), None);
-    add(Some(DEBUG_FN), Some("0042"), None);
+    add(Some(PLAIN_FN), Some("0042"), None, 3);
+    add(Some(DEBUG_FN), Some("0042"), None, 4);
     let renamed = kkt(&bench, KktKey::Fn(&fn_number(DEBUG_FN)));
     assert_eq!((renamed.id, renamed.version), (made.id, 3));
-    let history = bench.registry().fn_history(made.id).unwrap();
-    let ends: Vec<_> = history.iter().map(|part| (part.fn_number, part.to_at)).collect();
-    assert_eq!(ends, [(fn_number(PLAIN_FN), Some(history[1].from_at)), (fn_number(DEBUG_FN), None)]);
-    assert_eq!(bench.registry().kkt(KktKey::Fn(&fn_number(PLAIN_FN))).unwrap(), None);
+    let history = kkts::history(bench.db(), made.id, 10).unwrap();
+    let ends: Vec<_> = history.iter().map(|part| (part.fn_number, part.from_at, part.to_at)).collect();
+    assert_eq!(
+        ends,
+        [(fn_number(PLAIN_FN), moment(3), Some(moment(4))), (fn_number(DEBUG_FN), moment(4), None),]
+    );
+    assert_eq!(kkts::find(bench.db(), KktKey::Fn(&fn_number(PLAIN_FN))).unwrap(), None);
     assert_eq!(kkt(&bench, KktKey::FnEver(&fn_number(PLAIN_FN))).id, made.id);
     // The same serial number of another user is another register.
-    add(None, Some("0042"), Some("7702203276"));
-    assert_eq!(bench.registry().kkts(&KktFilter::default(), 10).unwrap().len(), 2);
+    add(None, Some("0042"), Some("7702203276"), 5);
+    assert_eq!(kkts::list(bench.db(), &KktFilter::default(), 10).unwrap().len(), 2);
     // What a report said stands: only empty places are filled.
     let reported = Kkt { state: RegistrationState::ReportReceived, rnm: Some("1".to_owned()), ..renamed };
-    put(&bench, vec![reported]);
+    kkts::put(bench.db(), &reported, || Ok(99)).unwrap().unwrap();
     let stated = RegisterAdd {
         fn_number: Some(fn_number(DEBUG_FN)),
         kkt_serial: Some("0099".to_owned()),
         rnm: Some("2".to_owned()),
         inn: None,
     };
-    bench.operator().register_add(&stated).unwrap();
+    registers_sql::add(bench.db(), &stated, moment(6)).unwrap();
     let kept = kkt(&bench, KktKey::Id(made.id));
     assert_eq!((kept.serial.as_deref(), kept.rnm.as_deref()), (Some("0042"), Some("1")));
 }
 
-fn lists_come_in_pages(on: On) {
-    let bench = Bench::new(on);
+fn lists_come_in_pages() {
+    let bench = Bench::new();
     for index in 0..6_u64 {
         let fn_text = format!("87100001000000{index:02}");
         let number: FnNumber = fn_text.parse().unwrap();
@@ -161,10 +172,10 @@ fn lists_come_in_pages(on: On) {
             mismatch,
             ..Kkt::new(state, moment(0))
         };
-        put(&bench, vec![kkt]);
+        kkts::put(bench.db(), &kkt, || Ok(1)).unwrap().unwrap();
     }
     let ids = |filter: KktFilter, limit: usize| -> Vec<i64> {
-        bench.registry().kkts(&filter, limit).unwrap().iter().map(|kkt| kkt.id).collect()
+        kkts::list(bench.db(), &filter, limit).unwrap().iter().map(|kkt| kkt.id).collect()
     };
     let linked = Some(RegistrationState::Linked);
     assert_eq!(ids(KktFilter::default(), 4), [1, 2, 3, 4]);
@@ -177,19 +188,19 @@ fn lists_come_in_pages(on: On) {
     assert!(ids(KktFilter { contract_id: Some(1), ..KktFilter::default() }, 9).is_empty());
     assert_eq!(kkt(&bench, KktKey::Id(5)).mismatch, ["kkt_serial", "inn"]);
     let due = |at: i64, limit: usize| -> Vec<i64> {
-        bench.registry().due(moment(at), limit).unwrap().iter().map(|kkt| kkt.id).collect()
+        kkts::due(bench.db(), moment(at), limit).unwrap().iter().map(|kkt| kkt.id).collect()
     };
     assert_eq!((due(97, 9), due(99, 9), due(100, 1)), (vec![], vec![3, 2], vec![3]));
-    let counts = bench.registry().state_counts().unwrap();
+    let counts = kkts::counts(bench.db()).unwrap();
     assert_eq!(counts, [(RegistrationState::Contracted, 3), (RegistrationState::Linked, 3)]);
 }
 
-fn tasks_of_reception_are_tasks_for_people(on: On) {
-    let mut bench = Bench::new(on);
+fn tasks_of_reception_are_tasks_for_people() {
+    let mut bench = Bench::new();
     let unreadable =
         NewDocument { code: 11, task: Some(TaskKind::Unreadable), ..document(PLAIN_FN, 1, 3, "unreadable") };
     bench.append(&[unreadable, document(PLAIN_FN, 1, 3, "a conflict")]);
-    let open = bench.reader().tasks(10);
+    let open = tasks::list(bench.db(), &TaskFilter::default(), 10).unwrap();
     let told: Vec<_> =
         open.iter().map(|task| (task.kind, task.seq, task.fn_number, task.fd_number)).collect();
     let (fn_number, fd_number) = (Some(fn_number(PLAIN_FN)), Some(fd_number(1)));
@@ -200,5 +211,17 @@ fn tasks_of_reception_are_tasks_for_people(on: On) {
             (TaskKind::Unreadable, Some(1), fn_number, fd_number),
         ]
     );
-    assert_eq!(bench.registry().open_tasks().unwrap(), 2);
+    assert_eq!(tasks::count_open(bench.db()).unwrap(), 2);
+    if On::here() == On::Sqlite {
+        let old = bench.look.number("SELECT count(*) FROM tasks");
+        assert_eq!(old, 0, "nothing is written to the table of earlier versions");
+    }
 }
+
+on_both_engines!(
+    reports_come_in_order_of_arrival_and_receipts_do_not_come,
+    the_documents_that_tell_how_a_fn_is,
+    an_operator_states_registers,
+    lists_come_in_pages,
+    tasks_of_reception_are_tasks_for_people,
+);

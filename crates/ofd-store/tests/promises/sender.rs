@@ -1,29 +1,18 @@
 //! The outbox: what is derived from the journal, sent, answered and decided.
 
-mod deriving;
-mod lanes;
-mod leases;
-mod operators;
-mod parking;
-mod reading;
-mod recall;
-mod results;
-mod verdicts;
-mod way;
-
 use std::time::Duration;
 
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 
-use super::{Bench, On, promises};
+use super::Bench;
+use super::way::Way;
 use crate::support::{document, fd_number, fn_number, moment};
 use crate::{
     BatchDocument, BatchId, BatchStep, ClaimOrder, CommitReport, DeriveOrder, DeriveReport, DocumentOutcome,
     DocumentResult, Forward, Forwarding, HolderId, Lease, NewBatch, NewDocument, OutboxChange, OutboxRow,
     OutboxState, RegisterAdd, Slot,
 };
-use way::Way;
 
 const LEASE: Duration = Duration::from_secs(60);
 /// Two ФН in different slots, and a debug one.

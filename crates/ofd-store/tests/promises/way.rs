@@ -5,7 +5,7 @@ use std::rc::Rc;
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
-use crate::promises::places::Places;
+use super::places::Places;
 use crate::{
     Adoption, BatchStep, Claim, ClaimOrder, CommitReport, DocumentBody, FnsSummary, Forwarding, HolderId,
     Holding, Lease, OutboxChange, OutboxDepths, OutboxRow, RefreshRow, Slot, StoreError,
