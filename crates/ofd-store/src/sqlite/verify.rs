@@ -2,17 +2,18 @@
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::keys::check;
 use super::room::Room;
 use super::{in_words, store_error};
 use crate::StoreError;
 use crate::care::{IntegrityDepth, VerifyPage, VerifyRow};
 use crate::rows::DocumentRow;
-use crate::tables::documents::{self, newest_seq};
+use crate::tables::documents::{self, SCAN_POSITIONS, newest_seq};
 
 /// What a page may weigh; the row that passes it is the last one. Little in tests.
 const MAX_PAGE_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };
 /// Most sentences that one check of the file gives.
-const MAX_SENTENCES: u32 = 100;
+const MAX_SENTENCES: usize = 100;
 
 /// Rows read by one statement. Few in tests.
 const CHUNK_ROWS: usize = if cfg!(test) { 3 } else { 64 };
@@ -131,16 +132,49 @@ pub(crate) fn integrity(
     Ok(wrong)
 }
 
+/// Where the index of the journal does not lead to its documents, in words. It follows from the journal and can be made
+/// anew, so this is no damage. Each statement ends when the room gets scarce.
+pub(crate) fn index(
+    connection: &Connection,
+    room: &Room,
+    step: &mut dyn FnMut(&str),
+) -> Result<Vec<String>, StoreError> {
+    step("the index of the journal");
+    let mut wrong = Vec::new();
+    let newest = newest_seq(connection).map_err(store_error)?;
+    let (mut after, mut rows) = (0, 0_i64);
+    while after < newest && wrong.len() < MAX_SENTENCES {
+        let until = after.saturating_add(SCAN_POSITIONS).min(newest);
+        let rows_sql = format!("SELECT count(*) FROM journal WHERE seq > {after} AND seq <= {until}");
+        rows = rows.saturating_add(room.watch(connection, || number(connection, &rows_sql))?);
+        room.watch(connection, || {
+            look(connection, &check::lost_sql(after, until), &mut wrong, |row| {
+                let (seq, fn_text, fd): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(Some(format!("the index does not lead to #{seq} ФН {fn_text} ФД {fd}")))
+            })
+        })?;
+        after = until;
+    }
+    let keys = room.watch(connection, || number(connection, &check::count_sql(newest)))?;
+    if wrong.is_empty() && keys != rows {
+        wrong.push(format!("the index has {keys} places for {rows} documents"));
+    }
+    Ok(wrong)
+}
+
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 /// What one row of a check says, if it says that something is wrong.
 type Reading = fn(&rusqlite::Row<'_>) -> rusqlite::Result<Option<String>>;
 
 /// Runs one check. Damage that ends the statement itself is one more sentence.
 fn look(connection: &Connection, sql: &str, wrong: &mut Vec<String>, read: Reading) -> rusqlite::Result<()> {
-    let most = usize::try_from(MAX_SENTENCES).unwrap_or(usize::MAX);
     let run = |wrong: &mut Vec<String>| -> rusqlite::Result<()> {
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([])?;
-        while wrong.len() < most
+        while wrong.len() < MAX_SENTENCES
             && let Some(row) = rows.next()?
         {
             wrong.extend(read(row)?);
