@@ -34,8 +34,9 @@ mod history;
 pub mod journal;
 mod migration;
 mod operator;
+mod operator_store;
 mod outbox;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
+mod placing;
 mod postgres;
 mod reader;
 mod reading;
@@ -49,6 +50,7 @@ mod sqlite;
 mod store;
 mod tables;
 mod turnstile;
+mod watch;
 mod watcher;
 
 pub use care::{

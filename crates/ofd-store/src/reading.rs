@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 use crate::config::sqlite_path;
-use crate::sql::Db;
+use crate::postgres::{Purpose, Target, is_postgres};
+use crate::sql::{Db, PgSession, store_error};
 use crate::sqlite::open_reader;
 
 /// A store that is read.
@@ -14,12 +15,24 @@ use crate::sqlite::open_reader;
 pub(crate) enum ReadStore {
     /// A file.
     Sqlite(Connection),
+    /// A server.
+    Postgres(Box<PgSession>),
 }
 
 impl ReadStore {
     /// Opens a store that is there.
     pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
+        if is_postgres(url) {
+            return Self::open_server(Target::parse(url)?);
+        }
         Self::open_path(&sqlite_path(url)?)
+    }
+
+    /// Opens a session with a server.
+    pub(crate) fn open_server(target: Target) -> Result<Self, StoreError> {
+        let session = PgSession::new(target, Purpose::Reading);
+        session.open().map_err(store_error)?;
+        Ok(Self::Postgres(Box::new(session)))
     }
 
     /// Opens a file.
@@ -30,6 +43,7 @@ impl ReadStore {
     pub(crate) fn db(&self) -> Db<'_> {
         match self {
             Self::Sqlite(connection) => Db::from(connection),
+            Self::Postgres(session) => Db::Postgres(session),
         }
     }
 
@@ -38,6 +52,7 @@ impl ReadStore {
     pub(crate) fn horizon(&self) -> Result<i64, StoreError> {
         match self {
             Self::Sqlite(_) => Ok(i64::MAX),
+            Self::Postgres(_) => unimplemented!(),
         }
     }
 
@@ -46,6 +61,7 @@ impl ReadStore {
     pub(crate) fn most_of_a_transaction(&self) -> usize {
         match self {
             Self::Sqlite(_) => usize::MAX,
+            Self::Postgres(_) => 1_000,
         }
     }
 }

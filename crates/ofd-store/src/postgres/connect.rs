@@ -158,7 +158,11 @@ async fn prepare(target: &Target, client: &Client, purpose: Purpose) -> Result<(
     let settings = format!(
         "{}; {}; SELECT current_setting('server_version_num'), current_setting('server_encoding'), \
          current_setting('synchronous_commit'), current_setting('fsync')",
-        "SET TimeZone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'",
+        // The server notices in time that one of us is gone, with its machine or without.
+        "SET TimeZone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET idle_session_timeout = 0; \
+         SET default_transaction_isolation = 'read committed'; \
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+         SET tcp_user_timeout = '20s'",
         purpose.settings()
     );
     let messages = client.simple_query(&settings).await.map_err(failed)?;
@@ -220,7 +224,8 @@ impl Purpose {
             // tables are at the moment it is planned.
             Self::Journal => {
                 "SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '10s'; \
-                 SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
+                 SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; \
+                 SET enable_mergejoin = off"
             }
             Self::Writing => "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'",
             Self::Reading => {

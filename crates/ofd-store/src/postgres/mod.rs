@@ -4,8 +4,22 @@
 //! reader has seen everything. What is read and written beside that is in `tables`.
 
 pub(crate) mod connect;
+mod copy;
+mod engine;
+pub(crate) mod horizon;
+mod judge;
+mod line;
+mod partitions;
+mod plan;
+pub(crate) mod schema;
+mod statements;
 pub(crate) mod target;
 mod tls;
 
 pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
-pub(crate) use self::target::{Target, is_postgres, masked};
+pub(crate) use self::engine::PgEngine;
+pub(crate) use self::line::Opening;
+pub(crate) use self::target::{Target, is_postgres, masked, percent_encoded};
+
+#[cfg(test)]
+mod tests;

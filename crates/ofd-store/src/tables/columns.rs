@@ -4,7 +4,7 @@ use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
-use crate::Derived;
+use crate::{Derived, NewDocument};
 
 pub(crate) const FLK_MARK: i64 = 1;
 pub(crate) const SIGN_MARK: i64 = 2;
@@ -18,6 +18,19 @@ pub(crate) struct Moment(pub(crate) Timestamp);
 /// The sum as its column holds it: none past what SQLite's signed integers can.
 pub(crate) fn kopecks_column(derived: &Derived) -> Option<i64> {
     derived.total_kopecks.and_then(|kopecks| i64::try_from(kopecks).ok())
+}
+
+/// The marks of a document as their column holds them.
+pub(crate) fn marks_column(document: &NewDocument) -> i64 {
+    [
+        (document.flk_mark, FLK_MARK),
+        (document.sign_mark, SIGN_MARK),
+        (document.fn_changed_mark, FN_CHANGED_MARK),
+        (document.after_deregistration_mark, AFTER_DEREGISTRATION_MARK),
+    ]
+    .into_iter()
+    .filter(|(is_set, _)| *is_set)
+    .fold(0, |marks, (_, bit)| marks | bit)
 }
 
 /// A value that no column of ours can hold: the file was changed by somebody else.

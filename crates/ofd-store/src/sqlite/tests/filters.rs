@@ -108,7 +108,7 @@ fn passes(document: &DocumentSummary, filter: &DocumentFilter) -> bool {
 fn by_pages(bench: &Bench, filter: &DocumentFilter, limit: usize) -> Vec<DocumentSummary> {
     let (mut found, mut filter) = (Vec::new(), filter.clone());
     loop {
-        let page = search::page(bench.sql(), &filter, limit).unwrap();
+        let page = search::page(bench.db(), &filter, limit).unwrap();
         assert!(page.rows.len() <= limit);
         found.extend(page.rows);
         let Some(next) = page.next_before_seq else { return found };
@@ -127,11 +127,11 @@ proptest! {
     ) {
         let mut bench = Bench::new();
         bench.append(&documents);
-        let all = search::summaries(bench.sql(), &DocumentFilter::default(), usize::MAX).unwrap();
+        let all = search::summaries(bench.db(), &DocumentFilter::default(), usize::MAX).unwrap();
         for filter in filters {
             let expected: Vec<_> = all.iter().filter(|document| passes(document, &filter)).cloned().collect();
             prop_assert_eq!(&by_pages(&bench, &filter, limit), &expected, "{:?}", filter);
-            let some = search::summaries(bench.sql(), &filter, limit).unwrap();
+            let some = search::summaries(bench.db(), &filter, limit).unwrap();
             prop_assert_eq!(&some, &expected[..expected.len().min(limit)], "{:?}", filter);
         }
     }
@@ -157,7 +157,7 @@ fn a_search_from_a_moment_on_ends_a_day_before_it() {
         let mut filter = DocumentFilter { from: Some(moment(0)), ..DocumentFilter::default() };
         let (mut found, mut pages) = (0, 0);
         loop {
-            let page = search::page(bench.sql(), &filter, 100).unwrap();
+            let page = search::page(bench.db(), &filter, 100).unwrap();
             (found, pages) = (found + page.rows.len(), pages + 1);
             filter.before_seq = page.next_before_seq;
             if filter.before_seq.is_none() {

@@ -104,9 +104,9 @@ fn equal_documents_of_one_batch_and_two_contents_of_one_number() {
     let batch = [a.clone(), a.clone(), b.clone(), b.clone(), a.clone()];
     let expected = [appended(1), repeat(1, &a), conflict(2), repeat(2, &b), repeat(1, &a)];
     assert_eq!(bench.append(&batch), expected);
-    let rows = documents::find(bench.sql(), &a.fn_number, a.fd_number).unwrap();
+    let rows = documents::find(bench.db(), &a.fn_number, a.fd_number).unwrap();
     assert_eq!(rows.iter().map(|row| row.forward).collect::<Vec<_>>(), [Forward::Yes, Forward::No]);
-    let tasks = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
+    let tasks = tasks::list(bench.db(), &TaskFilter::default(), 10).unwrap();
     assert_eq!(
         tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
         [(TaskKind::Conflict, Some(2))]
@@ -175,7 +175,7 @@ proptest! {
             rest = later;
         }
         prop_assert_eq!(outcomes, expected);
-        let rows = export::page(bench.sql(), 0, &ExportFilter::default(), 1000).unwrap();
+        let rows = export::page(bench.db(), 0, i64::MAX, &ExportFilter::default(), 1000).unwrap();
         prop_assert_eq!(rows.len(), model.rows.len());
         for (row, (sent, chain)) in rows.iter().zip(&model.rows) {
             prop_assert_eq!((&row.container, row.chain), (&sent.container, *chain));
@@ -196,7 +196,7 @@ fn past_the_most_conflicts_a_document_is_refused_and_known_ones_are_answered() {
     assert_eq!(known, WriteOutcome::Append(repeat(101, &other(MAX_CONFLICTS))));
     assert_eq!(first, WriteOutcome::Append(repeat(1, &other(0))));
     assert_eq!(next, WriteOutcome::Append(appended(102)), "its neighbours are written");
-    let counts = export::counts(bench.sql()).unwrap();
+    let counts = export::counts(bench.db()).unwrap();
     assert_eq!((counts.documents, counts.conflicts), (102, 100));
-    assert_eq!(tasks::list(bench.sql(), &TaskFilter::default(), 1000).unwrap().len(), 100);
+    assert_eq!(tasks::list(bench.db(), &TaskFilter::default(), 1000).unwrap().len(), 100);
 }

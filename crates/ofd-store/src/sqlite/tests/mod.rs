@@ -29,7 +29,7 @@ use crate::support::{fd_number, fn_number};
 use crate::tables::quarantine::MAX_QUARANTINE_PER_FN;
 use crate::tables::{
     documents, export, history, quarantine as quarantine_sql, registers as registers_sql, reindex, search,
-    tasks,
+    tasks, verify as rows,
 };
 
 const ROOM: u64 = 64 << 20;
@@ -94,7 +94,7 @@ impl Bench {
     }
 
     fn chains(&self, fn_text: &str, fd: u32) -> Vec<(u32, u32)> {
-        let rows = documents::find(self.sql(), &fn_number(fn_text), fd_number(fd)).unwrap();
+        let rows = documents::find(self.db(), &fn_number(fn_text), fd_number(fd)).unwrap();
         rows.iter().map(|row| (row.chain, row.conflict_no)).collect()
     }
 }

@@ -35,7 +35,7 @@ fn what_is_stored_comes_back() {
     plain.findings.push(StoredFinding { path: Vec::new(), ..finding("top", FindingSeverity::Soft) });
     assert_eq!(bench.append(&[full.clone(), plain.clone()]), [appended(1), appended(2)]);
 
-    let rows = search::list(bench.sql(), &DocumentFilter::default(), 10).unwrap();
+    let rows = search::list(bench.db(), &DocumentFilter::default(), 10).unwrap();
     let [second, first] = <[_; 2]>::try_from(rows).unwrap();
     assert_eq!((first.seq, first.chain, first.conflict_no, first.form), (1, 0, 0, 3));
     assert_eq!((first.fn_number, first.fd_number), (full.fn_number, full.fd_number));
@@ -52,7 +52,7 @@ fn what_is_stored_comes_back() {
     assert_eq!((second.flk_mark, second.sign_mark, second.peer.clone()), (false, true, None));
     assert_eq!(second.derived.total_kopecks, None, "past what a column can hold");
     assert_eq!(second.findings, plain.findings);
-    let tasks = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
+    let tasks = tasks::list(bench.db(), &TaskFilter::default(), 10).unwrap();
     assert_eq!(
         tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
         [(TaskKind::UnknownForm, Some(1))]
@@ -71,7 +71,7 @@ fn findings_are_bounded() {
         };
         let many = NewDocument { findings: vec![finding; findings], ..document(PLAIN_FN, fd, 3, "x") };
         bench.append(&[many]);
-        let rows = documents::find(bench.sql(), &fn_number(PLAIN_FN), fd_number(fd)).unwrap();
+        let rows = documents::find(bench.db(), &fn_number(PLAIN_FN), fd_number(fd)).unwrap();
         assert_eq!(rows[0].findings.len(), MAX_STORED_FINDINGS);
     }
 }
@@ -86,7 +86,7 @@ fn export_in_pages_and_filters() {
     let check = |filter: &ExportFilter, limit: usize, expected: &[i64]| {
         let (mut seen, mut after) = (Vec::new(), 0);
         loop {
-            let page = export::page(bench.sql(), after, filter, limit).unwrap();
+            let page = export::page(bench.db(), after, i64::MAX, filter, limit).unwrap();
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { break };
             after = last.seq;
@@ -109,7 +109,7 @@ fn export_in_pages_and_filters() {
         check(&ExportFilter { fn_number: Some(fn_number(other)), ..period }, limit, &[6]);
     }
     let list = |filter: DocumentFilter, limit| {
-        let rows = search::list(bench.sql(), &filter, limit).unwrap();
+        let rows = search::list(bench.db(), &filter, limit).unwrap();
         rows.iter().map(|row| row.seq).collect::<Vec<_>>()
     };
     assert_eq!(list(DocumentFilter::default(), 3), [30, 29, 28]);
@@ -141,13 +141,13 @@ fn gaps_and_counts() {
     bench.append(&documents);
     let gap = |fn_text: &str, chain, from, to| Gap { fn_number: fn_number(fn_text), chain, from, to };
     let plain = [gap(PLAIN_FN, 0, 5, 5), gap(PLAIN_FN, 0, 7, 7), gap(PLAIN_FN, 0, 9, 19)];
-    assert_eq!(export::gaps(bench.sql(), Some(&fn_number(PLAIN_FN))).unwrap(), plain);
+    assert_eq!(export::gaps(bench.db(), Some(&fn_number(PLAIN_FN))).unwrap(), plain);
     let mut all = plain.to_vec();
     all.extend([gap(DEBUG_FN, 0, 2, 3), gap(DEBUG_FN, 1, 2, 2)]);
-    assert_eq!(export::gaps(bench.sql(), None).unwrap(), all);
-    assert_eq!(export::gaps(bench.sql(), Some(&fn_number("1"))).unwrap(), []);
+    assert_eq!(export::gaps(bench.db(), None).unwrap(), all);
+    assert_eq!(export::gaps(bench.db(), Some(&fn_number("1"))).unwrap(), []);
 
-    let counts = export::counts(bench.sql()).unwrap();
+    let counts = export::counts(bench.db()).unwrap();
     assert_eq!((counts.documents, counts.conflicts, counts.quarantine, counts.registers), (10, 1, 0, 0));
     assert_eq!(counts.by_code, BTreeMap::from([(0, 9), (14, 1)]));
 }
@@ -165,7 +165,7 @@ fn a_page_of_export_is_bounded_by_bytes_too() {
     for fn_number in [None, Some(fn_number(PLAIN_FN))] {
         let filter = ExportFilter { fn_number, ..ExportFilter::default() };
         let page = |after| {
-            let rows = export::page(bench.sql(), after, &filter, 100).unwrap();
+            let rows = export::page(bench.db(), after, i64::MAX, &filter, 100).unwrap();
             rows.iter().map(|row| row.seq).collect::<Vec<_>>()
         };
         assert_eq!(page(0), [1, 2]);
@@ -187,8 +187,8 @@ fn summaries_are_the_documents_without_what_is_long() {
             ..DocumentFilter::default()
         },
     ] {
-        let whole = search::list(bench.sql(), &filter, 7).unwrap();
-        let short = search::summaries(bench.sql(), &filter, 7).unwrap();
+        let whole = search::list(bench.db(), &filter, 7).unwrap();
+        let short = search::summaries(bench.db(), &filter, 7).unwrap();
         assert_eq!(short, whole.into_iter().map(|row| row.summary).collect::<Vec<_>>());
         assert!(short.len() >= 4);
     }

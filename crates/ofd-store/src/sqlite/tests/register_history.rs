@@ -13,7 +13,7 @@ type Expected<'e> = Option<(Option<&'e str>, &'e [&'e str], bool)>;
 
 #[track_caller]
 fn check(bench: &Bench, fn_text: &str, most: usize, expected: Expected<'_>) {
-    let found = history::load(bench.sql(), &fn_number(fn_text), most).unwrap();
+    let found = history::load(bench.db(), &fn_number(fn_text), most).unwrap();
     let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
     let found = found.map(|found| {
         (found.registration.as_ref().map(text), found.shift.iter().map(text).collect::<Vec<_>>(), found.cut)
@@ -115,10 +115,10 @@ fn it_is_bounded_by_bytes_too() {
     let large =
         |fd, form| NewDocument { opened: Some(vec![b'x'; 1500]), ..document(PLAIN_FN, fd, form, "x") };
     bench.append(&[large(1, 1), large(2, 2), large(3, 3), large(4, 3)]);
-    let found = history::load(bench.sql(), &fn_number(PLAIN_FN), 10).unwrap().unwrap();
+    let found = history::load(bench.db(), &fn_number(PLAIN_FN), 10).unwrap().unwrap();
     assert_eq!((found.shift.len(), found.cut, found.registration.is_some()), (3, false, true));
     bench.append(&[large(5, 3)]);
-    let found = history::load(bench.sql(), &fn_number(PLAIN_FN), 10).unwrap().unwrap();
+    let found = history::load(bench.db(), &fn_number(PLAIN_FN), 10).unwrap().unwrap();
     assert_eq!((found.shift.len(), found.cut, found.registration.is_some()), (3, true, true));
 }
 

@@ -121,7 +121,7 @@ fn an_operator_states_registers() {
             inn: inn.map(str::to_owned),
             rnm: None,
         };
-        registers_sql::add(bench.sql(), &stated, moment(at)).unwrap();
+        registers_sql::add(bench.db(), &stated, moment(at)).unwrap();
     };
     add(None, Some(" 0042 "), Some("7704358518"), 1);
     let made = kkt(&bench, KktKey::Serial("0042"));
@@ -154,7 +154,7 @@ fn an_operator_states_registers() {
         rnm: Some("2".to_owned()),
         inn: None,
     };
-    registers_sql::add(bench.sql(), &stated, moment(6)).unwrap();
+    registers_sql::add(bench.db(), &stated, moment(6)).unwrap();
     let kept = kkt(&bench, KktKey::Id(made.id));
     assert_eq!((kept.serial.as_deref(), kept.rnm.as_deref()), (Some("0042"), Some("1")));
 }
@@ -203,7 +203,7 @@ fn tasks_of_reception_are_tasks_for_people() {
     let unreadable =
         NewDocument { code: 11, task: Some(TaskKind::Unreadable), ..document(PLAIN_FN, 1, 3, "unreadable") };
     bench.append(&[unreadable, document(PLAIN_FN, 1, 3, "a conflict")]);
-    let open = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
+    let open = tasks::list(bench.db(), &TaskFilter::default(), 10).unwrap();
     let told: Vec<_> =
         open.iter().map(|task| (task.kind, task.seq, task.fn_number, task.fd_number)).collect();
     let (fn_number, fd_number) = (Some(fn_number(PLAIN_FN)), Some(fd_number(1)));
@@ -214,7 +214,7 @@ fn tasks_of_reception_are_tasks_for_people() {
             (TaskKind::Unreadable, Some(1), fn_number, fd_number),
         ]
     );
-    assert_eq!(tasks::count_open(bench.sql()).unwrap(), 2);
+    assert_eq!(tasks::count_open(bench.db()).unwrap(), 2);
     let old: i64 = bench.sql().query_row("SELECT count(*) FROM tasks", [], |row| row.get(0)).unwrap();
     assert_eq!(old, 0, "nothing is written to the table of earlier versions");
 }

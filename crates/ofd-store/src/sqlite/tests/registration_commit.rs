@@ -353,7 +353,7 @@ fn a_register_changes_its_fn_and_its_contract() {
             .len(),
         1
     );
-    let version = registers_sql::facts_after(bench.sql(), -1).unwrap().version;
+    let version = registers_sql::facts_after(bench.db(), -1).unwrap().version;
 
     // A typing error in the ФН is put right.
     let kkt = registry.kkt(KktKey::Id(1)).unwrap().unwrap();
@@ -367,7 +367,7 @@ fn a_register_changes_its_fn_and_its_contract() {
     let told: Vec<_> = history.iter().map(|part| (part.fn_number, part.to_at, part.withdrawn)).collect();
     let (wrong, right) = (fn_number(PLAIN_FN), fn_number(DEBUG_FN));
     assert_eq!(told, [(wrong, Some(moment(4)), true), (right, None, false)], "the one in use stays");
-    let facts = registers_sql::facts_after(bench.sql(), version).unwrap();
+    let facts = registers_sql::facts_after(bench.db(), version).unwrap();
     let of =
         |fn_number, contract| FnChange { fn_number, contract, line_closed_at: None, deregistered_at: None };
     assert_eq!(facts.changes.fns, [of(wrong, None), of(right, Some(second))]);
@@ -377,7 +377,7 @@ fn a_register_changes_its_fn_and_its_contract() {
     let kkt = registry.kkt(KktKey::Id(1)).unwrap().unwrap();
     let moved = Kkt { state: RegistrationState::ReportReceived, ..kkt };
     done(&mut registry, &RegistryChange { kkts: vec![moved], ..RegistryChange::default() });
-    assert_eq!(registers_sql::facts_after(bench.sql(), facts.version).unwrap().version, facts.version);
+    assert_eq!(registers_sql::facts_after(bench.db(), facts.version).unwrap().version, facts.version);
 }
 
 #[test]
@@ -418,12 +418,12 @@ fn a_fn_of_a_deregistered_register_may_be_registered_anew() {
     let old = registry.kkt(KktKey::Id(1)).unwrap().unwrap();
     let gone = Kkt { state: RegistrationState::Deregistered, deregistered_at: Some(1_700_000_000), ..old };
     done(&mut registry, &RegistryChange { kkts: vec![gone], ..RegistryChange::default() });
-    let version = registers_sql::facts_after(bench.sql(), -1).unwrap().version;
+    let version = registers_sql::facts_after(bench.db(), -1).unwrap().version;
     let anew = Kkt { line_id: None, state: RegistrationState::ReportReceived, ..draft("0042", PLAIN_FN, 1) };
     done(&mut registry, &RegistryChange { kkts: vec![anew], ..RegistryChange::default() });
     assert_eq!(registry.kkt(KktKey::Fn(&fn_number(PLAIN_FN))).unwrap().unwrap().id, 2);
     assert_eq!(registry.kkt(KktKey::Serial("0042")).unwrap().unwrap().id, 2);
-    let facts = registers_sql::facts_after(bench.sql(), version).unwrap();
+    let facts = registers_sql::facts_after(bench.db(), version).unwrap();
     let now = FnChange {
         fn_number: fn_number(PLAIN_FN),
         contract: None,
@@ -432,7 +432,7 @@ fn a_fn_of_a_deregistered_register_may_be_registered_anew() {
     };
     assert_eq!(facts.changes.fns, [now], "its newest holder has the last word");
     // Both at once: the facts of all time say the same.
-    assert_eq!(registers_sql::facts_after(bench.sql(), -1).unwrap().changes.fns, [now]);
+    assert_eq!(registers_sql::facts_after(bench.db(), -1).unwrap().changes.fns, [now]);
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::care::{OpenedRow, RebuiltTables, ReindexPage};
+use crate::operator_store::OperatorStore;
 use crate::records::{Derived, RegisterAdd, RegisterReport};
 use crate::rows::DocumentFilter;
 use crate::support::{DEBUG_FN, PLAIN_FN, document, moment, registration};
 
-fn connection(bench: &Bench) -> Connection {
-    open_operator(&bench.path()).unwrap()
+fn connection(bench: &Bench) -> OperatorStore {
+    OperatorStore::Sqlite(open_operator(&bench.path()).unwrap())
 }
 
 #[test]
@@ -20,7 +21,7 @@ fn columns_come_out_as_the_function_says() {
         ..document(PLAIN_FN, fd, 3, "x")
     });
     bench.append(&documents.collect::<Vec<_>>());
-    let before = search::list(bench.sql(), &DocumentFilter::default(), 100).unwrap();
+    let before = search::list(bench.db(), &DocumentFilter::default(), 100).unwrap();
     let mut operator = connection(&bench);
     let mut run = |wanted: &dyn Fn(&OpenedRow<'_>) -> Option<Derived>| {
         let (mut after, mut sums) = (Some(0), (0, 0));
@@ -58,7 +59,7 @@ fn columns_come_out_as_the_function_says() {
     };
     assert_eq!(run(&wanted), (30, 10), "nine without columns, one with wrong ones");
     assert_eq!(run(&wanted), (30, 0), "nothing is left to change");
-    let after = search::list(bench.sql(), &DocumentFilter::default(), 100).unwrap();
+    let after = search::list(bench.db(), &DocumentFilter::default(), 100).unwrap();
     for (mut old, new) in before.into_iter().zip(after) {
         let expected = match new.seq {
             5 => full.clone(),
@@ -107,7 +108,7 @@ fn tables_follow_the_journal_and_keep_an_operators_word() {
         rnm: Some("0000000000000001".to_owned()),
         ..RegisterAdd::default()
     };
-    registers_sql::add(bench.sql(), &stated, moment(900)).unwrap();
+    registers_sql::add(bench.db(), &stated, moment(900)).unwrap();
     bench
         .sql()
         .execute("UPDATE registers SET kkt_serial = '0077', serial_by_operator = 1 WHERE fn = ?1", [fns[2]])
@@ -123,7 +124,7 @@ fn tables_follow_the_journal_and_keep_an_operators_word() {
     let mut operator = connection(&bench);
     assert_eq!(reindex::tables(&mut operator).unwrap(), RebuiltTables { registers: 2, chains: 1 });
     assert_eq!(reindex::tables(&mut operator).unwrap(), RebuiltTables::default());
-    let rows = registers_sql::list(bench.sql()).unwrap();
+    let rows = registers_sql::list(bench.db()).unwrap();
     let places: Vec<_> =
         rows.iter().map(|row| (row.rnm.as_deref(), row.inn.as_deref(), row.kkt_serial.as_deref())).collect();
     let (rnm, inn) = (Some("0000000001024546"), Some("7704358518"));
