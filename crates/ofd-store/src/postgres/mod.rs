@@ -12,6 +12,7 @@ mod line;
 mod partitions;
 mod plan;
 pub(crate) mod schema;
+pub(crate) mod second;
 mod statements;
 pub(crate) mod target;
 mod tls;

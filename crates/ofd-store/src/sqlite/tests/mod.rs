@@ -10,8 +10,6 @@ mod quarantine;
 mod reading;
 mod register_history;
 mod registers;
-mod registration;
-mod registration_commit;
 mod reindexing;
 mod trouble;
 mod verification;
