@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::postgres::{Target, is_postgres, percent_encoded};
+use crate::postgres::{Target, is_postgres, masked, percent_encoded};
 
 /// Largest `batch_max_documents` and `queue_max_documents` that are accepted: past it a typing error would
 /// take the memory of the machine.
@@ -157,6 +157,12 @@ impl StoreConfig {
     pub(crate) fn quarantine_max_bytes(&self) -> u64 {
         self.quarantine_max_mib.saturating_mul(BYTES_PER_MIB)
     }
+}
+
+/// The address of a store as people may read it: without the password.
+#[must_use]
+pub fn shown_url(url: &str) -> String {
+    if is_postgres(url) { masked(url) } else { url.to_owned() }
 }
 
 /// The file behind `sqlite:PATH`.

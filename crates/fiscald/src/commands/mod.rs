@@ -12,6 +12,7 @@ pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod keys;
+pub(crate) mod migrate;
 mod new_file;
 pub(crate) mod outbox;
 pub(crate) mod output;
@@ -33,7 +34,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability};
+use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability, shown_url};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
@@ -81,6 +82,7 @@ fn run_into(command: Command, out: &mut Output) -> Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Reindex(args) => reindex::run(&args, out),
+        Command::Migrate(args) => migrate::run(&args, out),
         Command::Keys(command) => keys::run(command, out),
     }
 }
@@ -134,7 +136,7 @@ fn registry(config: &ConfigArg) -> Result<(Registry, String)> {
 
 /// The place of a store as people are told it.
 fn told_place(url: &str) -> String {
-    store_place(url).map_or_else(|| url.to_owned(), |path| path.display().to_string())
+    store_place(url).map_or_else(|| shown_url(url), |path| path.display().to_string())
 }
 
 /// A cell of a table for something that may be absent.

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::records::{AppendOutcome, Forward, NewDocument, TaskKind};
+use crate::registration::TaskFilter;
 use crate::rows::ExportFilter;
 use crate::support::{DEBUG_FN, PLAIN_FN, document};
+use crate::tables::tasks;
 
 /// Each step: (ФН, ФД, form, content) and what it must be: `new`, `conflict`, or the seq it repeats.
 #[test]
@@ -114,14 +116,14 @@ fn equal_documents_of_one_batch_and_two_contents_of_one_number() {
 }
 
 /// The rules of identity over a plain list.
-#[derive(Default)]
-struct Model {
+#[derive(Clone, Default)]
+pub(super) struct Model {
     rows: Vec<(NewDocument, u32)>,
     newest: BTreeMap<String, u32>,
 }
 
 impl Model {
-    fn append(&mut self, sent: &NewDocument) -> AppendOutcome {
+    pub(super) fn append(&mut self, sent: &NewDocument) -> AppendOutcome {
         let key = sent.fn_number.to_string();
         let same_number = |row: &&(NewDocument, u32)| {
             row.0.fn_number == sent.fn_number && row.0.fd_number == sent.fd_number
@@ -144,7 +146,7 @@ impl Model {
     }
 }
 
-fn any_document() -> impl Strategy<Value = NewDocument> {
+pub(super) fn any_document() -> impl Strategy<Value = NewDocument> {
     let fns = prop_oneof![Just(PLAIN_FN), Just(DEBUG_FN)];
     let forms = prop_oneof![Just(1_u16), Just(3), Just(11)];
     let contents = prop_oneof![Just("a"), Just("b"), Just("c")];
