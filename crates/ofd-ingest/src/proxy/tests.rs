@@ -94,7 +94,7 @@ fn whatever_else_comes_is_refused_by_its_reason() {
 /// What was once worth keeping: inputs that reach every end of the reader.
 #[test]
 fn kept_inputs_end_as_they_should() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto-fixtures/corpus/proxy_header");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/proxy/headers");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         never_reads_past(&std::fs::read(entry.unwrap().path()).unwrap());
