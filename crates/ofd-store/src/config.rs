@@ -5,18 +5,37 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::postgres::target::{Target, is_postgres, masked, percent_encoded};
 
 /// Largest `batch_max_documents` and `queue_max_documents` that are accepted: past it a typing error would
 /// take the memory of the machine.
 const MAX_DOCUMENTS_SETTING: usize = 1 << 20;
 const BYTES_PER_MIB: u64 = 1 << 20;
+/// Longer than a server needs to restart its standby's connection, shorter than what the watchdog takes for a hang.
+const COMMIT_TIMEOUTS_S: std::ops::RangeInclusive<u64> = 1..=15;
 
 /// Section `[store]`. Unknown keys are refused; every key has a default.
+///
+/// Its `Debug` shows the password of an address: print [`StoreConfig::masked_url`] instead.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// Where the journal lies: `sqlite:PATH`.
+    /// Where the journal lies: `sqlite:PATH`, or `postgres://USER@HOST[:PORT][,HOST...]/DATABASE`.
     pub url: String,
+    /// PostgreSQL: file whose first line is the password. The password may stand in the address too.
+    pub password_file: Option<PathBuf>,
+    /// PostgreSQL: PEM file of the authority that signed the server's certificate; needed for a server on another machine
+    /// unless the address says `sslmode=disable`.
+    pub ca: Option<PathBuf>,
+    /// PostgreSQL: PEM file of our own certificate, where the server asks for one.
+    pub cert: Option<PathBuf>,
+    /// PostgreSQL: PEM file of its key.
+    pub key: Option<PathBuf>,
+    /// PostgreSQL: documents may be acknowledged before they are safe, where the server has `synchronous_commit` off.
+    pub allow_asynchronous_commit: bool,
+    /// PostgreSQL: how long the confirmation of a batch is waited for. Past it nobody is answered, and the session is
+    /// opened anew: what became of the batch shows when the registers repeat.
+    pub commit_timeout_s: u64,
     /// Most documents written in one transaction (one sync).
     pub batch_max_documents: usize,
     /// Places in the queue before the writer; a full queue makes `append` wait.
@@ -31,6 +50,12 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             url: "sqlite:data/fiscald.db".to_owned(),
+            password_file: None,
+            ca: None,
+            cert: None,
+            key: None,
+            allow_asynchronous_commit: false,
+            commit_timeout_s: 10,
             batch_max_documents: 512,
             queue_max_documents: 8192,
             min_free_mib: 1024,
@@ -45,9 +70,74 @@ impl StoreConfig {
     /// # Errors
     /// [`StoreError::Refused`] or [`StoreError::NotBuilt`] with the key and what is wrong with its value.
     pub fn validate(&self) -> Result<(), StoreError> {
-        sqlite_path(&self.url)?;
+        match is_postgres(&self.url) {
+            true => Target::check(&self.address())?,
+            false => {
+                sqlite_path(&self.url)?;
+                self.refuse_what_is_for_servers()?;
+            }
+        }
+        if !COMMIT_TIMEOUTS_S.contains(&self.commit_timeout_s) {
+            let (least, most) = (COMMIT_TIMEOUTS_S.start(), COMMIT_TIMEOUTS_S.end());
+            let found = self.commit_timeout_s;
+            return Err(StoreError::refused(format!(
+                "store.commit_timeout_s = {found} must be within {least}..={most}"
+            )));
+        }
         within("store.batch_max_documents", self.batch_max_documents)?;
         within("store.queue_max_documents", self.queue_max_documents)
+    }
+
+    /// The address with everything in it that a session needs, as [`crate::Reader::open`] and its like take it. Holds no
+    /// password that was not in `url`, but the name of the file with it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        if !is_postgres(&self.url) {
+            return self.url.clone();
+        }
+        let mut address = self.url.clone();
+        let mut add = |key: &str, value: &str| {
+            address.push(if address.contains('?') { '&' } else { '?' });
+            address.push_str(key);
+            address.push('=');
+            address.push_str(&percent_encoded(value));
+        };
+        for (key, file) in [
+            ("password_file", &self.password_file),
+            ("sslrootcert", &self.ca),
+            ("sslcert", &self.cert),
+            ("sslkey", &self.key),
+        ] {
+            if let Some(file) = file {
+                add(key, &file.to_string_lossy());
+            }
+        }
+        if self.allow_asynchronous_commit {
+            add("allow_asynchronous_commit", "true");
+        }
+        address
+    }
+
+    /// `url` as logs may show it: without a password.
+    #[must_use]
+    pub fn masked_url(&self) -> String {
+        if is_postgres(&self.url) { masked(&self.url) } else { self.url.clone() }
+    }
+
+    fn refuse_what_is_for_servers(&self) -> Result<(), StoreError> {
+        let said = [
+            ("password_file", self.password_file.is_some()),
+            ("ca", self.ca.is_some()),
+            ("cert", self.cert.is_some()),
+            ("key", self.key.is_some()),
+            ("allow_asynchronous_commit", self.allow_asynchronous_commit),
+        ];
+        match said.iter().find(|(_, is_said)| *is_said) {
+            Some((key, _)) => {
+                Err(StoreError::refused(format!("store.{key} is for store.url = \"postgres://...\" only")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// `min_free_mib` in bytes.
@@ -70,7 +160,9 @@ pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
         return Err(StoreError::NotBuilt { engine: "PostgreSQL" });
     }
     let Some(path) = url.strip_prefix("sqlite:") else {
-        return Err(StoreError::refused(format!("store.url {url:?} must begin with \"sqlite:\"")));
+        return Err(StoreError::refused(format!(
+            "store.url {url:?} must begin with \"sqlite:\" or \"postgres://\""
+        )));
     };
     if path.is_empty() || path.ends_with('/') || path.starts_with(":memory:") || path.contains('\0') {
         return Err(StoreError::refused(format!("store.url {url:?} names no file")));

@@ -66,6 +66,14 @@ pub trait Engine: Send {
         Ok(())
     }
 
+    /// A short step of work that nobody waits for, asked for while nothing is queued. True when there is more of it.
+    ///
+    /// # Errors
+    /// As [`Engine::tend`].
+    fn follow(&mut self) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
     /// Whether a batch could be written now; writes nothing. Asked while there is none, after a batch was refused
     /// as busy.
     ///

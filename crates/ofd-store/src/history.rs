@@ -10,7 +10,8 @@ use ffd::ids::FnNumber;
 use rusqlite::Connection;
 
 use crate::StoreError;
-use crate::sqlite::{history, open_reader, store_error};
+use crate::sqlite::{open_reader, store_error};
+use crate::tables::history;
 
 /// Most documents of a shift that [`HistoryReader::load`] gives out.
 pub const MAX_HISTORY_DOCUMENTS: usize = 2000;

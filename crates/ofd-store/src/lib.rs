@@ -31,13 +31,20 @@ mod history;
 pub mod journal;
 mod operator;
 mod outbox;
+mod placing;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
+pub(crate) mod postgres;
 mod reader;
+mod reading;
 mod records;
 mod registration;
 mod registry;
 mod rows;
+mod second;
+mod sql;
 mod sqlite;
 mod store;
+mod tables;
 mod turnstile;
 mod watcher;
 
@@ -76,5 +83,6 @@ pub use rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow,
     FindingFilter, Gap, MAX_PAGE_ROWS, QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
-pub use sqlite::{MAX_CONFLICTS, MAX_QUARANTINE_PER_FN};
+pub use sqlite::MAX_CONFLICTS;
 pub use store::Store;
+pub use tables::quarantine::MAX_QUARANTINE_PER_FN;

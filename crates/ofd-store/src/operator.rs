@@ -8,7 +8,8 @@ use crate::care::{MAX_REINDEX_ROWS, OpenedRow, RebuiltTables, ReindexPage};
 use crate::clock::ClockConfirmation;
 use crate::config::sqlite_path;
 use crate::records::{QuarantineRelease, RegisterAdd, RegisterChange};
-use crate::sqlite::{clock, open_operator, registers, reindex, write_once};
+use crate::sqlite::{open_operator, write_once};
+use crate::tables::{clock, registers, reindex};
 use crate::{Derived, StoreError};
 
 /// A connection for short writing commands: one transaction each, waiting up to 5 s for the daemon's writer.

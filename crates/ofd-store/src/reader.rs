@@ -19,10 +19,8 @@ use crate::rows::{
     QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
 use crate::sqlite::room::Room;
-use crate::sqlite::{
-    backup, clock, documents, export, history, open_reader, quarantine, registers, search, store_error,
-    tasks, verify,
-};
+use crate::sqlite::{backup, open_reader, store_error, verify};
+use crate::tables::{clock, documents, export, history, quarantine, registers, search, tasks};
 use crate::{MAX_PAGE_ROWS, StoreError, Task, TaskFilter};
 
 /// Read-only view of a store.

@@ -16,7 +16,8 @@ use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
 use crate::sqlite::disk::{FileId, OpenFiles};
 use crate::sqlite::second::Beside;
 use crate::sqlite::watch::Watch;
-use crate::sqlite::{Opening, SqliteEngine, clock, open_reader, store_error};
+use crate::sqlite::{Opening, SqliteEngine, open_reader, store_error};
+use crate::tables::clock;
 use crate::turnstile::Turnstile;
 use crate::watcher::{Guard, Watcher};
 use crate::{Forwarding, Registry, StoreConfig, StoreError};
@@ -123,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened.
     pub fn registry(&self) -> Result<Registry, StoreError> {
-        Registry::open_path(&self.path, Some(self.beside()))
+        Registry::beside(&self.path, self.beside())
     }
 
     /// State of the journal.

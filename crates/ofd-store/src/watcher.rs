@@ -69,6 +69,9 @@ impl Guard {
         set_bytes(&self.bytes, disk::file_bytes(path));
         set_bytes(&self.log_bytes, disk::file_bytes(&disk::beside(path, "-wal")));
         self.queue_depth.set(u32::try_from(self.journal.queue_depth()).unwrap_or(u32::MAX));
+        // While no batch comes nobody else would: what waits for such a moment is done in it, and on a short disk the log
+        // is cut, which may be what takes the room.
+        self.journal.wake();
         self.tell_changes();
     }
 
@@ -88,10 +91,6 @@ impl Guard {
                 set_bytes(&self.free, free);
                 let low = free < self.min_free_bytes;
                 self.journal.shared().set_disk_low(low.then(|| self.in_words(path, free)));
-                if low {
-                    // No batch comes now, and it may be the log that takes the room: let the writer cut it.
-                    self.journal.wake();
-                }
             }
             Err(error) => {
                 if !self.probe_fails {

@@ -97,6 +97,9 @@ impl Worker {
             if self.shared.is_held() && !self.wait_for_release(engine.as_mut()) {
                 return Stopped::Failed;
             }
+            if !self.follow(engine.as_mut()) {
+                return Stopped::Failed;
+            }
             let taken = self.queue.blocking_recv_many(&mut self.gathered, self.settings.batch_max_documents);
             if taken == 0 {
                 return Stopped::Closed;
@@ -203,6 +206,24 @@ impl Worker {
                 false
             }
         }
+    }
+
+    /// While nothing is queued: what the engine has left for such moments. False when it failed.
+    fn follow(&mut self, engine: &mut dyn Engine) -> bool {
+        while self.queue.is_empty() && !self.queue.is_closed() && !self.shared.is_closing() {
+            self.shared.begin_batch();
+            let result = engine.follow();
+            self.shared.end_batch();
+            match result {
+                Ok(true) => {}
+                Ok(false) | Err(EngineError::Busy(_)) => break,
+                Err(error) => {
+                    self.stop_serving(&error);
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Enters the failed state, from which only a new engine leads out (or nothing, when the file is lost).
@@ -340,6 +361,11 @@ fn describe() {
     describe_gauge!("fiscald_store_queue_depth", "Documents that wait for the writer");
     describe_gauge!("fiscald_store_free_bytes", "Free space of the disk that holds the store");
     describe_gauge!("fiscald_store_log_pages", "Pages of 4 KiB in the write-ahead log");
+    describe_gauge!(
+        "fiscald_store_unindexed_documents",
+        "Documents whose keys wait for their place in journal_keys; readers find them all the same"
+    );
+    describe_gauge!("fiscald_store_unindexed_seconds", "How long the oldest of them has been waiting");
     describe_counter!(
         "fiscald_store_commit_failures_total",
         "Transactions that failed: nothing of them was answered"

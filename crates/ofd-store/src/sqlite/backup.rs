@@ -15,10 +15,10 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{create_file, open_reader, sync_folder};
-use super::documents::newest_seq;
 use super::room::Room;
 use super::{disk, store_error};
 use crate::care::{BackupError, BackupProgress, BackupReport};
+use crate::tables::documents::newest_seq;
 use crate::{StoreError, Unavailability};
 
 /// Pages copied between two words about the progress: 4 MiB. Few in tests.
@@ -200,7 +200,9 @@ fn exists(to: &Path) -> StoreError {
 }
 
 fn pragma(connection: &Connection, name: &str) -> Result<u64, StoreError> {
-    connection.pragma_query_value(None, name, |row| super::quarantine::count(row, 0)).map_err(store_error)
+    connection
+        .pragma_query_value(None, name, |row| crate::tables::quarantine::count(row, 0))
+        .map_err(store_error)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> StoreError {

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::documents::{self, newest_seq};
 use super::room::Room;
 use super::{in_words, store_error};
 use crate::StoreError;
 use crate::care::{IntegrityDepth, VerifyPage, VerifyRow};
 use crate::rows::DocumentRow;
+use crate::tables::documents::{self, newest_seq};
 
 /// What a page may weigh; the row that passes it is the last one. Little in tests.
 const MAX_PAGE_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };

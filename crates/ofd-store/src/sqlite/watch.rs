@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::clock::newest_confirmation;
-use super::registers::facts_after;
 use super::{open_reader, store_error};
 use crate::StoreError;
 use crate::clock::ClockConfirmation;
 use crate::facts::Facts;
+use crate::tables::clock::newest_confirmation;
+use crate::tables::registers::facts_after;
 
 /// A look at the register facts from time to time, with a reading connection of its own.
 #[derive(Debug)]

@@ -21,10 +21,15 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use super::{quarantine as quarantine_sql, registers as registers_sql};
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::registration::TaskFilter;
+use crate::sql::Db;
 use crate::support::{fd_number, fn_number};
+use crate::tables::quarantine::MAX_QUARANTINE_PER_FN;
+use crate::tables::{
+    documents, export, history, quarantine as quarantine_sql, registers as registers_sql, reindex, search,
+    tasks,
+};
 
 const ROOM: u64 = 64 << 20;
 const AGAIN: Opening = Opening::AfterFailure { same: None };
@@ -81,6 +86,10 @@ impl Bench {
     /// The connection itself, for reading and for operator's functions.
     fn sql(&self) -> &Connection {
         &self.engine.connection
+    }
+
+    fn db(&self) -> Db<'_> {
+        Db::from(self.sql())
     }
 
     fn chains(&self, fn_text: &str, fd: u32) -> Vec<(u32, u32)> {

@@ -5,12 +5,12 @@ use ffd::ids::FnNumber;
 use super::*;
 use crate::records::{Derived, RegisterAdd, StoredFinding, TaskKind};
 use crate::registration::{Kkt, KktFilter, KktKey, RegistrationState};
-use crate::sqlite::registration::{fns, kkts};
 use crate::support::{DEBUG_FN, PLAIN_FN, document, moment, registration};
+use crate::tables::registration::{fns, kkts};
 use crate::{FindingSeverity, Forward};
 
 fn kkt(bench: &Bench, key: KktKey<'_>) -> Kkt {
-    kkts::find(bench.sql(), key).unwrap().unwrap()
+    kkts::find(bench.db(), key).unwrap().unwrap()
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn reports_come_in_order_of_arrival_and_receipts_do_not_come() {
         document(PLAIN_FN, 4, 6, "closing"),
     ]);
     let check = |after: i64, limit: usize, expected: &[i64]| {
-        let reports = fns::reports_after(bench.sql(), after, limit).unwrap();
+        let reports = fns::reports_after(bench.db(), after, i64::MAX, limit).unwrap();
         assert_eq!(reports.iter().map(|report| report.seq).collect::<Vec<_>>(), expected, "{after} {limit}");
     };
     check(0, 100, &[1, 3, 6]);
@@ -40,14 +40,14 @@ fn reports_come_in_order_of_arrival_and_receipts_do_not_come() {
     check(3, 100, &[6]);
     check(6, 100, &[7]);
     check(7, 100, &[]);
-    let report = fns::report(bench.sql(), 3).unwrap().unwrap();
+    let report = fns::report(bench.db(), 3).unwrap().unwrap();
     assert_eq!((report.form, report.code, report.forward), (1, 14, Forward::WhenKnown));
     assert!(!report.fn_changed_mark);
-    let change = fns::report(bench.sql(), 6).unwrap().unwrap();
+    let change = fns::report(bench.db(), 6).unwrap().unwrap();
     assert_eq!((change.opened.len(), change.fn_changed_mark), (4096, true));
     assert_eq!(change.derived.rnm.as_deref(), Some("0000000001024546"));
-    assert_eq!(fns::report(bench.sql(), 8).unwrap(), None);
-    let by_number = fns::report_of(bench.sql(), &fn_number(PLAIN_FN), fd_number(1)).unwrap().unwrap();
+    assert_eq!(fns::report(bench.db(), 8).unwrap(), None);
+    let by_number = fns::report_of(bench.db(), &fn_number(PLAIN_FN), fd_number(1)).unwrap().unwrap();
     assert_eq!(by_number.seq, 1, "not the conflict");
 }
 
@@ -75,7 +75,7 @@ fn lists_need_no_sorting() {
 fn the_documents_that_tell_how_a_fn_is() {
     let mut bench = Bench::new();
     let seqs = |bench: &Bench, fn_text: &str| {
-        let found = fns::documents(bench.sql(), &fn_number(fn_text)).unwrap();
+        let found = fns::documents(bench.db(), &fn_number(fn_text)).unwrap();
         let seq = |report: Option<crate::ReportRow>| report.map(|report| report.seq);
         (seq(found.shift), seq(found.report), seq(found.closing))
     };
@@ -105,7 +105,7 @@ fn the_documents_that_tell_how_a_fn_is() {
     ]);
     assert_eq!(seqs(&bench, DEBUG_FN), (None, Some(11), None));
 
-    let seen = |fn_text: &str| fns::last_seen(bench.sql(), &fn_number(fn_text)).unwrap();
+    let seen = |fn_text: &str| fns::last_seen(bench.db(), &fn_number(fn_text)).unwrap();
     assert_eq!(seen(PLAIN_FN), Some(moment(8)));
     assert_eq!(seen(DEBUG_FN), Some(moment(1)), "of the newest chain");
     assert_eq!(seen("8710000100000009"), None);
@@ -134,20 +134,20 @@ fn an_operator_states_registers() {
     add(Some(DEBUG_FN), Some("0042"), None, 4);
     let renamed = kkt(&bench, KktKey::Fn(&fn_number(DEBUG_FN)));
     assert_eq!((renamed.id, renamed.version), (made.id, 3));
-    let history = kkts::history(bench.sql(), made.id, 10).unwrap();
+    let history = kkts::history(bench.db(), made.id, 10).unwrap();
     let ends: Vec<_> = history.iter().map(|part| (part.fn_number, part.from_at, part.to_at)).collect();
     assert_eq!(
         ends,
         [(fn_number(PLAIN_FN), moment(3), Some(moment(4))), (fn_number(DEBUG_FN), moment(4), None),]
     );
-    assert_eq!(kkts::find(bench.sql(), KktKey::Fn(&fn_number(PLAIN_FN))).unwrap(), None);
+    assert_eq!(kkts::find(bench.db(), KktKey::Fn(&fn_number(PLAIN_FN))).unwrap(), None);
     assert_eq!(kkt(&bench, KktKey::FnEver(&fn_number(PLAIN_FN))).id, made.id);
     // The same serial number of another user is another register.
     add(None, Some("0042"), Some("7702203276"), 5);
-    assert_eq!(kkts::list(bench.sql(), &KktFilter::default(), 10).unwrap().len(), 2);
+    assert_eq!(kkts::list(bench.db(), &KktFilter::default(), 10).unwrap().len(), 2);
     // What a report said stands: only empty places are filled.
     let reported = Kkt { state: RegistrationState::ReportReceived, rnm: Some("1".to_owned()), ..renamed };
-    kkts::put(bench.sql(), &reported, || Ok(99)).unwrap().unwrap();
+    kkts::put(bench.db(), &reported, || Ok(99)).unwrap().unwrap();
     let stated = RegisterAdd {
         fn_number: Some(fn_number(DEBUG_FN)),
         kkt_serial: Some("0099".to_owned()),
@@ -174,10 +174,10 @@ fn lists_come_in_pages() {
             mismatch,
             ..Kkt::new(state, moment(0))
         };
-        kkts::put(bench.sql(), &kkt, || Ok(1)).unwrap().unwrap();
+        kkts::put(bench.db(), &kkt, || Ok(1)).unwrap().unwrap();
     }
     let ids = |filter: KktFilter, limit: usize| -> Vec<i64> {
-        kkts::list(bench.sql(), &filter, limit).unwrap().iter().map(|kkt| kkt.id).collect()
+        kkts::list(bench.db(), &filter, limit).unwrap().iter().map(|kkt| kkt.id).collect()
     };
     let linked = Some(RegistrationState::Linked);
     assert_eq!(ids(KktFilter::default(), 4), [1, 2, 3, 4]);
@@ -190,10 +190,10 @@ fn lists_come_in_pages() {
     assert!(ids(KktFilter { contract_id: Some(1), ..KktFilter::default() }, 9).is_empty());
     assert_eq!(kkt(&bench, KktKey::Id(5)).mismatch, ["kkt_serial", "inn"]);
     let due = |at: i64, limit: usize| -> Vec<i64> {
-        kkts::due(bench.sql(), moment(at), limit).unwrap().iter().map(|kkt| kkt.id).collect()
+        kkts::due(bench.db(), moment(at), limit).unwrap().iter().map(|kkt| kkt.id).collect()
     };
     assert_eq!((due(97, 9), due(99, 9), due(100, 1)), (vec![], vec![3, 2], vec![3]));
-    let counts = kkts::counts(bench.sql()).unwrap();
+    let counts = kkts::counts(bench.db()).unwrap();
     assert_eq!(counts, [(RegistrationState::Contracted, 3), (RegistrationState::Linked, 3)]);
 }
 

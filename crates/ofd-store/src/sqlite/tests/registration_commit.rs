@@ -7,14 +7,14 @@ use crate::registration::{
     Contract, ContractLine, ContractState, Cursors, Kkt, KktKey, LineKey, NewTask, RegistrationState,
     RegistryChange, TaskClose, row,
 };
-use crate::sqlite::registration::{contracts, kkts, papers};
 use crate::support::{DEBUG_FN, PLAIN_FN, moment};
+use crate::tables::registration::{contracts, kkts, papers};
 use crate::{Registry, StoreError, TaskKind};
 
 const INN: &str = "7704358518";
 
 fn registry(bench: &Bench) -> Registry {
-    Registry::open_path(&bench.path(), None).unwrap()
+    Registry::open(&format!("sqlite:{}", bench.path().display())).unwrap()
 }
 
 fn done(registry: &mut Registry, change: &RegistryChange) -> CommitIds {
@@ -483,7 +483,7 @@ fn an_empty_change_says_so() {
     let mut registry = registry(&bench);
     assert_eq!(registry.commit(&RegistryChange::default()), Ok(Commit::Done(CommitIds::default())));
     assert_eq!(registry.cursors().unwrap(), Cursors::default());
-    assert_eq!(contracts::list(bench.sql(), 0, 10).unwrap(), []);
-    assert_eq!(kkts::counts(bench.sql()).unwrap(), []);
-    assert_eq!(papers::cards(bench.sql(), None, 0, 10).unwrap(), []);
+    assert_eq!(contracts::list(bench.db(), 0, 10).unwrap(), []);
+    assert_eq!(kkts::counts(bench.db()).unwrap(), []);
+    assert_eq!(papers::cards(bench.db(), None, 0, 10).unwrap(), []);
 }

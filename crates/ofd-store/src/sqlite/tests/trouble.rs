@@ -122,7 +122,7 @@ fn damage_is_told_apart_and_seen_before_service_begins_again() {
     };
     check("journal", false);
     check("facts_version", false);
-    check("journal_identity", true);
+    check("journal_keys", true);
 }
 
 #[test]
@@ -226,9 +226,9 @@ fn many_conflicts_cost_the_writer_no_more_than_few() {
     let last = conflict(1);
     let costs = |bench: &Bench| {
         [
-            steps(bench, append::FIRST, &[&PLAIN_FN, &1]),
+            steps(bench, keys::FIRST, &[&PLAIN_FN, &1]),
             steps(bench, append::OTHER, &[&PLAIN_FN, &1, &last.identity]),
-            steps(bench, append::LAST_CONFLICT, &[&PLAIN_FN, &1, &0]),
+            steps(bench, keys::LAST_CONFLICT, &[&PLAIN_FN, &1, &0]),
         ]
     };
     bench.append(&(0..5).map(conflict).collect::<Vec<_>>());
