@@ -17,6 +17,9 @@
 #[cfg(test)]
 extern crate self as ofd_store;
 #[cfg(test)]
+#[path = "../tests/promises/mod.rs"]
+mod promises;
+#[cfg(test)]
 #[path = "../tests/store/support.rs"]
 mod support;
 
@@ -26,14 +29,17 @@ mod config;
 pub mod engine;
 mod error;
 mod facts;
+#[cfg(test)]
+mod fixture;
 mod forwarding;
 mod history;
 pub mod journal;
+mod migration;
 mod operator;
+mod operator_store;
 mod outbox;
 mod placing;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
-pub(crate) mod postgres;
+mod postgres;
 mod reader;
 mod reading;
 mod records;
@@ -46,6 +52,7 @@ mod sqlite;
 mod store;
 mod tables;
 mod turnstile;
+mod watch;
 mod watcher;
 
 pub use care::{
@@ -53,12 +60,15 @@ pub use care::{
     ReindexPage, VerifyPage, VerifyRow,
 };
 pub use clock::ClockConfirmation;
-pub use config::StoreConfig;
+pub use config::{StoreConfig, shown_url};
 pub use error::{StoreError, Unavailability};
 pub use facts::{Announced, Facts, FnStanding, Standing};
 pub use forwarding::Forwarding;
 pub use history::{HistoryReader, MAX_HISTORY_DOCUMENTS, RegisterHistory};
 pub use journal::{JournalHandle, PendingAppend, PendingQuarantine, StoreState, StoreStatus};
+pub use migration::{
+    MigratedTable, MigrationError, MigrationProgress, MigrationReport, MigrationStep, migrate,
+};
 pub use operator::Operator;
 pub use outbox::{
     Adoption, AppliedVerdict, BatchDocument, BatchId, BatchRow, BatchStep, Claim, ClaimOrder, CommitReport,

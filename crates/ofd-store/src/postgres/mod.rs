@@ -5,16 +5,22 @@
 
 pub(crate) mod connect;
 mod copy;
-mod engine;
+pub(crate) mod engine;
 pub(crate) mod horizon;
 mod judge;
-mod line;
+pub(crate) mod line;
 mod partitions;
 mod plan;
 pub(crate) mod schema;
+pub(crate) mod second;
 mod statements;
 pub(crate) mod target;
 mod tls;
+
+pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
+pub(crate) use self::engine::PgEngine;
+pub(crate) use self::line::Opening;
+pub(crate) use self::target::{Target, is_postgres, masked, percent_encoded};
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,24 @@
 //! Quarantine: its bounds, copies seen again, release.
 
 use super::*;
+use crate::MAX_QUARANTINE_PER_FN;
 use crate::records::QuarantineRelease::{AlreadyKnown, NeverHeld, Released};
 use crate::records::{KnownContent, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::rows::QuarantineFilter;
 use crate::support::{DEBUG_FN, PLAIN_FN, document, fn_number, moment, quarantined};
 
-#[test]
-fn quarantine_of_one_number_is_bounded() {
-    let mut bench = Bench::new();
+promises!(
+    quarantine_of_one_number_is_bounded,
+    quarantine_room_is_bounded,
+    made_up_numbers_share_a_counter_in_the_end,
+    quarantine_knows_a_copy_again,
+    release_lifts_the_hold_and_keeps_the_copies,
+    what_was_only_counted_is_released_too,
+    what_the_journal_acknowledged_is_acknowledged_again_where_that_is_asked_for,
+);
+
+fn quarantine_of_one_number_is_bounded(on: On) {
+    let mut bench = Bench::new(on);
     let copies =
         |from: u32, to: u32| (from..=to).map(|fd| quarantined(PLAIN_FN, fd, "x")).collect::<Vec<_>>();
     let limit = u32::try_from(MAX_QUARANTINE_PER_FN).unwrap();
@@ -18,17 +28,16 @@ fn quarantine_of_one_number_is_bounded() {
     // What is there is still recognised; another ФН still has room.
     assert_eq!(bench.keep(copies(1, 1)), [QuarantineOutcome::Repeat]);
     assert_eq!(bench.keep(vec![quarantined("8710000100000002", 1, "x")]), [QuarantineOutcome::Kept]);
-    let counts = quarantine_sql::counts(bench.sql()).unwrap();
+    let counts = bench.reader().quarantine_counts();
     let counts: Vec<_> = counts.iter().map(|count| (count.kept, count.not_kept)).collect();
     assert_eq!(counts, [(MAX_QUARANTINE_PER_FN, 2), (1, 0)]);
-    let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 2000).unwrap();
+    let rows = bench.reader().quarantine(&QuarantineFilter::default(), 2000);
     assert_eq!(rows.len(), 1001);
 }
 
-#[test]
-fn quarantine_room_is_bounded() {
+fn quarantine_room_is_bounded(on: On) {
     // Room for exactly two copies of 744 bytes with what a row costs.
-    let mut bench = Bench::with_room(2000);
+    let mut bench = Bench::with_room(on, 2000);
     let copy = |fd, length: usize| NewQuarantine {
         container: vec![7; length],
         ..quarantined("8710000100000003", fd, "")
@@ -37,28 +46,26 @@ fn quarantine_room_is_bounded() {
     assert_eq!(bench.keep(vec![copy(2, 745)]), [QuarantineOutcome::NotKept], "one byte past");
     assert_eq!(bench.keep(vec![copy(2, 744)]), [QuarantineOutcome::Kept], "to the last byte");
     assert_eq!(bench.keep(vec![copy(3, 0)]), [QuarantineOutcome::NotKept]);
-    assert_eq!(export::counts(bench.sql()).unwrap().quarantine, 2);
+    assert_eq!(bench.reader().counts().quarantine, 2);
 }
 
-#[test]
-fn made_up_numbers_share_a_counter_in_the_end() {
-    let mut bench = Bench::with_room(0);
+fn made_up_numbers_share_a_counter_in_the_end(on: On) {
+    let mut bench = Bench::with_room(on, 0);
     let copies = |range: std::ops::Range<u64>| {
         range.map(|n| quarantined(&format!("{n:016}"), 1, "x")).collect::<Vec<_>>()
     };
     bench.keep(copies(0..10_000));
-    assert_eq!(quarantine_sql::counts(bench.sql()).unwrap().len(), 10_000);
+    assert_eq!(bench.reader().quarantine_counts().len(), 10_000);
     bench.keep(copies(10_000..10_003));
     bench.keep(copies(5..6));
-    let counts = quarantine_sql::counts(bench.sql()).unwrap();
+    let counts = bench.reader().quarantine_counts();
     assert_eq!(counts.len(), 10_001);
     assert_eq!((counts[0].fn_number, counts[0].not_kept), (None, 3));
     assert_eq!((counts[6].fn_number.unwrap().to_string(), counts[6].not_kept), (format!("{:016}", 5), 2));
 }
 
-#[test]
-fn quarantine_knows_a_copy_again() {
-    let mut bench = Bench::new();
+fn quarantine_knows_a_copy_again(on: On) {
+    let mut bench = Bench::new(on);
     let closed = quarantined(PLAIN_FN, 1, "encrypted");
     let opened = NewQuarantine { identity: Some([5; 32]), ..quarantined(PLAIN_FN, 1, "one way") };
     let again = NewQuarantine { container: b"another way".to_vec(), reason: "mismatch", ..opened.clone() };
@@ -66,7 +73,7 @@ fn quarantine_knows_a_copy_again() {
     let outcomes = bench.keep(vec![closed.clone(), opened, again, later]);
     use QuarantineOutcome::{Kept, Repeat};
     assert_eq!(outcomes, [Kept, Kept, Repeat, Repeat]);
-    let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 10).unwrap();
+    let rows = bench.reader().quarantine(&QuarantineFilter::default(), 10);
     assert_eq!(rows.len(), 2);
     assert_eq!(
         (rows[0].container.as_slice(), rows[0].times, rows[0].identity),
@@ -76,58 +83,50 @@ fn quarantine_knows_a_copy_again() {
     let of_reason =
         |reason: &str| QuarantineFilter { reason: Some(reason.to_owned()), ..QuarantineFilter::default() };
     let pages = QuarantineFilter { before_id: Some(rows[0].id), ..QuarantineFilter::default() };
-    assert_eq!(quarantine_sql::list(bench.sql(), &pages, 10).unwrap(), rows[1..]);
-    assert_eq!(quarantine_sql::list(bench.sql(), &of_reason("unknown_fn"), 10).unwrap().len(), 2);
-    assert_eq!(quarantine_sql::list(bench.sql(), &of_reason("mismatch"), 10).unwrap().len(), 0);
+    assert_eq!(bench.reader().quarantine(&pages, 10), rows[1..]);
+    assert_eq!(bench.reader().quarantine(&of_reason("unknown_fn"), 10).len(), 2);
+    assert_eq!(bench.reader().quarantine(&of_reason("mismatch"), 10).len(), 0);
 }
 
-#[test]
-fn release_lifts_the_hold_and_keeps_the_copies() {
-    let mut bench = Bench::new();
+fn release_lifts_the_hold_and_keeps_the_copies(on: On) {
+    let mut bench = Bench::new(on);
     let number = fn_number(PLAIN_FN);
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(0)).unwrap(), NeverHeld);
-    assert_eq!(
-        registers_sql::find(bench.sql(), &number).unwrap(),
-        None,
-        "nothing to release, nothing learned"
-    );
+    assert_eq!(bench.operator().quarantine_release(&number).unwrap(), NeverHeld);
+    assert_eq!(bench.reader().register(PLAIN_FN), None, "nothing to release, nothing learned");
     bench.keep(vec![quarantined(PLAIN_FN, 1, "a"), quarantined(PLAIN_FN, 2, "b")]);
     let held = QuarantineFilter { fn_number: Some(number), held_only: true, ..QuarantineFilter::default() };
-    assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 2);
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(5)).unwrap(), Released { copies: 2 });
-    assert_eq!(registers_sql::find(bench.sql(), &number).unwrap().unwrap().source, "released");
-    assert_eq!(quarantine_sql::list(bench.sql(), &held, 10).unwrap().len(), 0);
-    let rows = quarantine_sql::list(bench.sql(), &QuarantineFilter::default(), 10).unwrap();
-    assert!(rows.iter().all(|row| row.released_at == Some(moment(5))));
-    let version = registers_sql::facts_after(bench.sql(), 0).unwrap().version;
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(6)).unwrap(), AlreadyKnown);
-    let facts = registers_sql::facts_after(bench.sql(), 0).unwrap();
-    assert_eq!((facts.changes.known, facts.version), (vec![number], version));
+    assert_eq!(bench.reader().quarantine(&held, 10).len(), 2);
+    assert_eq!(bench.operator().quarantine_release(&number).unwrap(), Released { copies: 2 });
+    assert_eq!(bench.reader().register(PLAIN_FN).unwrap().source, "released");
+    assert_eq!(bench.reader().quarantine(&held, 10).len(), 0);
+    let rows = bench.reader().quarantine(&QuarantineFilter::default(), 10);
+    assert!(rows.iter().all(|row| row.released_at.is_some() && row.released_at == rows[0].released_at));
+    assert_eq!(bench.operator().quarantine_release(&number).unwrap(), AlreadyKnown);
+    assert_eq!(bench.facts().sizes(), (1, 0));
     // Known by then, but with a copy that is held: it is marked.
     bench.keep(vec![quarantined(PLAIN_FN, 3, "c")]);
-    assert_eq!(registers_sql::release(bench.sql(), &number, moment(7)).unwrap(), Released { copies: 1 });
+    assert_eq!(bench.operator().quarantine_release(&number).unwrap(), Released { copies: 1 });
 }
 
-#[test]
-fn what_was_only_counted_is_released_too() {
-    let mut bench = Bench::with_room(0);
+fn what_was_only_counted_is_released_too(on: On) {
+    let mut bench = Bench::with_room(on, 0);
     let alone = fn_number(PLAIN_FN);
     assert_eq!(bench.keep(vec![quarantined(PLAIN_FN, 1, "a")]), [QuarantineOutcome::NotKept]);
-    let release = |bench: &Bench, number| registers_sql::release(bench.sql(), number, moment(5)).unwrap();
+    let release = |bench: &Bench, number| bench.operator().quarantine_release(number).unwrap();
     assert_eq!(release(&bench, &alone), Released { copies: 0 });
-    assert_eq!(registers_sql::find(bench.sql(), &alone).unwrap().unwrap().source, "released");
+    assert_eq!(bench.reader().register(PLAIN_FN).unwrap().source, "released");
     assert_eq!(release(&bench, &alone), AlreadyKnown);
     // Past the number of those counted one by one nobody can be told apart.
     let other = fn_number("8710000100000002");
     assert_eq!(release(&bench, &other), NeverHeld);
-    bench.sql().execute("UPDATE quarantine_usage SET counters = 10000", []).unwrap();
+    let made_up = (0..10_000).map(|n| quarantined(&format!("{n:016}"), 1, "x"));
+    bench.keep(made_up.collect());
     bench.keep(vec![quarantined("8710000100000002", 1, "a")]);
     assert_eq!(release(&bench, &other), Released { copies: 0 });
 }
 
-#[test]
-fn what_the_journal_acknowledged_is_acknowledged_again_where_that_is_asked_for() {
-    let mut bench = Bench::new();
+fn what_the_journal_acknowledged_is_acknowledged_again_where_that_is_asked_for(on: On) {
+    let mut bench = Bench::new(on);
     let stored = document(PLAIN_FN, 1, 3, "stored");
     let conflict = document(PLAIN_FN, 1, 3, "other content");
     let opener = document(DEBUG_FN, 1, 1, "a chain");
@@ -146,7 +145,7 @@ fn what_the_journal_acknowledged_is_acknowledged_again_where_that_is_asked_for()
     check(&stored, 1);
     check(&conflict, 2);
     check(&next_opener, 4);
-    assert_eq!(export::counts(bench.sql()).unwrap().quarantine, 0, "no copies");
+    assert_eq!(bench.reader().counts().quarantine, 0, "no copies");
 
     let unknown_content = document(PLAIN_FN, 1, 3, "never seen");
     let unknown_number = NewDocument { identity: stored.identity, ..document(PLAIN_FN, 2, 3, "") };

@@ -5,11 +5,19 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::records::{FindingSeverity, Forward, MAX_STORED_FINDINGS, NewDocument, StoredFinding, TaskKind};
 use crate::rows::{DocumentFilter, ExportFilter, Gap};
-use crate::support::{DEBUG_FN, PLAIN_FN, document, fd_number, fn_number, moment};
+use crate::support::{DEBUG_FN, PLAIN_FN, document, fn_number, moment};
 
-#[test]
-fn what_is_stored_comes_back() {
-    let mut bench = Bench::new();
+promises!(
+    what_is_stored_comes_back,
+    findings_are_bounded,
+    export_in_pages_and_filters,
+    gaps_and_counts,
+    a_page_of_export_is_bounded_by_bytes_too,
+    summaries_are_the_documents_without_what_is_long,
+);
+
+fn what_is_stored_comes_back(on: On) {
+    let mut bench = Bench::new(on);
     let finding = |rule: &str, severity| StoredFinding {
         path: vec![1059, 1079],
         rule: rule.to_owned(),
@@ -35,7 +43,7 @@ fn what_is_stored_comes_back() {
     plain.findings.push(StoredFinding { path: Vec::new(), ..finding("top", FindingSeverity::Soft) });
     assert_eq!(bench.append(&[full.clone(), plain.clone()]), [appended(1), appended(2)]);
 
-    let rows = search::list(bench.sql(), &DocumentFilter::default(), 10).unwrap();
+    let rows = bench.reader().documents(&DocumentFilter::default(), 10);
     let [second, first] = <[_; 2]>::try_from(rows).unwrap();
     assert_eq!((first.seq, first.chain, first.conflict_no, first.form), (1, 0, 0, 3));
     assert_eq!((first.fn_number, first.fd_number), (full.fn_number, full.fd_number));
@@ -52,16 +60,15 @@ fn what_is_stored_comes_back() {
     assert_eq!((second.flk_mark, second.sign_mark, second.peer.clone()), (false, true, None));
     assert_eq!(second.derived.total_kopecks, None, "past what a column can hold");
     assert_eq!(second.findings, plain.findings);
-    let tasks = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
+    let tasks = bench.reader().tasks(10);
     assert_eq!(
         tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
         [(TaskKind::UnknownForm, Some(1))]
     );
 }
 
-#[test]
-fn findings_are_bounded() {
-    let mut bench = Bench::new();
+fn findings_are_bounded(on: On) {
+    let mut bench = Bench::new(on);
     for (fd, findings) in [(1, MAX_STORED_FINDINGS), (2, MAX_STORED_FINDINGS + 1)] {
         let finding = StoredFinding {
             path: vec![1018],
@@ -71,14 +78,13 @@ fn findings_are_bounded() {
         };
         let many = NewDocument { findings: vec![finding; findings], ..document(PLAIN_FN, fd, 3, "x") };
         bench.append(&[many]);
-        let rows = documents::find(bench.sql(), &fn_number(PLAIN_FN), fd_number(fd)).unwrap();
+        let rows = bench.reader().document(PLAIN_FN, fd);
         assert_eq!(rows[0].findings.len(), MAX_STORED_FINDINGS);
     }
 }
 
-#[test]
-fn export_in_pages_and_filters() {
-    let mut bench = Bench::new();
+fn export_in_pages_and_filters(on: On) {
+    let mut bench = Bench::new(on);
     let other = "8710000100000002";
     let documents: Vec<_> =
         (1..=30).map(|fd| document(if fd % 3 == 0 { other } else { PLAIN_FN }, fd, 3, "x")).collect();
@@ -86,7 +92,7 @@ fn export_in_pages_and_filters() {
     let check = |filter: &ExportFilter, limit: usize, expected: &[i64]| {
         let (mut seen, mut after) = (Vec::new(), 0);
         loop {
-            let page = export::page(bench.sql(), after, filter, limit).unwrap();
+            let page = bench.reader().export_page(after, filter, limit);
             assert!(page.len() <= limit);
             let Some(last) = page.last() else { break };
             after = last.seq;
@@ -109,7 +115,7 @@ fn export_in_pages_and_filters() {
         check(&ExportFilter { fn_number: Some(fn_number(other)), ..period }, limit, &[6]);
     }
     let list = |filter: DocumentFilter, limit| {
-        let rows = search::list(bench.sql(), &filter, limit).unwrap();
+        let rows = bench.reader().documents(&filter, limit);
         rows.iter().map(|row| row.seq).collect::<Vec<_>>()
     };
     assert_eq!(list(DocumentFilter::default(), 3), [30, 29, 28]);
@@ -128,9 +134,8 @@ fn export_in_pages_and_filters() {
     );
 }
 
-#[test]
-fn gaps_and_counts() {
-    let mut bench = Bench::new();
+fn gaps_and_counts(on: On) {
+    let mut bench = Bench::new(on);
     let mut documents: Vec<_> = [3, 4, 8, 6, 20].map(|fd| document(PLAIN_FN, fd, 3, "x")).into();
     documents.push(document(PLAIN_FN, 8, 3, "y"));
     // Two lives of a debug ФН: each has gaps of its own.
@@ -141,20 +146,19 @@ fn gaps_and_counts() {
     bench.append(&documents);
     let gap = |fn_text: &str, chain, from, to| Gap { fn_number: fn_number(fn_text), chain, from, to };
     let plain = [gap(PLAIN_FN, 0, 5, 5), gap(PLAIN_FN, 0, 7, 7), gap(PLAIN_FN, 0, 9, 19)];
-    assert_eq!(export::gaps(bench.sql(), Some(&fn_number(PLAIN_FN))).unwrap(), plain);
+    assert_eq!(bench.reader().gaps(Some(PLAIN_FN)), plain);
     let mut all = plain.to_vec();
     all.extend([gap(DEBUG_FN, 0, 2, 3), gap(DEBUG_FN, 1, 2, 2)]);
-    assert_eq!(export::gaps(bench.sql(), None).unwrap(), all);
-    assert_eq!(export::gaps(bench.sql(), Some(&fn_number("1"))).unwrap(), []);
+    assert_eq!(bench.reader().gaps(None), all);
+    assert_eq!(bench.reader().gaps(Some("1")), []);
 
-    let counts = export::counts(bench.sql()).unwrap();
+    let counts = bench.reader().counts();
     assert_eq!((counts.documents, counts.conflicts, counts.quarantine, counts.registers), (10, 1, 0, 0));
     assert_eq!(counts.by_code, BTreeMap::from([(0, 9), (14, 1)]));
 }
 
-#[test]
-fn a_page_of_export_is_bounded_by_bytes_too() {
-    let mut bench = Bench::new();
+fn a_page_of_export_is_bounded_by_bytes_too(on: On) {
+    let mut bench = Bench::new(on);
     // The bound is 4096 bytes in tests: containers and opened documents count.
     let sized = |fd, container: usize, opened: usize| NewDocument {
         container: vec![1; container],
@@ -165,7 +169,7 @@ fn a_page_of_export_is_bounded_by_bytes_too() {
     for fn_number in [None, Some(fn_number(PLAIN_FN))] {
         let filter = ExportFilter { fn_number, ..ExportFilter::default() };
         let page = |after| {
-            let rows = export::page(bench.sql(), after, &filter, 100).unwrap();
+            let rows = bench.reader().export_page(after, &filter, 100);
             rows.iter().map(|row| row.seq).collect::<Vec<_>>()
         };
         assert_eq!(page(0), [1, 2]);
@@ -175,9 +179,8 @@ fn a_page_of_export_is_bounded_by_bytes_too() {
     }
 }
 
-#[test]
-fn summaries_are_the_documents_without_what_is_long() {
-    let mut bench = Bench::new();
+fn summaries_are_the_documents_without_what_is_long(on: On) {
+    let mut bench = Bench::new(on);
     bench.append(&(1..=9).map(|fd| document(PLAIN_FN, fd, 3, "x")).collect::<Vec<_>>());
     for filter in [
         DocumentFilter::default(),
@@ -187,8 +190,8 @@ fn summaries_are_the_documents_without_what_is_long() {
             ..DocumentFilter::default()
         },
     ] {
-        let whole = search::list(bench.sql(), &filter, 7).unwrap();
-        let short = search::summaries(bench.sql(), &filter, 7).unwrap();
+        let whole = bench.reader().documents(&filter, 7);
+        let short = bench.reader().summaries(&filter, 7);
         assert_eq!(short, whole.into_iter().map(|row| row.summary).collect::<Vec<_>>());
         assert!(short.len() >= 4);
     }

@@ -2,17 +2,18 @@
 
 use super::*;
 use crate::care::{OpenedRow, RebuiltTables, ReindexPage};
-use crate::records::{Derived, RegisterAdd, RegisterReport};
+use crate::records::{Derived, NewDocument, RegisterAdd, RegisterReport};
 use crate::rows::DocumentFilter;
-use crate::support::{DEBUG_FN, PLAIN_FN, document, moment, registration};
+use crate::support::{DEBUG_FN, PLAIN_FN, document, fn_number, moment, registration};
 
-fn connection(bench: &Bench) -> Connection {
-    open_operator(&bench.path()).unwrap()
-}
+promises!(
+    columns_come_out_as_the_function_says,
+    pages_are_bounded_by_bytes,
+    tables_follow_the_journal_and_keep_an_operators_word,
+);
 
-#[test]
-fn columns_come_out_as_the_function_says() {
-    let mut bench = Bench::new();
+fn columns_come_out_as_the_function_says(on: On) {
+    let mut bench = Bench::new(on);
     let fine = Derived { shift: Some(1), total_kopecks: Some(100), ..Derived::default() };
     let documents = (1..=30).map(|fd| NewDocument {
         opened: Some(format!("document {fd}").into_bytes()),
@@ -20,13 +21,13 @@ fn columns_come_out_as_the_function_says() {
         ..document(PLAIN_FN, fd, 3, "x")
     });
     bench.append(&documents.collect::<Vec<_>>());
-    let before = search::list(bench.sql(), &DocumentFilter::default(), 100).unwrap();
-    let mut operator = connection(&bench);
+    let before = bench.reader().documents(&DocumentFilter::default(), 100);
+    let mut operator = bench.operator();
     let mut run = |wanted: &dyn Fn(&OpenedRow<'_>) -> Option<Derived>| {
         let (mut after, mut sums) = (Some(0), (0, 0));
         while let Some(position) = after {
             let mut recompute = |row: &OpenedRow<'_>| wanted(row);
-            let page = reindex::page(&mut operator, position, 7, &mut recompute).unwrap();
+            let page = operator.reindex_page(position, 7, &mut recompute).unwrap();
             sums = (sums.0 + page.read, sums.1 + page.changed);
             after = page.next;
         }
@@ -48,8 +49,8 @@ fn columns_come_out_as_the_function_says() {
     let wanted = |row: &OpenedRow<'_>| {
         assert_eq!(row.document, format!("document {}", row.fd_number.get()).as_bytes());
         assert_eq!((row.fn_number, row.form), (fn_number(PLAIN_FN), 3));
-        assert_eq!(row.received_at, moment(row.seq));
-        Some(match row.seq {
+        assert_eq!(row.received_at, moment(bench.place(row.seq)));
+        Some(match bench.place(row.seq) {
             5 => full.clone(),
             // Past what a column can hold, and so nothing.
             6 => Derived { total_kopecks: Some(u64::MAX), ..Derived::default() },
@@ -58,7 +59,7 @@ fn columns_come_out_as_the_function_says() {
     };
     assert_eq!(run(&wanted), (30, 10), "nine without columns, one with wrong ones");
     assert_eq!(run(&wanted), (30, 0), "nothing is left to change");
-    let after = search::list(bench.sql(), &DocumentFilter::default(), 100).unwrap();
+    let after = bench.reader().documents(&DocumentFilter::default(), 100);
     for (mut old, new) in before.into_iter().zip(after) {
         let expected = match new.seq {
             5 => full.clone(),
@@ -71,23 +72,21 @@ fn columns_come_out_as_the_function_says() {
     }
 }
 
-#[test]
-fn pages_are_bounded_by_bytes() {
-    let mut bench = Bench::new();
+fn pages_are_bounded_by_bytes(on: On) {
+    let mut bench = Bench::new(on);
     // The bound is 4096 bytes in tests.
     let documents =
         (1..=6).map(|fd| NewDocument { opened: Some(vec![0; 3000]), ..document(PLAIN_FN, fd, 3, "x") });
     bench.append(&documents.collect::<Vec<_>>());
-    let mut operator = connection(&bench);
-    let mut page = |after| reindex::page(&mut operator, after, 100, &mut |_| None).unwrap();
-    assert_eq!(page(0), ReindexPage { read: 2, changed: 0, next: Some(2) });
+    let mut operator = bench.operator();
+    let mut page = |after| operator.reindex_page(bench.at(after), 100, &mut |_| None).unwrap();
+    assert_eq!(page(0), ReindexPage { read: 2, changed: 0, next: Some(bench.at(2)) });
     assert_eq!(page(4), ReindexPage { read: 2, changed: 0, next: None });
     assert_eq!(page(6), ReindexPage { read: 0, changed: 0, next: None });
 }
 
-#[test]
-fn tables_follow_the_journal_and_keep_an_operators_word() {
-    let mut bench = Bench::new();
+fn tables_follow_the_journal_and_keep_an_operators_word(on: On) {
+    let mut bench = Bench::new(on);
     let fns = ["8710000100000001", "8710000100000002", "8710000100000003"];
     let reports = fns.map(|number| NewDocument {
         derived: Derived {
@@ -107,23 +106,22 @@ fn tables_follow_the_journal_and_keep_an_operators_word() {
         rnm: Some("0000000000000001".to_owned()),
         ..RegisterAdd::default()
     };
-    registers_sql::add(bench.sql(), &stated, moment(900)).unwrap();
-    bench
-        .sql()
-        .execute("UPDATE registers SET kkt_serial = '0077', serial_by_operator = 1 WHERE fn = ?1", [fns[2]])
-        .unwrap();
+    bench.operator().register_add(&stated).unwrap();
+    bench.execute(&format!(
+        "UPDATE registers SET kkt_serial = '0077', serial_by_operator = 1 WHERE fn = '{}'",
+        fns[2]
+    ));
     bench.append(&[
         document(DEBUG_FN, 1, 1, "a"),
         document(DEBUG_FN, 1, 1, "b"),
         document(DEBUG_FN, 2, 2, "b"),
     ]);
-    let forget = "UPDATE debug_chains SET chain = 0";
-    bench.sql().execute_batch(forget).unwrap();
+    bench.execute("UPDATE debug_chains SET chain = 0");
 
-    let mut operator = connection(&bench);
-    assert_eq!(reindex::tables(&mut operator).unwrap(), RebuiltTables { registers: 2, chains: 1 });
-    assert_eq!(reindex::tables(&mut operator).unwrap(), RebuiltTables::default());
-    let rows = registers_sql::list(bench.sql()).unwrap();
+    let mut operator = bench.operator();
+    assert_eq!(operator.rebuild_tables().unwrap(), RebuiltTables { registers: 2, chains: 1 });
+    assert_eq!(operator.rebuild_tables().unwrap(), RebuiltTables::default());
+    let rows = bench.reader().registers();
     let places: Vec<_> =
         rows.iter().map(|row| (row.rnm.as_deref(), row.inn.as_deref(), row.kkt_serial.as_deref())).collect();
     let (rnm, inn) = (Some("0000000001024546"), Some("7704358518"));
@@ -134,6 +132,6 @@ fn tables_follow_the_journal_and_keep_an_operators_word() {
     // The next document of the debug ФН goes where it belongs.
     bench.append(&[document(DEBUG_FN, 3, 3, "b")]);
     assert_eq!(bench.chains(DEBUG_FN, 3), [(1, 0)]);
-    bench.sql().execute_batch("DELETE FROM debug_chains").unwrap();
-    assert_eq!(reindex::tables(&mut operator).unwrap(), RebuiltTables { registers: 0, chains: 1 });
+    bench.execute("DELETE FROM debug_chains");
+    assert_eq!(operator.rebuild_tables().unwrap(), RebuiltTables { registers: 0, chains: 1 });
 }

@@ -3,12 +3,14 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use rusqlite::params;
 
 use super::*;
+use crate::NewDocument;
 use crate::records::{FindingSeverity, Forward, StoredFinding};
 use crate::rows::{DocumentFilter, DocumentSummary, FindingFilter};
-use crate::support::{document, moment};
+use crate::support::{document, fd_number, fn_number, moment};
+
+promises!(a_filter_finds_what_a_look_at_every_document_finds, a_search_from_a_moment_on_ends_a_day_before_it,);
 
 const FNS: [&str; 2] = ["8710000100000001", "8710000100000002"];
 const RULES: [&str; 2] = ["sum.items", "item.vat"];
@@ -105,10 +107,10 @@ fn passes(document: &DocumentSummary, filter: &DocumentFilter) -> bool {
 }
 
 /// All pages, one after another.
-fn by_pages(bench: &Bench, filter: &DocumentFilter, limit: usize) -> Vec<DocumentSummary> {
+fn by_pages(reader: &View, filter: &DocumentFilter, limit: usize) -> Vec<DocumentSummary> {
     let (mut found, mut filter) = (Vec::new(), filter.clone());
     loop {
-        let page = search::page(bench.sql(), &filter, limit).unwrap();
+        let page = reader.summaries_page(&filter, limit);
         assert!(page.rows.len() <= limit);
         found.extend(page.rows);
         let Some(next) = page.next_before_seq else { return found };
@@ -117,60 +119,57 @@ fn by_pages(bench: &Bench, filter: &DocumentFilter, limit: usize) -> Vec<Documen
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn a_filter_finds_what_a_look_at_every_document_finds(
-        documents in vec(any_document(), 0..30),
-        filters in vec(any_filter(), 20),
-        limit in 1..9_usize,
-    ) {
-        let mut bench = Bench::new();
+fn a_filter_finds_what_a_look_at_every_document_finds(on: On) {
+    let (documents, filters) = (vec(any_document(), 0..30), vec(any_filter(), 20));
+    proptest!(on.cases(40), |(documents in documents, filters in filters, limit in 1..9_usize)| {
+        let mut bench = Bench::new(on);
         bench.append(&documents);
-        let all = search::summaries(bench.sql(), &DocumentFilter::default(), usize::MAX).unwrap();
+        let reader = bench.reader();
+        let all = reader.summaries(&DocumentFilter::default(), usize::MAX);
         for filter in filters {
             let expected: Vec<_> = all.iter().filter(|document| passes(document, &filter)).cloned().collect();
-            prop_assert_eq!(&by_pages(&bench, &filter, limit), &expected, "{:?}", filter);
-            let some = search::summaries(bench.sql(), &filter, limit).unwrap();
+            prop_assert_eq!(&by_pages(&reader, &filter, limit), &expected, "{:?}", filter);
+            let some = reader.summaries(&filter, limit);
             prop_assert_eq!(&some, &expected[..expected.len().min(limit)], "{:?}", filter);
         }
-    }
+    });
 }
 
 const DAY: i64 = 24 * 3600 * 1_000_000;
 
-#[test]
-fn a_search_from_a_moment_on_ends_a_day_before_it() {
-    let mut bench = Bench::new();
-    // A piece is four positions in tests. Days: ten long ago, ten just before, ten wanted.
-    let day = |fd: u32| match fd {
-        1..=10 => -30,
-        11..=20 => -1,
-        _ => 1,
-    };
-    let documents = (1..=30).map(|fd| NewDocument {
-        received_at: moment(day(fd) * DAY + i64::from(fd)),
-        ..document(FNS[0], fd, 3, "x")
-    });
-    bench.append(&documents.collect::<Vec<_>>());
-    let check = |expected_pages: usize| {
+fn a_search_from_a_moment_on_ends_a_day_before_it(on: On) {
+    // 30..27, 26..23, 22..19, 18..15, 14..11, then 10..7, which came long before and ends it. With a clock that was set
+    // back after the fifth, what came before may be stamped with later moments: the walk goes on there, and ends below it
+    // by the same rule.
+    for (set_back, expected_pages) in [(false, 6), (true, 7)] {
+        let mut bench = Bench::new(on);
+        // A piece is four positions in tests. Days: ten long ago, ten just before, ten wanted.
+        let day = |fd: u32| match fd {
+            1..=10 => -30,
+            11..=20 => -1,
+            _ => 1,
+        };
+        let documents: Vec<_> = (1..=30)
+            .map(|fd| NewDocument {
+                received_at: moment(day(fd) * DAY + i64::from(fd)),
+                ..document(FNS[0], fd, 3, "x")
+            })
+            .collect();
+        bench.append(&documents[..5]);
+        if set_back {
+            bench.operator().clock_confirm(moment(-40 * DAY)).unwrap();
+        }
+        bench.append(&documents[5..]);
         let mut filter = DocumentFilter { from: Some(moment(0)), ..DocumentFilter::default() };
         let (mut found, mut pages) = (0, 0);
         loop {
-            let page = search::page(bench.sql(), &filter, 100).unwrap();
+            let page = bench.reader().summaries_page(&filter, 100);
             (found, pages) = (found + page.rows.len(), pages + 1);
             filter.before_seq = page.next_before_seq;
             if filter.before_seq.is_none() {
-                assert_eq!((found, pages), (10, expected_pages));
-                return;
+                break;
             }
         }
-    };
-    // 30..27, 26..23, 22..19, 18..15, 14..11, then 10..7, which came long before and ends it.
-    check(6);
-    // The clock was set back after position 5: what came before may be stamped with later moments.
-    let confirm = "INSERT INTO clock_confirmations (confirmed_at, after_seq) VALUES (0, ?1)";
-    bench.sql().execute(confirm, params![5]).unwrap();
-    // So the walk goes on at 5, and ends below it by the same rule.
-    check(7);
+        assert_eq!((found, pages), (10, expected_pages));
+    }
 }

@@ -1,7 +1,17 @@
 //! Histories: which documents of a ФН are given out, and that only its newest chain counts.
 
 use super::*;
+use crate::NewDocument;
 use crate::support::{DEBUG_FN, PLAIN_FN, document};
+
+promises!(
+    the_newest_shift_and_the_report_before_it,
+    a_document_that_is_not_what_it_claims_says_nothing,
+    without_an_opening_it_begins_where_the_store_does,
+    only_the_newest_chain_counts,
+    it_is_bounded_by_bytes_too,
+    an_open_container_is_cut_out_of_its_frame,
+);
 
 /// A document whose opened form is its name.
 fn named(fn_text: &str, fd: u32, form: u16, name: &str) -> NewDocument {
@@ -13,7 +23,7 @@ type Expected<'e> = Option<(Option<&'e str>, &'e [&'e str], bool)>;
 
 #[track_caller]
 fn check(bench: &Bench, fn_text: &str, most: usize, expected: Expected<'_>) {
-    let found = history::load(bench.sql(), &fn_number(fn_text), most).unwrap();
+    let found = bench.reader().register_history(fn_text, most);
     let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
     let found = found.map(|found| {
         (found.registration.as_ref().map(text), found.shift.iter().map(text).collect::<Vec<_>>(), found.cut)
@@ -24,9 +34,8 @@ fn check(bench: &Bench, fn_text: &str, most: usize, expected: Expected<'_>) {
     assert_eq!(found, expected, "{fn_text}, at most {most}");
 }
 
-#[test]
-fn the_newest_shift_and_the_report_before_it() {
-    let mut bench = Bench::new();
+fn the_newest_shift_and_the_report_before_it(on: On) {
+    let mut bench = Bench::new(on);
     check(&bench, PLAIN_FN, 10, None);
     bench.append(&[named(PLAIN_FN, 1, 1, "report")]);
     check(&bench, PLAIN_FN, 10, Some((None, &["report"], false)));
@@ -66,9 +75,8 @@ fn strange(mut document: NewDocument, rule: &str, code: u8) -> NewDocument {
     NewDocument { code, ..document }
 }
 
-#[test]
-fn a_document_that_is_not_what_it_claims_says_nothing() {
-    let mut bench = Bench::new();
+fn a_document_that_is_not_what_it_claims_says_nothing(on: On) {
+    let mut bench = Bench::new(on);
     bench.append(&[strange(named(PLAIN_FN, 1, 1, "foreign"), "identity.fn", 14)]);
     check(&bench, PLAIN_FN, 10, None);
     bench.append(&[
@@ -87,16 +95,14 @@ fn a_document_that_is_not_what_it_claims_says_nothing() {
     check(&bench, PLAIN_FN, 10, Some((Some("report"), &["open 2"], false)));
 }
 
-#[test]
-fn without_an_opening_it_begins_where_the_store_does() {
-    let mut bench = Bench::new();
+fn without_an_opening_it_begins_where_the_store_does(on: On) {
+    let mut bench = Bench::new(on);
     bench.append(&[named(PLAIN_FN, 700, 3, "a"), named(PLAIN_FN, 701, 3, "b")]);
     check(&bench, PLAIN_FN, 10, Some((None, &["a", "b"], true)));
 }
 
-#[test]
-fn only_the_newest_chain_counts() {
-    let mut bench = Bench::new();
+fn only_the_newest_chain_counts(on: On) {
+    let mut bench = Bench::new(on);
     bench.append(&[
         named(DEBUG_FN, 1, 1, "report a"),
         named(DEBUG_FN, 2, 2, "open a"),
@@ -108,23 +114,21 @@ fn only_the_newest_chain_counts() {
     check(&bench, DEBUG_FN, 10, Some((Some("report b"), &["open b", "receipt b"], false)));
 }
 
-#[test]
-fn it_is_bounded_by_bytes_too() {
-    let mut bench = Bench::new();
+fn it_is_bounded_by_bytes_too(on: On) {
+    let mut bench = Bench::new(on);
     // The bound is 4096 bytes in tests; the document that passes it is the last one taken.
     let large =
         |fd, form| NewDocument { opened: Some(vec![b'x'; 1500]), ..document(PLAIN_FN, fd, form, "x") };
     bench.append(&[large(1, 1), large(2, 2), large(3, 3), large(4, 3)]);
-    let found = history::load(bench.sql(), &fn_number(PLAIN_FN), 10).unwrap().unwrap();
+    let found = bench.reader().register_history(PLAIN_FN, 10).unwrap();
     assert_eq!((found.shift.len(), found.cut, found.registration.is_some()), (3, false, true));
     bench.append(&[large(5, 3)]);
-    let found = history::load(bench.sql(), &fn_number(PLAIN_FN), 10).unwrap().unwrap();
+    let found = bench.reader().register_history(PLAIN_FN, 10).unwrap();
     assert_eq!((found.shift.len(), found.cut, found.registration.is_some()), (3, true, true));
 }
 
-#[test]
-fn an_open_container_is_cut_out_of_its_frame() {
-    let mut bench = Bench::new();
+fn an_open_container_is_cut_out_of_its_frame(on: On) {
+    let mut bench = Bench::new(on);
     let container = [[0xA5; 32].as_slice(), b"tlv", &[0; 10]].concat();
     bench.append(&[NewDocument { container, ..document(PLAIN_FN, 1, 1, "x") }]);
     check(&bench, PLAIN_FN, 1, Some((None, &["tlv"], false)));
