@@ -1,11 +1,12 @@
 //! The `[store]` section of the configuration and the reading of its address.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::postgres::target::{Target, is_postgres, masked, percent_encoded};
+use crate::postgres::{Target, is_postgres, masked, percent_encoded};
 
 /// Largest `batch_max_documents` and `queue_max_documents` that are accepted: past it a typing error would
 /// take the memory of the machine.
@@ -16,7 +17,7 @@ const COMMIT_TIMEOUTS_S: std::ops::RangeInclusive<u64> = 1..=15;
 
 /// Section `[store]`. Unknown keys are refused; every key has a default.
 ///
-/// Its `Debug` shows the password of an address: print [`StoreConfig::masked_url`] instead.
+/// Its `Debug` shows the password of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
@@ -68,7 +69,7 @@ impl StoreConfig {
     /// Checks the values without opening anything.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] or [`StoreError::NotBuilt`] with the key and what is wrong with its value.
+    /// [`StoreError::Refused`] with the key and what is wrong with its value.
     pub fn validate(&self) -> Result<(), StoreError> {
         match is_postgres(&self.url) {
             true => Target::check(&self.address())?,
@@ -118,10 +119,17 @@ impl StoreConfig {
         address
     }
 
-    /// `url` as logs may show it: without a password.
-    #[must_use]
-    pub fn masked_url(&self) -> String {
-        if is_postgres(&self.url) { masked(&self.url) } else { self.url.clone() }
+    /// Reads the files that a session with a server needs, and connects to nobody.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] with the key and what is wrong with its file.
+    pub fn check_files(&self) -> Result<(), StoreError> {
+        if is_postgres(&self.url) { Target::parse(&self.address()).map(|_| ()) } else { Ok(()) }
+    }
+
+    /// `commit_timeout_s` as a duration.
+    pub(crate) fn commit_timeout(&self) -> Duration {
+        Duration::from_secs(self.commit_timeout_s)
     }
 
     fn refuse_what_is_for_servers(&self) -> Result<(), StoreError> {
@@ -163,7 +171,9 @@ pub fn shown_url(url: &str) -> String {
 /// `file:...` as a URI with options of its own and `:memory:` as no file at all.
 pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, StoreError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Err(StoreError::NotBuilt { engine: "PostgreSQL" });
+        return Err(StoreError::refused(
+            "this is done with a store in a file only, store.url = \"sqlite:PATH\"",
+        ));
     }
     let Some(path) = url.strip_prefix("sqlite:") else {
         return Err(StoreError::refused(format!(
@@ -205,9 +215,28 @@ mod tests {
 
     #[test]
     fn postgres_is_named() {
-        let error = sqlite_path("postgres://db/fiscald").unwrap_err();
-        assert!(matches!(error, StoreError::NotBuilt { .. }));
-        assert!(error.to_string().contains("not built yet"), "{error}");
+        let check = |config: StoreConfig, expected: Result<&str, &str>| match (config.validate(), expected) {
+            (Ok(()), Ok(address)) => assert_eq!(config.address(), address),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (found, expected) => panic!("{found:?} {expected:?}"),
+        };
+        let at = |url: &str| StoreConfig { url: url.to_owned(), ..StoreConfig::default() };
+        check(at("postgres://u@localhost/d"), Ok("postgres://u@localhost/d"));
+        let files = StoreConfig {
+            password_file: Some("/etc/p w".into()),
+            ca: Some("/etc/ca.pem".into()),
+            allow_asynchronous_commit: true,
+            ..at("postgres://u@db1,db2/d?connect_timeout=1")
+        };
+        check(
+            files,
+            Ok("postgres://u@db1,db2/d?connect_timeout=1&password_file=/etc/p%20w&sslrootcert=/etc/ca.pem\
+                &allow_asynchronous_commit=true"),
+        );
+        check(at("postgres://u@db1/d"), Err("store.ca"));
+        check(StoreConfig { ca: Some("ca".into()), ..StoreConfig::default() }, Err("store.ca"));
+        check(StoreConfig { commit_timeout_s: 16, ..StoreConfig::default() }, Err("store.commit_timeout_s"));
+        assert!(sqlite_path("postgres://u@localhost/d").unwrap_err().to_string().contains("file only"));
     }
 
     #[test]

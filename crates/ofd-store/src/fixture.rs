@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::engine::{Engine, WriteItem, WriteOutcome};
-use crate::postgres::{Opening as PgOpening, PgEngine, Target};
-use crate::sql::{Db, PgSession, Purpose};
+use crate::postgres::{Opening as PgOpening, PgEngine, Purpose, Target};
+use crate::sql::{Db, PgSession};
 use crate::sqlite::disk::OpenFiles;
 use crate::sqlite::{Opening, SqliteEngine};
 use crate::{AppendOutcome, NewDocument};
@@ -108,7 +108,9 @@ impl Place {
     pub(crate) fn look(&self) -> Look {
         match On::here() {
             On::Sqlite => Look::Sqlite(Connection::open(self.path()).unwrap()),
-            On::Postgres => Look::Postgres(PgSession::new(&self.url, Purpose::Writing)),
+            On::Postgres => {
+                Look::Postgres(PgSession::new(Target::parse(&self.url).unwrap(), Purpose::Writing))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::outbox::{
     OutboxRow, RefreshRow, Slot,
 };
 use crate::second::{Family, SecondWriter};
-use crate::sql::{Db, store_error};
+use crate::sql::store_error;
 use crate::sqlite::second::Beside;
 use crate::tables::outbox::derive::Deriver;
 use crate::tables::outbox::leases::LeaseClock;
@@ -274,7 +274,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read, as everywhere below.
     pub fn outbox_page(&self, filter: &OutboxFilter, limit: usize) -> Result<OutboxPage, StoreError> {
-        listing::page(Db::from(self.connection()), filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        listing::page(self.db(), filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// The rows of (ФН, ФД), newest chain first: one for each chain of a debug ФН, else at most one.
@@ -286,7 +286,7 @@ impl Reader {
         fn_number: &FnNumber,
         fd_number: FdNumber,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        reading::find(Db::from(self.connection()), fn_number, fd_number).map_err(store_error)
+        reading::find(self.db(), fn_number, fd_number).map_err(store_error)
     }
 
     /// The row of a position of the journal.
@@ -294,7 +294,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_row(&self, seq: i64) -> Result<Option<OutboxRow>, StoreError> {
-        reading::at(Db::from(self.connection()), seq).map_err(store_error)
+        reading::at(self.db(), seq).map_err(store_error)
     }
 
     /// The batch in which a document is in flight; none for one that is finished.
@@ -302,7 +302,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_batch(&self, id: BatchId) -> Result<Option<BatchRow>, StoreError> {
-        batches::find(Db::from(self.connection()), id).map_err(store_error)
+        batches::find(self.db(), id).map_err(store_error)
     }
 
     /// Why a document is dead, or was: the newest refusal first, at most a hundred.
@@ -310,7 +310,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letters(&self, seq: i64) -> Result<Vec<DeadLetter>, StoreError> {
-        dead::letters(Db::from(self.connection()), seq).map_err(store_error)
+        dead::letters(self.db(), seq).map_err(store_error)
     }
 
     /// How many documents are in which state, wait, or are still to be derived.
@@ -318,7 +318,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_depths(&self) -> Result<OutboxDepths, StoreError> {
-        reading::depths(Db::from(self.connection())).map_err(store_error)
+        reading::depths(self.db()).map_err(store_error)
     }
 
     /// Who holds the slots at present.
@@ -326,7 +326,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_holdings(&self) -> Result<Vec<Holding>, StoreError> {
-        leases::holdings(Db::from(self.connection())).map_err(store_error)
+        leases::holdings(self.db()).map_err(store_error)
     }
 
     /// As [`Forwarding::oldest_undelivered`].
@@ -334,7 +334,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn oldest_undelivered(&self) -> Result<Option<Timestamp>, StoreError> {
-        reading::oldest_undelivered(Db::from(self.connection())).map_err(store_error)
+        reading::oldest_undelivered(self.db()).map_err(store_error)
     }
 
     /// How the service stands to a ФН.
@@ -342,7 +342,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn fns_summary(&self, fn_number: &FnNumber) -> Result<FnsSummary, StoreError> {
-        outbox::summary(Db::from(self.connection()), fn_number).map_err(store_error)
+        outbox::summary(self.db(), fn_number).map_err(store_error)
     }
 }
 
@@ -354,7 +354,7 @@ impl Operator {
     /// # Errors
     /// As [`Operator::open`].
     pub fn outbox_requeue(&mut self, seq: i64, now: Timestamp) -> Result<OutboxDecision, StoreError> {
-        self.write(|connection| Ok(dead::requeue(Db::from(connection), seq, now)?))
+        self.write(|db| dead::requeue(db, seq, now))
     }
 
     /// Gives a dead document up: nothing more is to be done about it. What was sent and answered stays.
@@ -362,6 +362,6 @@ impl Operator {
     /// # Errors
     /// As [`Operator::open`].
     pub fn outbox_supersede(&mut self, seq: i64, now: Timestamp) -> Result<OutboxDecision, StoreError> {
-        self.write(|connection| Ok(dead::supersede(Db::from(connection), seq, now)?))
+        self.write(|db| dead::supersede(db, seq, now))
     }
 }

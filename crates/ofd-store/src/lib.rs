@@ -36,10 +36,10 @@ mod history;
 pub mod journal;
 mod migration;
 mod operator;
+mod operator_store;
 mod outbox;
 mod placing;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by nobody yet"))]
-pub(crate) mod postgres;
+mod postgres;
 mod reader;
 mod reading;
 mod records;
@@ -52,6 +52,7 @@ mod sqlite;
 mod store;
 mod tables;
 mod turnstile;
+mod watch;
 mod watcher;
 
 pub use care::{

@@ -6,9 +6,9 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 use crate::config::sqlite_path;
-use crate::postgres::is_postgres;
 use crate::postgres::second::Following;
-use crate::sql::{Db, Purpose};
+use crate::postgres::{Purpose, Target, is_postgres};
+use crate::sql::Db;
 use crate::sqlite::open_reader;
 
 /// Rows of which a transaction at a server is made.
@@ -27,9 +27,14 @@ impl ReadStore {
     /// Opens a store that is there.
     pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
         if is_postgres(url) {
-            return Ok(Self::Postgres(Following::open(url, Purpose::Reading)?));
+            return Self::open_server(Target::parse(url)?);
         }
         Self::open_path(&sqlite_path(url)?)
+    }
+
+    /// Opens a session with a server.
+    pub(crate) fn open_server(target: Target) -> Result<Self, StoreError> {
+        Ok(Self::Postgres(Following::open(target, Purpose::Reading)?))
     }
 
     /// Opens a file.

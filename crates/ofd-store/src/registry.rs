@@ -329,7 +329,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn tasks(&self, filter: &TaskFilter, limit: usize) -> Result<Vec<Task>, StoreError> {
-        tasks::list(crate::tables::legacy(self.db()), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        tasks::list(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// One task.
@@ -337,7 +337,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn task(&self, id: i64) -> Result<Option<Task>, StoreError> {
-        tasks::find(crate::tables::legacy(self.db()), id).map_err(store_error)
+        tasks::find(self.db(), id).map_err(store_error)
     }
 
     /// How many tasks are open.
@@ -345,6 +345,6 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn open_tasks(&self) -> Result<u64, StoreError> {
-        tasks::count_open(crate::tables::legacy(self.db())).map_err(store_error)
+        tasks::count_open(self.db()).map_err(store_error)
     }
 }

@@ -98,7 +98,7 @@ fn settings(config: &ConfigArg) -> Result<Settings, BadConfig> {
 /// [`BadConfig`]; a store that is not there, said so that the reader knows what to do; any other [`StoreError`].
 fn reader(config: &ConfigArg) -> Result<Reader> {
     let store = settings(config)?.store;
-    Ok(open_reader(&store.url)?.keeping_free(kept_for_the_daemon(&store)))
+    Ok(open_reader(&store.address())?.keeping_free(kept_for_the_daemon(&store)))
 }
 
 fn open_reader(url: &str) -> Result<Reader> {
@@ -111,7 +111,7 @@ fn open_reader(url: &str) -> Result<Reader> {
 /// # Errors
 /// As [`reader`]. A store is made by `serve` only.
 fn operator(config: &ConfigArg) -> Result<(Operator, String)> {
-    let url = settings(config)?.store.url;
+    let url = settings(config)?.store.address();
     Ok((open_operator(&url)?, told_place(&url)))
 }
 
@@ -120,7 +120,7 @@ fn operator(config: &ConfigArg) -> Result<(Operator, String)> {
 /// # Errors
 /// As [`reader`].
 fn registry_reader(config: &ConfigArg) -> Result<RegistryReader> {
-    let url = settings(config)?.store.url;
+    let url = settings(config)?.store.address();
     RegistryReader::open(&url).map_err(|error| explain_missing(&url, error))
 }
 
@@ -129,7 +129,7 @@ fn registry_reader(config: &ConfigArg) -> Result<RegistryReader> {
 /// # Errors
 /// As [`reader`].
 fn registry(config: &ConfigArg) -> Result<(Registry, String)> {
-    let url = settings(config)?.store.url;
+    let url = settings(config)?.store.address();
     let registry = Registry::open(&url).map_err(|error| explain_missing(&url, error))?;
     Ok((registry, told_place(&url)))
 }

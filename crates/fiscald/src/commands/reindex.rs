@@ -33,7 +33,7 @@ struct Report {
 /// # Errors
 /// The store cannot be used, or stays busy.
 pub(crate) fn run(args: &ReindexArgs, out: &mut Output) -> Result<ExitCode> {
-    let url = settings(&args.config)?.store.url;
+    let url = settings(&args.config)?.store.address();
     let newest =
         open_reader(&url)?.summaries(&DocumentFilter::default(), 1)?.first().map_or(0, |row| row.seq);
     let bar = progress::bar(u64::try_from(newest)?, "documents");

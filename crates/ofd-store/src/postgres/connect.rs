@@ -160,7 +160,7 @@ async fn prepare(target: &Target, client: &Client, purpose: Purpose) -> Result<(
          current_setting('synchronous_commit'), current_setting('fsync')",
         // The server notices in time that one of us is gone, with its machine or without.
         "SET TimeZone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET idle_session_timeout = 0; \
-         SET default_transaction_isolation = 'read committed'; SET client_connection_check_interval = '5s'; \
+         SET default_transaction_isolation = 'read committed'; \
          SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
          SET tcp_user_timeout = '20s'",
         purpose.settings()

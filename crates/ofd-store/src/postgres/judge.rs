@@ -4,7 +4,6 @@
 
 use rusqlite::params;
 
-use self::pending::{newest_chain, open_chain, quarantine, registers, tasks};
 use super::copy::Position;
 use crate::engine::WriteOutcome;
 use crate::placing::{self, Known, Place, too_many_conflicts};
@@ -13,8 +12,10 @@ use crate::records::{
 };
 use crate::sql::{self, Db, OptionalExtension as _};
 use crate::sqlite::MAX_CONFLICTS;
+use crate::tables::chains::{newest_chain, open_chain};
 use crate::tables::columns::{kopecks_column, marks_column};
-use crate::tables::registers::{Source, Statement};
+use crate::tables::registers::{self, Source, Statement};
+use crate::tables::{quarantine, tasks};
 
 const FIRST: &str = "SELECT seq, identity FROM journal_keys \
      WHERE fn = ?1 AND fd = ?2 AND chain = 0 AND conflict_no = 0";
@@ -54,9 +55,10 @@ impl<'c> Judge<'c> {
     pub(super) fn append(&mut self, document: &NewDocument, seq: i64) -> sql::Result<WriteOutcome> {
         let outcome = match placing::place(self, document)? {
             Place::Full => return Ok(WriteOutcome::Refused { reason: too_many_conflicts(document) }),
-            Place::Repeat { seq } => {
-                AppendOutcome::Repeat { seq, acknowledgement: self.acknowledgement(seq)? }
-            }
+            Place::Repeat { seq } => match self.acknowledgement(seq)? {
+                Some(acknowledgement) => AppendOutcome::Repeat { seq, acknowledgement },
+                None => return Ok(WriteOutcome::Refused { reason: put_away(document) }),
+            },
             Place::New { chain } => self.write_new(document, Position { seq, chain, conflict_no: 0 })?,
             Place::NewChain { chain } => {
                 open_chain(self.db, document.fn_number.as_str(), chain)?;
@@ -106,12 +108,9 @@ impl<'c> Judge<'c> {
             Some((seq, found)) if found == identity => Some(seq),
             _ => self.db.query_row(OTHER, params![key, fd, identity], |row| row.get(0)).optional()?,
         };
-        match known.filter(|seq| *seq < not_from) {
-            Some(seq) => {
-                Ok(Some(QuarantineOutcome::Acknowledged { seq, acknowledgement: self.acknowledgement(seq)? }))
-            }
-            None => Ok(None),
-        }
+        let Some(seq) = known.filter(|seq| *seq < not_from) else { return Ok(None) };
+        let acknowledgement = self.acknowledgement(seq)?;
+        Ok(acknowledgement.map(|acknowledgement| QuarantineOutcome::Acknowledged { seq, acknowledgement }))
     }
 
     fn write_new(&mut self, document: &NewDocument, position: Position) -> sql::Result<AppendOutcome> {
@@ -194,9 +193,21 @@ impl<'c> Judge<'c> {
         Ok(())
     }
 
-    fn acknowledgement(&self, seq: i64) -> sql::Result<Vec<u8>> {
-        self.db.query_row("SELECT acknowledgement FROM journal WHERE seq = ?1", [seq], |row| row.get(0))
+    /// None when its month was detached.
+    fn acknowledgement(&self, seq: i64) -> sql::Result<Option<Vec<u8>>> {
+        self.db
+            .query_row("SELECT acknowledgement FROM journal WHERE seq = ?1", [seq], |row| row.get(0))
+            .optional()
     }
+}
+
+/// Why a repeat gets no answer.
+fn put_away(document: &NewDocument) -> String {
+    format!(
+        "ФН {} ФД {} is a repeat of a document whose month was detached from the journal: attach it to have it answered",
+        document.fn_number.as_str(),
+        document.fd_number.get()
+    )
 }
 
 impl Known for Judge<'_> {
@@ -219,60 +230,5 @@ impl Known for Judge<'_> {
     fn last_conflict(&mut self, document: &NewDocument, chain: u32) -> sql::Result<Option<u32>> {
         let key = params![document.fn_number.as_str(), document.fd_number.get(), chain];
         self.db.query_row(LAST_CONFLICT, key, |row| row.get(0)).optional()
-    }
-}
-
-/// Until these tables speak of both engines.
-mod pending {
-    use crate::sql::{self, Db, OptionalExtension as _};
-
-    pub(super) fn newest_chain(db: Db<'_>, key: &str) -> sql::Result<Option<u32>> {
-        db.query_row("SELECT chain FROM debug_chains WHERE fn = ?1", [key], |row| row.get(0)).optional()
-    }
-
-    pub(super) fn open_chain(db: Db<'_>, key: &str, chain: u32) -> sql::Result<u32> {
-        db.execute(
-            "INSERT INTO debug_chains (fn, chain) VALUES (?1, ?2) \
-             ON CONFLICT (fn) DO UPDATE SET chain = excluded.chain",
-            rusqlite::params![key, chain],
-        )?;
-        Ok(chain)
-    }
-
-    pub(super) mod tasks {
-        use super::*;
-        pub(in super::super) fn add(
-            db: Db<'_>,
-            kind: crate::TaskKind,
-            seq: i64,
-            at: jiff::Timestamp,
-        ) -> sql::Result<()> {
-            db.execute(
-                "INSERT INTO human_tasks (kind, seq, text, created_at) VALUES (?1, ?2, '', ?3)",
-                rusqlite::params![kind.name(), seq, at.as_microsecond()],
-            )?;
-            Ok(())
-        }
-    }
-
-    pub(super) mod registers {
-        use super::*;
-        pub(in super::super) fn raise_version(_: Db<'_>) -> sql::Result<i64> {
-            Err(sql::Error::Lost("not built yet".to_owned()))
-        }
-        pub(in super::super) fn learn(_: Db<'_>, _: &super::super::Statement<'_>) -> sql::Result<()> {
-            Err(sql::Error::Lost("not built yet".to_owned()))
-        }
-    }
-
-    pub(super) mod quarantine {
-        use super::*;
-        pub(in super::super) fn keep(
-            _: Db<'_>,
-            _: u64,
-            _: &crate::NewQuarantine,
-        ) -> sql::Result<crate::QuarantineOutcome> {
-            Err(sql::Error::Lost("not built yet".to_owned()))
-        }
     }
 }

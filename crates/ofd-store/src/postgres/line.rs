@@ -54,7 +54,13 @@ impl Line {
         let (client, watch, statements, store_id, standbys) =
             runtime.block_on(Self::ready(target, opening, patience))?;
         let client = Arc::new(client);
-        let session = PgSession::adopted(Arc::clone(&client), Arc::clone(&runtime), patience);
+        let session = PgSession::adopted(
+            target.clone(),
+            Arc::clone(&client),
+            Arc::clone(&watch),
+            Arc::clone(&runtime),
+            patience,
+        );
         Ok(Self { client, statements, watch, session, store_id, standbys, patience, runtime })
     }
 

@@ -18,11 +18,9 @@ pub(crate) mod target;
 mod tls;
 
 pub(crate) use self::connect::{Purpose, Session, WireWatch, in_words};
-#[cfg(test)]
 pub(crate) use self::engine::PgEngine;
-#[cfg(test)]
 pub(crate) use self::line::Opening;
-pub(crate) use self::target::{Target, is_postgres};
+pub(crate) use self::target::{Target, is_postgres, masked, percent_encoded};
 
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use super::horizon::{self, Horizon};
-use super::schema;
-use crate::StoreError;
+use super::{Purpose, Target, schema};
 use crate::second::Family;
-use crate::sql::{self, Db, PgSession, Purpose, store_error};
+use crate::sql::{self, Db, PgSession, store_error};
+use crate::{StoreError, Unavailability};
 
 /// How long a write is tried again while others are quicker.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 10_000 } else { 30_000 });
@@ -34,9 +34,7 @@ impl Family {
     /// before it have written; and always in the same order.
     fn begin(self) -> &'static str {
         match self {
-            Self::Outbox => {
-                "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE outbox_lock IN EXCLUSIVE MODE"
-            }
+            Self::Outbox => "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE outbox_lock IN EXCLUSIVE MODE",
             Self::Registration => {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ; \
                  LOCK TABLE registration_lock, registers_lock, outbox_lock IN EXCLUSIVE MODE"
@@ -48,7 +46,7 @@ impl Family {
 impl SecondWriter {
     /// Opens a store that is there.
     pub(crate) fn open(url: &str, family: Family) -> Result<Self, StoreError> {
-        Ok(Self { session: Following::open(url, Purpose::Writing)?, begin: family.begin() })
+        Ok(Self { session: Following::open(Target::parse(url)?, Purpose::Writing)?, begin: family.begin() })
     }
 
     pub(crate) fn db(&self) -> Db<'_> {
@@ -64,10 +62,7 @@ impl SecondWriter {
     /// When the connection breaks at the commit nobody knows what became of it, and nothing is tried again here: whoever
     /// writes begins with what is there. The forwarder ends its session and takes over what that one left; a change of
     /// registrations names the versions that it was decided by.
-    pub(crate) fn write<T>(
-        &self,
-        mut work: impl FnMut(Db<'_>) -> sql::Result<T>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn write<T>(&self, mut work: impl FnMut(Db<'_>) -> sql::Result<T>) -> Result<T, StoreError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.session.session.transaction(self.begin, || work(self.db())) {
@@ -80,13 +75,19 @@ impl SecondWriter {
 
 impl Following {
     /// Opens a store that is there.
-    pub(crate) fn open(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
-        let session = PgSession::new(url, purpose);
+    pub(crate) fn open(target: Target, purpose: Purpose) -> Result<Self, StoreError> {
+        let place = target.masked().to_owned();
+        let session = PgSession::new(target, purpose);
         session.open().map_err(store_error)?;
-        let version: i64 = Db::Postgres(&session)
-            .query_row(schema::VERSION, [], |row| row.get(0))
-            .map_err(store_error)?;
-        schema::fits(version)?;
+        let db = Db::Postgres(&session);
+        let is_there: bool = db.query_row(schema::IS_THERE, [], |row| row.get(0)).map_err(store_error)?;
+        if !is_there {
+            return Err(StoreError::unavailable(
+                Unavailability::CannotOpen,
+                format!("there is no store in {place}: `fiscald serve` makes one"),
+            ));
+        }
+        schema::fits(db.query_row(schema::VERSION, [], |row| row.get(0)).map_err(store_error)?)?;
         Ok(Self { session, horizon: RefCell::default() })
     }
 
@@ -100,9 +101,9 @@ impl Following {
     }
 
     fn look(&self) -> sql::Result<i64> {
-        let (newest, connection) = self.db().query_row(horizon::NEWEST_HERE, [], |row| {
-            Ok((row.get(0)?, [row.get(1)?, row.get(2)?]))
-        })?;
+        let (newest, connection) = self
+            .db()
+            .query_row(horizon::NEWEST_HERE, [], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?])))?;
         let mut holders = self.db().prepare(horizon::HOLDERS)?;
         let holders = holders.query_map([], |row| row.get(0))?.collect::<sql::Result<Vec<String>>>()?;
         let mut known = self.horizon.borrow_mut();

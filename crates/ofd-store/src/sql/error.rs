@@ -4,6 +4,7 @@ use rusqlite::{ErrorCode, ffi};
 use thiserror::Error as ThisError;
 use tokio_postgres::error::{Severity, SqlState};
 
+use crate::postgres::in_words;
 use crate::{StoreError, Unavailability};
 
 /// As every function of the tables answers.
@@ -21,12 +22,16 @@ pub(crate) enum Error {
     /// The session with PostgreSQL was lost, or did not answer in time: what was under way may have been done.
     #[error("the session with PostgreSQL is lost: {0}")]
     Lost(String),
+    /// There is no session to be had.
+    #[error(transparent)]
+    Store(StoreError),
 }
 
 /// What an error of either engine means to the caller.
 pub(crate) fn store_error(error: impl Into<Error>) -> StoreError {
     let error = match error.into() {
         Error::Sqlite(error) => return crate::sqlite::store_error(error),
+        Error::Store(error) => return error,
         error => error,
     };
     let why = match &error {
@@ -40,23 +45,9 @@ pub(crate) fn store_error(error: impl Into<Error>) -> StoreError {
             }
             _ => Unavailability::CannotOpen,
         },
-        Error::Sqlite(_) | Error::Lost(_) => Unavailability::CannotOpen,
+        Error::Sqlite(_) | Error::Lost(_) | Error::Store(_) => Unavailability::CannotOpen,
     };
     StoreError::unavailable(why, error.to_string())
-}
-
-/// With everything that says why: the error alone says "db error".
-pub(crate) fn in_words(error: &tokio_postgres::Error) -> String {
-    if let Some(told) = error.as_db_error() {
-        return format!("{} (SQLSTATE {})", told.message(), told.code().code());
-    }
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(deeper) = source {
-        words = format!("{words}: {deeper}");
-        source = deeper.source();
-    }
-    words
 }
 
 /// A constraint that a statement broke.
@@ -109,7 +100,24 @@ impl Error {
                 ]
                 .contains(code)
             }),
-            Self::Lost(_) => false,
+            Self::Lost(_) | Self::Store(_) => false,
+        }
+    }
+
+    /// Whether it says that what is stored is damaged, of the row alone: the disk, the locks and the way are not meant.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => crate::sqlite::verify::is_damage(error),
+            Self::Postgres(error) => error.code().is_some_and(|code| code.code().starts_with("XX")),
+            Self::Lost(_) | Self::Store(_) => false,
+        }
+    }
+
+    /// With the code of the engine.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Sqlite(error) => crate::sqlite::in_words(error),
+            other => other.to_string(),
         }
     }
 
@@ -118,7 +126,7 @@ impl Error {
     pub(super) fn ends_session(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
-            Self::Lost(_) => true,
+            Self::Lost(_) | Self::Store(_) => true,
             Self::Postgres(error) => {
                 let Some(told) = error.as_db_error() else { return error.is_closed() };
                 let is_fatal = told
@@ -160,12 +168,12 @@ impl Error {
                     _ => return None,
                 })
             }
-            Self::Lost(_) => None,
+            Self::Lost(_) | Self::Store(_) => None,
         }
     }
 }
 
-/// While some tables still speak rusqlite alone.
+/// For what speaks SQLite alone: there no other error can come.
 impl From<Error> for rusqlite::Error {
     fn from(error: Error) -> Self {
         match error {

@@ -12,7 +12,6 @@
 //! where a truth is asked for (`x <> 0`); no `INSERT OR`, no scalar `max`. A parameter whose type nothing tells
 //! (`?1 IS NULL` alone) needs a CAST.
 
-mod connect;
 mod dialect;
 mod error;
 mod params;
@@ -28,7 +27,7 @@ use rusqlite::{CachedStatement, Connection};
 pub(crate) use self::error::{Constraint, Error, OptionalExtension, Result, store_error};
 pub(crate) use self::params::{Params, params_from_iter};
 pub(crate) use self::row::{MappedRows, Row, Rows};
-pub(crate) use self::session::{PgSession, Purpose};
+pub(crate) use self::session::PgSession;
 pub(crate) use self::value::storable;
 
 /// A connection to either engine.
@@ -127,7 +126,24 @@ impl Statement<'_> {
             Self::Sqlite(_) => {
                 rows.into_iter().map(|params| self.query_row(params, &mut read).optional()).collect()
             }
-            Self::Postgres(statement) => statement.query_many(rows, |row| read(&Row::Postgres(row))),
+            Self::Postgres(statement) => {
+                let found = statement.query_all(rows, |row| read(&Row::Postgres(row)))?;
+                Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
+            }
+        }
+    }
+
+    /// All rows for each of many parameters, in their order, on PostgreSQL in one round trip.
+    pub(crate) fn query_all<P: Params, T>(
+        &mut self,
+        rows: impl IntoIterator<Item = P>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Vec<T>>> {
+        match self {
+            Self::Sqlite(_) => {
+                rows.into_iter().map(|params| self.query_map(params, &mut read)?.collect()).collect()
+            }
+            Self::Postgres(statement) => statement.query_all(rows, |row| read(&Row::Postgres(row))),
         }
     }
 

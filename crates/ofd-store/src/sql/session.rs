@@ -7,8 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,36 +18,22 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::value::{self, Param};
-use super::wait::wait;
-use super::{Error, Params, Result, connect, dialect};
+use super::wait::{self, wait};
+use super::{Error, Params, Result, dialect};
+use crate::postgres::{Purpose, Session, Target, WireWatch, in_words};
 
 /// How long a statement may take at the server. Every one reads or writes a bounded piece.
 const STATEMENT_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long an answer is waited for: longer than the server may take, so that it is the one who gives up.
 const PATIENCE: Duration = Duration::from_secs(75);
-/// How long a session may take to be opened, all hosts of the address together.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a writer waits for the lock of another one before it tries again.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// A transaction whose owner sleeps is ended: others wait for its locks, and its snapshot keeps old rows.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Statements kept compiled. Past it all are forgotten: only texts made for one question are so many.
 const MOST_STATEMENTS: usize = 500;
 /// Requests on their way at the same time.
 const PIPELINE: usize = 512;
 
-/// What a session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Reading: the server refuses everything else.
-    Reading,
-    /// Writing beside the journal.
-    Writing,
-}
-
 /// A session. Blocks its caller; opened when first needed.
 pub(crate) struct PgSession {
-    url: String,
+    target: Target,
     purpose: Purpose,
     live: RefCell<Option<Arc<Live>>>,
     is_in_transaction: Cell<bool>,
@@ -61,7 +46,7 @@ pub(crate) struct PgSession {
 struct Live {
     client: Arc<Client>,
     statements: Mutex<HashMap<Box<str>, Statement>>,
-    health: Arc<Health>,
+    watch: Arc<WireWatch>,
     driver: Driver,
 }
 
@@ -71,15 +56,6 @@ enum Driver {
     Task(AbortHandle),
     /// The thread that waits, in a runtime of its own.
     Waiter(Arc<Runtime>),
-}
-
-/// What the connection's task saw.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    /// The server gave up waiting for its standby: what it said was committed may not be there.
-    pub(super) unsafe_commit: AtomicBool,
-    /// Why the connection ended.
-    pub(super) end: Mutex<Option<String>>,
 }
 
 /// A statement of a session.
@@ -97,9 +73,9 @@ struct Open<'s> {
 
 impl PgSession {
     /// A session that is opened at its first use.
-    pub(crate) fn new(url: &str, purpose: Purpose) -> Self {
+    pub(crate) fn new(target: Target, purpose: Purpose) -> Self {
         Self {
-            url: url.to_owned(),
+            target,
             purpose,
             live: RefCell::new(None),
             is_in_transaction: Cell::new(false),
@@ -110,12 +86,17 @@ impl PgSession {
 
     /// The connection of somebody who has opened it and keeps its transactions, for statements within these. It is
     /// never opened anew.
-    pub(crate) fn adopted(client: Arc<Client>, runtime: Arc<Runtime>, patience: Duration) -> Self {
-        let driver = Driver::Waiter(runtime);
-        let live = Live { client, statements: Mutex::default(), health: Arc::default(), driver };
+    pub(crate) fn adopted(
+        target: Target,
+        client: Arc<Client>,
+        watch: Arc<WireWatch>,
+        runtime: Arc<Runtime>,
+        patience: Duration,
+    ) -> Self {
+        let live = Live { client, statements: Mutex::default(), watch, driver: Driver::Waiter(runtime) };
         Self {
-            url: String::new(),
-            purpose: Purpose::Writing,
+            target,
+            purpose: Purpose::Journal,
             live: RefCell::new(Some(Arc::new(live))),
             is_in_transaction: Cell::new(true),
             is_spoilt: Cell::new(false),
@@ -148,7 +129,6 @@ impl PgSession {
             return Err(Error::Lost("a transaction within a transaction".to_owned()));
         }
         let live = self.live()?;
-        live.health.unsafe_commit.store(false, Ordering::SeqCst);
         let open = Open { session: self, ended: false };
         self.is_spoilt.set(false);
         self.is_in_transaction.set(true);
@@ -194,10 +174,8 @@ impl PgSession {
             return Err(Error::Lost("the connection broke within a transaction".to_owned()));
         }
         *live = None;
-        let (client, health, driver) = connect::connect(&self.url, CONNECT_PATIENCE)?;
-        let (client, driver) = (Arc::new(client), Driver::Task(driver));
-        let made = Arc::new(Live { client, statements: Mutex::default(), health, driver });
-        let settings = self.purpose.settings();
+        let made = Arc::new(Live::open(&self.target, self.purpose)?);
+        let settings = format!("SET statement_timeout = {}", STATEMENT_TIMEOUT.as_millis());
         match wait(made.client.batch_execute(&settings), self.patience.get()) {
             Some(result) => result?,
             None => return Err(made.abandoned()),
@@ -223,24 +201,6 @@ impl PgSession {
             self.live.borrow_mut().take();
         }
         Err(error)
-    }
-}
-
-impl Purpose {
-    /// What the server is told at the beginning.
-    fn settings(self) -> String {
-        let mut settings = format!(
-            "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET jit = off",
-            STATEMENT_TIMEOUT.as_millis(),
-            IDLE_TIMEOUT.as_millis()
-        );
-        match self {
-            Self::Reading => settings.push_str("; SET default_transaction_read_only = on"),
-            Self::Writing => {
-                settings.push_str(&format!("; SET lock_timeout = {}", LOCK_TIMEOUT.as_millis()));
-            }
-        }
-        settings
     }
 }
 
@@ -286,8 +246,7 @@ impl Live {
 
     /// The server ended the connection, or it broke.
     fn ended(&self, error: &tokio_postgres::Error) -> Error {
-        let told = self.health.end.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Error::Lost(told.unwrap_or_else(|| error.to_string()))
+        Error::Lost(self.watch.words().unwrap_or_else(|| in_words(error)))
     }
 
     /// Nothing came in time. Nobody waits for that answer any more, and nothing is cancelled: a commit that waits for a
@@ -309,10 +268,7 @@ impl Open<'_> {
             result => result,
         };
         let result = match result {
-            Ok(value) => session
-                .answer(live, live.client.batch_execute("COMMIT"))
-                .and_then(|()| live.check_commit())
-                .map(|()| value),
+            Ok(value) => live.commit(session).map(|()| value),
             Err(error) => {
                 // One that cannot be given up in words is given up with the connection.
                 if session.live.borrow().is_some()
@@ -330,11 +286,34 @@ impl Open<'_> {
 }
 
 impl Live {
-    fn check_commit(&self) -> Result<()> {
-        if self.health.unsafe_commit.swap(false, Ordering::SeqCst) {
-            return Err(Error::Lost("the server did not wait for its standby".to_owned()));
+    /// Connects, in the runtime of the sockets.
+    fn open(target: &Target, purpose: Purpose) -> Result<Self> {
+        let sockets = wait::sockets().map_err(Error::Lost)?;
+        let (send, receive) = mpsc::sync_channel(1);
+        let target = target.clone();
+        // It has a patience of its own.
+        sockets.spawn(async move {
+            let made = Session::open(&target, purpose)
+                .await
+                .map(|Session { client, wire, watch }| (client, watch, tokio::spawn(wire).abort_handle()));
+            // Should nobody be there any more, the client is dropped, and with it the connection.
+            let _ = send.send(made);
+        });
+        let made = receive.recv().map_err(|_| Error::Lost("the connecting broke down".to_owned()))?;
+        let (client, watch, wire) = made.map_err(Error::Store)?;
+        let (client, driver) = (Arc::new(client), Driver::Task(wire));
+        Ok(Self { client, statements: Mutex::default(), watch, driver })
+    }
+
+    /// What the server warns of at a commit is that it did not wait for its standby.
+    fn commit(&self, session: &PgSession) -> Result<()> {
+        let warnings = self.watch.warnings();
+        session.answer(self, self.client.batch_execute("COMMIT"))?;
+        if self.watch.warnings() == warnings {
+            return Ok(());
         }
-        Ok(())
+        session.live.borrow_mut().take();
+        Err(Error::Lost(self.watch.words().unwrap_or_default()))
     }
 }
 
@@ -348,9 +327,11 @@ impl Drop for Open<'_> {
 }
 
 impl std::fmt::Debug for PgSession {
-    /// Without the address: it may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PgSession").field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("PgSession")
+            .field("target", &self.target)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
     }
 }
 
@@ -381,18 +362,18 @@ impl Prepared<'_> {
         Ok(changed)
     }
 
-    pub(super) fn query_many<P: Params, T>(
+    pub(super) fn query_all<P: Params, T>(
         &mut self,
         rows: impl IntoIterator<Item = P>,
         mut read: impl FnMut(&Row) -> Result<T>,
-    ) -> Result<Vec<Option<T>>> {
+    ) -> Result<Vec<Vec<T>>> {
         let rows: Vec<P> = rows.into_iter().collect();
         let mut found = Vec::with_capacity(rows.len());
         for rows in rows.chunks(PIPELINE) {
             let params = rows.iter().map(value::params).collect::<Result<Vec<_>>>()?;
             let asked = params.iter().map(|params| Box::pin(self.rows(params))).collect();
             for answer in self.session.answer(&self.live, pipelined(asked))? {
-                found.push(answer.first().map(&mut read).transpose()?);
+                found.push(answer.iter().map(&mut read).collect::<Result<_>>()?);
             }
         }
         Ok(found)

@@ -128,7 +128,7 @@ impl<'c> BatchWriter<'c> {
     /// same number: each new report with ФД 1 opens a chain, and what follows belongs to the newest one.
     fn place(&mut self, document: &NewDocument) -> rusqlite::Result<Place> {
         let (key, debug) = (document.fn_number.as_str(), document.fn_number.is_debug());
-        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
+        let newest = if debug { newest_chain(self.connection.into(), key)? } else { Some(0) };
         let opens_chain =
             debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
         let is_known = document.fd_number.get() <= self.keys.highest(self.connection, document.fn_number)?;
@@ -145,9 +145,9 @@ impl<'c> BatchWriter<'c> {
             return Ok(Place::Repeat { seq });
         }
         match newest {
-            None => Ok(Place::New { chain: open_chain(self.connection, key, 0)? }),
+            None => Ok(Place::New { chain: open_chain(self.connection.into(), key, 0)? }),
             Some(chain) if opens_chain => {
-                Ok(Place::New { chain: open_chain(self.connection, key, chain.saturating_add(1))? })
+                Ok(Place::New { chain: open_chain(self.connection.into(), key, chain.saturating_add(1))? })
             }
             Some(chain) => Ok(match self.last_conflict(document, chain)? {
                 Some(last) if last >= MAX_CONFLICTS => Place::Full,
@@ -245,7 +245,7 @@ impl<'c> BatchWriter<'c> {
 
     fn write_task(&self, document: &NewDocument, seq: i64, kind: Option<TaskKind>) -> rusqlite::Result<()> {
         match kind {
-            Some(kind) => tasks::add(self.connection, kind, seq, document.received_at),
+            Some(kind) => Ok(tasks::add(self.connection.into(), kind, seq, document.received_at)?),
             None => Ok(()),
         }
     }
@@ -256,11 +256,11 @@ impl<'c> BatchWriter<'c> {
         };
         let version = match self.facts_version {
             Some(version) => version,
-            None => registers::raise_version(self.connection)?,
+            None => registers::raise_version(self.connection.into())?,
         };
         self.facts_version = Some(version);
         registers::learn(
-            self.connection,
+            self.connection.into(),
             &Statement {
                 fn_number: Some(document.fn_number),
                 kkt_serial: report.kkt_serial.as_deref(),

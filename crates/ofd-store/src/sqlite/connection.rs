@@ -12,7 +12,7 @@ use super::disk::{self, FileId};
 use super::log;
 use super::schema::{self, Found};
 use super::{store_error, unsynced};
-use crate::{StoreError, Unavailability};
+use crate::{StoreError, Unavailability, sql};
 
 /// How long opening a store and an operator's transaction wait for others.
 const LOCK_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1000 } else { 5000 });
@@ -105,10 +105,10 @@ pub(super) fn open_second(path: &Path) -> Result<Connection, StoreError> {
 /// One short writing transaction of a command.
 pub(crate) fn write_once<T>(
     connection: &mut Connection,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    work: impl FnOnce(&Connection) -> sql::Result<T>,
 ) -> Result<T, StoreError> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(store_error)?;
-    let result = work(&transaction).map_err(store_error)?;
+    let result = work(&transaction).map_err(sql::store_error)?;
     transaction.commit().map_err(store_error)?;
     Ok(result)
 }

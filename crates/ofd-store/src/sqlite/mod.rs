@@ -15,7 +15,6 @@ mod schema;
 pub(crate) mod second;
 mod unsynced;
 pub(crate) mod verify;
-pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -146,8 +145,9 @@ fn write(
                 WriteItem::Document(document) => writer.append(document),
                 WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
                     Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
-                    Ok(None) => quarantine::keep(&transaction, quarantine_max_bytes, copy)
-                        .map(WriteOutcome::Quarantine),
+                    Ok(None) => quarantine::keep((&*transaction).into(), quarantine_max_bytes, copy)
+                        .map(WriteOutcome::Quarantine)
+                        .map_err(Into::into),
                     Err(error) => Err(error),
                 },
             };
@@ -277,7 +277,7 @@ impl From<rusqlite::Error> for BatchFault {
 }
 
 /// With the extended code: the message alone does not tell a failed sync from a failed write.
-fn in_words(error: &rusqlite::Error) -> String {
+pub(crate) fn in_words(error: &rusqlite::Error) -> String {
     match error.sqlite_error() {
         Some(code) => format!("{error} (SQLite code {})", code.extended_code),
         None => error.to_string(),

@@ -2,7 +2,6 @@
 
 use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::columns::{
     AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, FdColumn, FnColumn, Moment, SIGN_MARK, unreadable,
@@ -10,6 +9,7 @@ use super::columns::{
 use super::quarantine::count;
 use crate::records::{Derived, FindingSeverity, Forward, StoredFinding};
 use crate::rows::{DocumentRow, DocumentSummary};
+use crate::sql::{self, Db, OptionalExtension as _, Row, params_from_iter};
 
 /// Those of a summary; the long ones follow. Written before them in a row too, so that a summary reads one page.
 const SHORT_COLUMNS: &str = "seq, fn, fd, chain, conflict_no, form, received_at, peer, code, verdict, sign_scheme, \
@@ -46,7 +46,7 @@ impl Conditions {
 
 /// How documents of one kind are read.
 pub(crate) struct Shape<T: 'static> {
-    select: fn(&Connection, &str, &Conditions, &str, usize) -> rusqlite::Result<Vec<T>>,
+    select: fn(Db<'_>, &str, &Conditions, &str, usize) -> sql::Result<Vec<T>>,
     /// The position of one.
     pub(crate) seq: fn(&T) -> i64,
 }
@@ -68,111 +68,114 @@ impl<T> Shape<T> {
     /// Those that pass conditions which bound their positions, newest first.
     pub(crate) fn by_position(
         self,
-        connection: &Connection,
+        db: Db<'_>,
         conditions: &Conditions,
         limit: usize,
-    ) -> rusqlite::Result<Vec<T>> {
+    ) -> sql::Result<Vec<T>> {
         // No index may be taken instead of the bounds.
-        (self.select)(connection, "journal NOT INDEXED", conditions, "DESC", limit)
+        (self.select)(db, "journal NOT INDEXED", conditions, "DESC", limit)
     }
 }
 
 /// Everything under one (ФН, ФД), in order of arrival.
-pub(crate) fn find(
-    connection: &Connection,
-    fn_number: &FnNumber,
-    fd_number: FdNumber,
-) -> rusqlite::Result<Vec<DocumentRow>> {
+pub(crate) fn find(db: Db<'_>, fn_number: &FnNumber, fd_number: FdNumber) -> sql::Result<Vec<DocumentRow>> {
     let mut conditions = Conditions::new();
-    conditions.and("fn = ?", Some(fn_number.as_str().to_owned()));
-    conditions.and("fd = ?", Some(fd_number.get()));
-    whole(connection, "journal", &conditions, "ASC", usize::MAX)
+    conditions.sql = "seq IN (SELECT seq FROM journal_index WHERE fn = ? AND fd = ?)".to_owned();
+    conditions.values = vec![Value::from(fn_number.as_str().to_owned()), Value::from(fd_number.get())];
+    whole(db, "journal NOT INDEXED", &conditions, "ASC", usize::MAX)
 }
 
 /// What lies at a position.
-pub(crate) fn at(connection: &Connection, seq: i64) -> rusqlite::Result<Option<DocumentRow>> {
+pub(crate) fn at(db: Db<'_>, seq: i64) -> sql::Result<Option<DocumentRow>> {
     let mut conditions = Conditions::new();
     conditions.and("seq = ?", Some(seq));
-    Ok(WHOLE.by_position(connection, &conditions, 1)?.pop())
+    Ok(WHOLE.by_position(db, &conditions, 1)?.pop())
 }
 
 /// What lies at the next positions.
-pub(crate) fn following(
-    connection: &Connection,
-    after: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<DocumentRow>> {
+pub(crate) fn following(db: Db<'_>, after: i64, limit: usize) -> sql::Result<Vec<DocumentRow>> {
     let mut conditions = Conditions::new();
     conditions.and("seq > ?", Some(after));
-    whole(connection, "journal NOT INDEXED", &conditions, "ASC", limit)
+    whole(db, "journal NOT INDEXED", &conditions, "ASC", limit)
 }
 
 /// The next position that is taken, `seq` itself included.
-pub(crate) fn next_seq(connection: &Connection, seq: i64) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT seq FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
+pub(crate) fn next_seq(db: Db<'_>, seq: i64) -> sql::Result<Option<i64>> {
+    db.prepare("SELECT seq FROM journal WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
         .query_row([seq], |row| row.get(0))
         .optional()
 }
 
+/// The newest position below a bound that is taken. Between two there may be many that are not: on a server each month
+/// begins its own numbers, and what was taken back leaves a hole.
+pub(crate) fn previous_seq(db: Db<'_>, before: i64) -> sql::Result<Option<i64>> {
+    db.prepare("SELECT seq FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT 1")?
+        .query_row([before], |row| row.get(0))
+        .optional()
+}
+
 /// Position of the newest document; 0 in an empty journal.
-pub(crate) fn newest_seq(connection: &Connection) -> rusqlite::Result<i64> {
-    let newest = connection
-        .prepare_cached("SELECT seq FROM journal ORDER BY seq DESC LIMIT 1")?
+pub(crate) fn newest_seq(db: Db<'_>) -> sql::Result<i64> {
+    let newest = db
+        .prepare("SELECT seq FROM journal ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
     Ok(newest.unwrap_or(0))
 }
 
 fn whole(
-    connection: &Connection,
+    db: Db<'_>,
     from: &str,
     conditions: &Conditions,
     order: &str,
     limit: usize,
-) -> rusqlite::Result<Vec<DocumentRow>> {
+) -> sql::Result<Vec<DocumentRow>> {
     let columns = format!("{SHORT_COLUMNS}, {DERIVED}, {LONG_COLUMNS}");
-    let mut documents = select(connection, &columns, from, conditions, order, limit, document_row)?;
-    for document in &mut documents {
-        document.summary.findings = findings(connection, document.summary.seq)?;
+    let mut documents = select(db, &columns, from, conditions, order, limit, document_row)?;
+    let findings = findings(db, documents.iter().map(|document| document.summary.seq))?;
+    for (document, findings) in documents.iter_mut().zip(findings) {
+        document.summary.findings = findings;
     }
     Ok(documents)
 }
 
 fn short(
-    connection: &Connection,
+    db: Db<'_>,
     from: &str,
     conditions: &Conditions,
     order: &str,
     limit: usize,
-) -> rusqlite::Result<Vec<DocumentSummary>> {
+) -> sql::Result<Vec<DocumentSummary>> {
     let columns = format!("{SHORT_COLUMNS}, {DERIVED}");
-    let mut documents = select(connection, &columns, from, conditions, order, limit, summary_row)?;
-    for document in &mut documents {
-        document.findings = findings(connection, document.seq)?;
+    let mut documents = select(db, &columns, from, conditions, order, limit, summary_row)?;
+    let findings = findings(db, documents.iter().map(|document| document.seq))?;
+    for (document, findings) in documents.iter_mut().zip(findings) {
+        document.findings = findings;
     }
     Ok(documents)
 }
 
 fn select<T>(
-    connection: &Connection,
+    db: Db<'_>,
     columns: &str,
     from: &str,
     conditions: &Conditions,
     order: &str,
     limit: usize,
-    read: fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
+    read: fn(&Row<'_>) -> sql::Result<T>,
+) -> sql::Result<Vec<T>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let sql =
-        format!("SELECT {columns} FROM {from} WHERE {} ORDER BY seq {order} LIMIT {limit}", conditions.sql);
-    connection.prepare_cached(&sql)?.query_map(params_from_iter(&conditions.values), read)?.collect()
+    let sql = format!("SELECT {columns} FROM {from} WHERE {} ORDER BY seq {order} LIMIT ?", conditions.sql);
+    let limit = Value::from(limit);
+    let values = conditions.values.iter().chain(std::iter::once(&limit));
+    db.prepare(&sql)?.query_map(params_from_iter(values), read)?.collect()
 }
 
-fn findings(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<StoredFinding>> {
-    connection
-        .prepare_cached("SELECT path, rule, severity, text FROM findings WHERE seq = ?1 ORDER BY ordinal")?
-        .query_map([seq], |row| {
+/// Of each document, in their order.
+fn findings(db: Db<'_>, seqs: impl Iterator<Item = i64>) -> sql::Result<Vec<Vec<StoredFinding>>> {
+    db.prepare("SELECT path, rule, severity, text FROM findings WHERE seq = ?1 ORDER BY ordinal")?.query_all(
+        seqs.map(|seq| [seq]),
+        |row| {
             let path: String = row.get(0)?;
             let severity: i64 = row.get(2)?;
             Ok(StoredFinding {
@@ -182,15 +185,15 @@ fn findings(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<StoredFin
                     .ok_or_else(|| unreadable(2, "findings.severity", severity))?,
                 text: row.get(3)?,
             })
-        })?
-        .collect()
+        },
+    )
 }
 
 fn tags(path: &str) -> Option<Vec<u16>> {
     path.split('.').filter(|tag| !tag.is_empty()).map(|tag| tag.parse().ok()).collect()
 }
 
-fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+fn document_row(row: &Row<'_>) -> sql::Result<DocumentRow> {
     Ok(DocumentRow {
         summary: summary_row(row)?,
         container: row.get(25)?,
@@ -199,17 +202,17 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
     })
 }
 
-fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
+fn summary_row(row: &Row<'_>) -> sql::Result<DocumentSummary> {
     let forward: i64 = row.get(12)?;
     let marks: i64 = row.get(13)?;
     Ok(DocumentSummary {
         seq: row.get(0)?,
-        fn_number: row.get::<_, FnColumn>(1)?.0,
-        fd_number: row.get::<_, FdColumn>(2)?.0,
+        fn_number: row.get::<FnColumn>(1)?.0,
+        fd_number: row.get::<FdColumn>(2)?.0,
         chain: row.get(3)?,
         conflict_no: row.get(4)?,
         form: row.get(5)?,
-        received_at: row.get::<_, Moment>(6)?.0,
+        received_at: row.get::<Moment>(6)?.0,
         peer: row.get(7)?,
         code: row.get(8)?,
         verdict: row.get(9)?,
@@ -227,7 +230,7 @@ fn summary_row(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
 }
 
 /// The columns of [`DERIVED`], which begin with the column `first`.
-pub(crate) fn derived_columns(row: &Row<'_>, first: usize) -> rusqlite::Result<Derived> {
+pub(crate) fn derived_columns(row: &Row<'_>, first: usize) -> sql::Result<Derived> {
     let at = |offset: usize| first.saturating_add(offset);
     let kopecks: Option<i64> = row.get(at(8))?;
     Ok(Derived {

@@ -1,14 +1,18 @@
 //! The newest documents of one ФН, by index.
 
 use ffd::ids::FnNumber;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
 use super::chains::newest_chain;
 use crate::history::RegisterHistory;
 use crate::rows::opened_document;
+use crate::sql::{self, Db, OptionalExtension as _};
 
 /// What the documents of a history may weigh together. Little in tests.
 const MAX_BYTES: usize = if cfg!(test) { 4096 } else { 16 << 20 };
+/// Documents read at once: few at first, because many shifts are short, then more, because a server is asked each time.
+const FIRST_STEP: i64 = if cfg!(test) { 2 } else { 16 };
+const LONGEST_STEP: i64 = if cfg!(test) { 4 } else { 256 };
 /// Opening of a shift.
 const SHIFT_OPENING: u16 = 2;
 
@@ -23,12 +27,10 @@ macro_rules! believable {
 }
 pub(crate) use believable;
 
-const BACKWARDS: &str = concat!(
-    "SELECT fd, form, container, opened FROM journal INDEXED BY journal_identity \
-     WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 AND ",
-    believable!(),
-    " ORDER BY fd DESC LIMIT ?3"
-);
+const BACKWARDS: &str = "SELECT fd, seq FROM journal_index \
+     WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 AND fd < ?3 ORDER BY fd DESC LIMIT ?4";
+const DOCUMENT: &str =
+    concat!("SELECT form, container, opened FROM journal WHERE seq = ?1 AND ", believable!());
 const NEWEST_REPORT: &str = concat!(
     "SELECT container, opened FROM journal INDEXED BY journal_reports \
      WHERE fn = ?1 AND chain = ?2 AND fd < ?3 AND form IN (1, 11) AND conflict_no = 0 AND ",
@@ -37,42 +39,59 @@ const NEWEST_REPORT: &str = concat!(
 );
 
 /// The newest documents of the newest chain, at most `most`; none when nothing of the ФН is stored.
-pub(crate) fn load(
-    connection: &Connection,
-    fn_number: &FnNumber,
+pub(crate) fn load(db: Db<'_>, fn_number: &FnNumber, most: usize) -> sql::Result<Option<RegisterHistory>> {
+    // One state of the store for all look-ups.
+    db.read(|db| {
+        let key = fn_number.as_str();
+        let chain = if fn_number.is_debug() { newest_chain(db, key)?.unwrap_or(0) } else { 0 };
+        let mut history = RegisterHistory::default();
+        let Some(oldest) = shift(db, key, chain, most.max(1), &mut history)? else { return Ok(None) };
+        history.registration = db
+            .prepare(NEWEST_REPORT)?
+            .query_row(params![key, chain, oldest], |row| {
+                Ok(opened_document(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob_or_null()?).to_vec())
+            })
+            .optional()?;
+        Ok(Some(history))
+    })
+}
+
+/// Goes back to the opening of the newest shift. Gives the ФД of the oldest document that was taken.
+fn shift(
+    db: Db<'_>,
+    key: &str,
+    chain: u32,
     most: usize,
-) -> rusqlite::Result<Option<RegisterHistory>> {
-    // One state of the file for all three look-ups.
-    let transaction = connection.unchecked_transaction()?;
-    let key = fn_number.as_str();
-    let chain = if fn_number.is_debug() { newest_chain(&transaction, key)?.unwrap_or(0) } else { 0 };
-    let most = i64::try_from(most.max(1)).unwrap_or(i64::MAX);
-    let mut history = RegisterHistory::default();
+    history: &mut RegisterHistory,
+) -> sql::Result<Option<u32>> {
     let (mut bytes, mut oldest) = (0_usize, None);
-    {
-        let mut statement = transaction.prepare_cached(BACKWARDS)?;
-        let mut rows = statement.query(params![key, chain, most])?;
-        while bytes < MAX_BYTES
-            && let Some(row) = rows.next()?
-        {
-            let (fd, form): (u32, u16) = (row.get(0)?, row.get(1)?);
-            let document = opened_document(row.get_ref(2)?.as_blob()?, row.get_ref(3)?.as_blob_or_null()?);
+    let (mut before, mut step) = (i64::MAX, FIRST_STEP);
+    'steps: loop {
+        let places: Vec<(u32, i64)> = db
+            .prepare(BACKWARDS)?
+            .query_map(params![key, chain, before, step], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<sql::Result<_>>()?;
+        let documents = db.prepare(DOCUMENT)?.query_all(places.iter().map(|(_, seq)| [*seq]), |row| {
+            let document = opened_document(row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob_or_null()?);
+            Ok((row.get::<u16>(0)?, document.to_vec()))
+        })?;
+        for ((fd, _), document) in places.iter().zip(documents) {
+            let Some((form, document)) = document.into_iter().next() else { continue };
             bytes = bytes.saturating_add(document.len());
-            history.shift.push(document.to_vec());
-            history.cut = form != SHIFT_OPENING && fd != 1;
-            oldest = Some(fd);
-            if form == SHIFT_OPENING {
-                break;
+            history.shift.push(document);
+            history.cut = form != SHIFT_OPENING && *fd != 1;
+            oldest = Some(*fd);
+            if form == SHIFT_OPENING || bytes >= MAX_BYTES || history.shift.len() >= most {
+                break 'steps;
             }
         }
+        let is_end = i64::try_from(places.len()).is_ok_and(|found| found < step);
+        match places.last() {
+            Some((fd, _)) if !is_end => before = i64::from(*fd),
+            _ => break,
+        }
+        step = step.saturating_mul(2).min(LONGEST_STEP);
     }
-    let Some(oldest) = oldest else { return Ok(None) };
     history.shift.reverse();
-    history.registration = transaction
-        .prepare_cached(NEWEST_REPORT)?
-        .query_row(params![key, chain, oldest], |row| {
-            Ok(opened_document(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob_or_null()?).to_vec())
-        })
-        .optional()?;
-    Ok(Some(history))
+    Ok(oldest)
 }

@@ -16,20 +16,5 @@ pub(crate) mod registration;
 pub(crate) mod reindex;
 pub(crate) mod search;
 pub(crate) mod tasks;
+pub(crate) mod verify;
 pub(crate) mod writes;
-
-/// While some tables still speak rusqlite alone.
-pub(crate) fn legacy(db: crate::sql::Db<'_>) -> &rusqlite::Connection {
-    match db {
-        crate::sql::Db::Sqlite(connection) => connection,
-        crate::sql::Db::Postgres(_) => unreachable!(),
-    }
-}
-
-/// The same of a row.
-pub(crate) fn legacy_row<'r>(row: &crate::sql::Row<'r>) -> &'r rusqlite::Row<'r> {
-    match row {
-        crate::sql::Row::Sqlite(row) => row,
-        crate::sql::Row::Postgres(_) => unreachable!(),
-    }
-}

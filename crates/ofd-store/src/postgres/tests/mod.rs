@@ -1,6 +1,7 @@
 //! The engine against real servers.
 
 mod appending;
+mod encrypted;
 mod faults;
 mod nodes;
 mod opening;

@@ -207,3 +207,20 @@ fn the_month_turns_once_and_missing_months_are_made() {
     assert_eq!(ahead, later + 2);
     assert_eq!(node.ask(&format!("SELECT count(*) FROM journal WHERE seq = {ahead}")), "1");
 }
+
+#[test]
+fn a_repeat_of_a_detached_month_is_refused_alone() {
+    let mut node = Node::new();
+    let seq = seq_of(&node.commit(&receipts(1, 1))[0]);
+    let month = format!("journal_{}", seq / 10_000_000_000);
+    run(
+        &node.url,
+        &format!("ALTER TABLE journal DETACH PARTITION {month}; ALTER TABLE {month} RENAME TO kept"),
+    );
+    let outcomes = patiently(&mut node, &[receipts(1, 1), receipts(2, 2)].concat());
+    assert!(matches!(outcomes[0], WriteOutcome::Refused { .. }), "{:?}", outcomes[0]);
+    assert!(is_new(&outcomes[1]) && is_new(&outcomes[2]));
+    // Its number stays taken.
+    let conflict = node.append(document(&fn_text(0), 1, 3, "other"));
+    assert!(matches!(conflict, AppendOutcome::Conflict { .. }));
+}

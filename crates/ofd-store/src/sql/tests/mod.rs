@@ -6,6 +6,7 @@ mod values;
 use rusqlite::Connection;
 
 use super::*;
+use crate::postgres::{Purpose, Target};
 
 /// A database of each engine with a table of every kind of column.
 struct Bench {
@@ -20,7 +21,7 @@ impl Bench {
         let url = cluster.url(&cluster.create_database());
         let bench = Self {
             sqlite: Connection::open_in_memory().unwrap(),
-            postgres: PgSession::new(&url, Purpose::Writing),
+            postgres: session(&url, Purpose::Writing),
             url,
         };
         for db in bench.both() {
@@ -37,6 +38,10 @@ impl Bench {
     fn postgres(&self) -> Db<'_> {
         Db::Postgres(&self.postgres)
     }
+}
+
+fn session(url: &str, purpose: Purpose) -> PgSession {
+    PgSession::new(Target::parse(url).unwrap(), purpose)
 }
 
 fn ids(db: Db<'_>) -> Vec<i64> {

@@ -78,7 +78,7 @@ fn constraints_are_told_apart() {
 #[test]
 fn one_state_is_read() {
     let bench = Bench::new();
-    let reader = PgSession::new(&bench.url, Purpose::Reading);
+    let reader = session(&bench.url, Purpose::Reading);
     let db = Db::Postgres(&reader);
     let before = db.read(|db| {
         assert!(ids(db).is_empty());
@@ -127,7 +127,7 @@ fn a_transaction_is_done_or_not() {
 #[test]
 fn who_comes_second_is_told_to_do_it_again() {
     let bench = Bench::new();
-    let (first, second) = (&bench.postgres, PgSession::new(&bench.url, Purpose::Writing));
+    let (first, second) = (&bench.postgres, session(&bench.url, Purpose::Writing));
     bench.postgres().execute(INSERT, [1, 0]).unwrap();
     let add = |session: &PgSession| {
         Db::Postgres(session).execute("UPDATE kinds SET number = number + 1 WHERE id = ?", [1])
@@ -151,7 +151,7 @@ fn backend(db: Db<'_>) -> i64 {
 #[test]
 fn a_broken_session_is_told_once_and_opened_anew() {
     let bench = Bench::new();
-    let (db, other) = (bench.postgres(), PgSession::new(&bench.url, Purpose::Writing));
+    let (db, other) = (bench.postgres(), session(&bench.url, Purpose::Writing));
     let end = |pid: i64| {
         Db::Postgres(&other)
             .query_row("SELECT pg_terminate_backend(CAST(?1 AS int))", [pid], |_| Ok(()))
@@ -182,13 +182,13 @@ fn a_broken_session_is_told_once_and_opened_anew() {
 #[test]
 fn nobody_is_waited_for_for_ever() {
     let bench = Bench::new();
-    let session = PgSession::new(&bench.url, Purpose::Reading).with_patience(Duration::from_millis(500));
-    let db = Db::Postgres(&session);
+    let impatient = session(&bench.url, Purpose::Reading).with_patience(Duration::from_millis(500));
+    let db = Db::Postgres(&impatient);
     let error = db.query_row("SELECT pg_sleep(600)", [], |_| Ok(())).unwrap_err();
     assert!(matches!(error, Error::Lost(_)), "{error}");
     // Nothing listens there.
     let port = pg_testing::free_port();
-    let nowhere = PgSession::new(&format!("postgres://postgres@127.0.0.1:{port}/x"), Purpose::Reading);
+    let nowhere = session(&format!("postgres://postgres@127.0.0.1:{port}/x"), Purpose::Reading);
     let error = store_error(nowhere.open().unwrap_err());
     assert!(error.is_unavailable() && error.to_string().contains("refused"), "{error}");
 }

@@ -16,7 +16,7 @@ use super::*;
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::sql::Db;
 use crate::support::{fd_number, fn_number};
-use crate::tables::{documents, export, search};
+use crate::tables::{documents, export, search, verify as rows};
 
 const ROOM: u64 = 64 << 20;
 const AGAIN: Opening = Opening::AfterFailure { same: None };
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     fn chains(&self, fn_text: &str, fd: u32) -> Vec<(u32, u32)> {
-        let rows = documents::find(self.sql(), &fn_number(fn_text), fd_number(fd)).unwrap();
+        let rows = documents::find(self.db(), &fn_number(fn_text), fd_number(fd)).unwrap();
         rows.iter().map(|row| (row.chain, row.conflict_no)).collect()
     }
 }

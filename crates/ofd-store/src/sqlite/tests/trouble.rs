@@ -77,7 +77,7 @@ fn an_open_reader_does_not_prevent_a_start_but_a_reopening_after_a_failure() {
     reader.execute_batch("BEGIN; SELECT count(*) FROM journal").unwrap();
     bench.commit(2).unwrap();
     let started = open(&bench.path(), Opening::Start).unwrap();
-    assert_eq!(search::list(&started.connection, &DocumentFilter::default(), 9).unwrap().len(), 2);
+    assert_eq!(search::list(Db::from(&started.connection), &DocumentFilter::default(), 9).unwrap().len(), 2);
     let error = open(&bench.path(), AGAIN).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { why: Unavailability::Busy, .. }), "{error:?}");
     let hint = format!("fuser {}-wal", bench.path().display());
@@ -192,7 +192,7 @@ fn a_log_without_its_store_is_left_alone() {
     assert!(!path.exists() && fs::metadata(disk::beside(&path, "-wal")).unwrap().len() > 0);
     fs::rename(path.with_extension("aside"), &path).unwrap();
     let found = open(&path, Opening::Start).unwrap();
-    assert_eq!(search::list(&found.connection, &DocumentFilter::default(), 9).unwrap().len(), 1);
+    assert_eq!(search::list(Db::from(&found.connection), &DocumentFilter::default(), 9).unwrap().len(), 1);
 }
 
 #[test]

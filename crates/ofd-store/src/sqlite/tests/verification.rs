@@ -10,7 +10,7 @@ use crate::support::{PLAIN_FN, document};
 fn walk(bench: &Bench, limit: usize) -> Vec<VerifyRow> {
     let (mut rows, mut after) = (Vec::new(), 0);
     loop {
-        let page = verify::page(bench.sql(), after, limit).unwrap();
+        let page = rows::page(bench.db(), after, limit).unwrap();
         assert!(page.rows.len() <= limit);
         rows.extend(page.rows);
         let Some(next) = page.next else { return rows };
@@ -160,14 +160,14 @@ fn a_statement_under_way_is_ended_when_the_disk_gets_short() {
     let endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
     let ended = room.watch(&reader, || {
         bench.append(&[document(PLAIN_FN, 2, 3, "x")]);
-        reader.query_row(endless, [], |row| row.get::<_, i64>(0))
+        Ok(reader.query_row(endless, [], |row| row.get::<_, i64>(0))?)
     });
     assert!(is_disk_low(&ended.unwrap_err()));
     // The connection is as good as before.
-    assert_eq!(at_rest(&bench).watch(&reader, || documents::newest_seq(&reader)), Ok(2));
+    assert_eq!(at_rest(&bench).watch(&reader, || documents::newest_seq(Db::from(&reader))), Ok(2));
     // A read that fails by itself says so.
     let room = Room::around(&bench.path(), 1);
-    let failed = room.watch(&reader, || reader.query_row("SELECT nothing", [], |_| Ok(())));
+    let failed = room.watch(&reader, || Ok(reader.query_row("SELECT nothing", [], |_| Ok(()))?));
     assert!(!is_disk_low(&failed.unwrap_err()));
 }
 

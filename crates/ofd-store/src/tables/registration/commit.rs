@@ -94,8 +94,7 @@ impl Writer<'_> {
             each(&change.applications, |_| true, |application| self.application(application))?;
         self.ids.tasks = each(&change.tasks, |_| true, |task| self.task(task))?;
         for which in &change.close_tasks {
-            self.ids.closed_tasks +=
-                tasks::close(crate::tables::legacy(self.db), which).map_err(sql::Error::from)?;
+            self.ids.closed_tasks += tasks::close(self.db, which)?;
         }
         self.ids.verdicts = outbox::apply(self.db, &change.verdicts)?;
         for fn_number in &change.refresh {
@@ -169,8 +168,7 @@ impl Writer<'_> {
 
     fn task(&self, task: &NewTask) -> Result<i64, Fault> {
         let kkt_id = task.kkt_id.map(|id| known(id, &self.ids.kkts)).transpose()?;
-        Ok(tasks::put(crate::tables::legacy(self.db), &NewTask { kkt_id, ..task.clone() })
-            .map_err(sql::Error::from)?)
+        Ok(tasks::put(self.db, &NewTask { kkt_id, ..task.clone() })?)
     }
 
     /// Raised at the first change that reception has to know.
@@ -178,7 +176,7 @@ impl Writer<'_> {
         if let Some(version) = self.facts_version.get() {
             return Ok(version);
         }
-        let version = registers::raise_version(crate::tables::legacy(self.db))?;
+        let version = registers::raise_version(self.db)?;
         self.facts_version.set(Some(version));
         Ok(version)
     }

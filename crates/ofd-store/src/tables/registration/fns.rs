@@ -113,7 +113,7 @@ pub(crate) fn documents(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<FnDocum
 
 fn chain(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<u32> {
     if fn_number.is_debug() {
-        return Ok(newest_chain(crate::tables::legacy(db), fn_number.as_str())?.unwrap_or(0));
+        return Ok(newest_chain(db, fn_number.as_str())?.unwrap_or(0));
     }
     Ok(0)
 }
@@ -132,7 +132,7 @@ fn report_row(row: &Row<'_>) -> sql::Result<ReportRow> {
         forward: Forward::from_number(forward).ok_or_else(|| unreadable(6, "journal.forward", forward))?,
         received_at: row.get::<Moment>(7)?.0,
         fn_changed_mark: marks & FN_CHANGED_MARK != 0,
-        derived: derived_columns(crate::tables::legacy_row(row), 11)?,
+        derived: derived_columns(row, 11)?,
         opened,
     })
 }

@@ -63,7 +63,7 @@ pub(crate) fn due(db: Db<'_>, now: Timestamp, limit: usize) -> sql::Result<Vec<K
 
 pub(crate) fn counts(db: Db<'_>) -> sql::Result<Vec<(RegistrationState, u64)>> {
     db.prepare("SELECT state, count(*) FROM kkts GROUP BY state")?
-        .query_map([], |row| Ok((state_column(row, 0)?, count(crate::tables::legacy_row(row), 1)?)))?
+        .query_map([], |row| Ok((state_column(row, 0)?, count(row, 1)?)))?
         .collect()
 }
 
