@@ -30,9 +30,9 @@ mod reindexing;
 mod service;
 mod verification;
 
+use crate::fixture::On;
 pub(crate) use bench::{Bench, ClosedBench};
 use bench::{GRACE, Site, appended, conflict, repeat};
-use crate::fixture::On;
 pub(crate) use everything::everything;
 
 /// Makes of functions that take an engine one test for each engine.
