@@ -102,7 +102,12 @@ fn main() {
         println!("{}", json!({ "machine": machine(), "registers": settings.registers, "curves": curves }));
         return;
     }
-    println!("machine: {}; registers: {}; picture: {}", machine(), settings.registers, settings.picture.display());
+    println!(
+        "machine: {}; registers: {}; picture: {}",
+        machine(),
+        settings.registers,
+        settings.picture.display()
+    );
     for (name, sizes) in curves {
         print_table(name, sizes);
     }
@@ -213,7 +218,15 @@ fn bytes(path: &Path) -> u64 {
 
 impl Size {
     fn new(at: u64) -> Self {
-        Self { at, rates: Vec::new(), written: Vec::new(), p50: Vec::new(), p99: Vec::new(), reads: 0, file_bytes: 0 }
+        Self {
+            at,
+            rates: Vec::new(),
+            written: Vec::new(),
+            p50: Vec::new(),
+            p99: Vec::new(),
+            reads: 0,
+            file_bytes: 0,
+        }
     }
 
     fn rate(&self) -> (f64, f64) {

@@ -72,7 +72,12 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> String {
             path.join(" ")
         );
         for (size, rate) in &curve.points {
-            let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>", x(*size), y(*rate));
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>",
+                x(*size),
+                y(*rate)
+            );
         }
         let _ = writeln!(
             svg,
@@ -89,5 +94,9 @@ pub(crate) fn draw(title: &str, curves: &[Curve]) -> String {
 /// A round number at or above.
 fn step_above(figure: f64) -> f64 {
     let power = 10_f64.powf(figure.log10().floor());
-    [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= figure).unwrap_or(figure)
+    [1.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .map(|step| step * power)
+        .find(|step| *step >= figure)
+        .unwrap_or(figure)
 }

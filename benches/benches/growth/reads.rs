@@ -87,7 +87,11 @@ impl Reads {
 impl Source {
     fn open(folder: &Path, bare: bool) -> Self {
         let path: PathBuf = folder.join("store.db");
-        if bare { Self::Bare(Connection::open(path).unwrap()) } else { Self::Store(Reader::open(&url(folder)).unwrap()) }
+        if bare {
+            Self::Bare(Connection::open(path).unwrap())
+        } else {
+            Self::Store(Reader::open(&url(folder)).unwrap())
+        }
     }
 
     fn read(&self, register: usize, fd: u32) {

@@ -91,7 +91,9 @@ async fn append(journal: &JournalHandle, stream: &mut Stream, documents: u64) {
 fn check(outcome: &AppendOutcome, expected: Option<Vec<u8>>) {
     match (outcome, expected) {
         (AppendOutcome::Appended { .. }, None) => {}
-        (AppendOutcome::Repeat { acknowledgement, .. }, Some(expected)) => assert_eq!(*acknowledgement, expected),
+        (AppendOutcome::Repeat { acknowledgement, .. }, Some(expected)) => {
+            assert_eq!(*acknowledgement, expected)
+        }
         (outcome, expected) => panic!("{outcome:?}, sent before: {}", expected.is_some()),
     }
 }

@@ -21,9 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use ofd_store::{
-    DeriveOrder, Forwarding, HolderId, MigrationStep, OutboxChange, StoreConfig, migrate,
-};
+use ofd_store::{DeriveOrder, Forwarding, HolderId, MigrationStep, OutboxChange, StoreConfig, migrate};
 use pg_testing::Cluster;
 
 use self::documents::Stream;
@@ -71,8 +69,15 @@ fn main() -> Result<(), String> {
     let folder = tempfile::tempdir_in(&settings.folder).unwrap();
     fill(folder.path(), &settings);
     let size = std::fs::metadata(folder.path().join("store.db")).unwrap().len();
-    println!("{} documents in {} MiB of SQLite; memory {} MiB before", settings.documents, size >> 20, resident());
-    println!("| round | copied, s | indexed, s | compared, s | whole, s | documents/s | MiB/s | memory at a quarter, half, end, MiB |");
+    println!(
+        "{} documents in {} MiB of SQLite; memory {} MiB before",
+        settings.documents,
+        size >> 20,
+        resident()
+    );
+    println!(
+        "| round | copied, s | indexed, s | compared, s | whole, s | documents/s | MiB/s | memory at a quarter, half, end, MiB |"
+    );
     println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |");
     let mut wholes = Vec::new();
     for round in 1..=settings.rounds {
@@ -81,7 +86,12 @@ fn main() -> Result<(), String> {
     wholes.sort_by(f64::total_cmp);
     let median = wholes[wholes.len() / 2];
     let documents = f64::from(u32::try_from(settings.documents).unwrap());
-    println!("\nmedian {median:.1} s, {:.0} documents/s, from {:.1} to {:.1} s", documents / median, wholes[0], wholes[wholes.len() - 1]);
+    println!(
+        "\nmedian {median:.1} s, {:.0} documents/s, from {:.1} to {:.1} s",
+        documents / median,
+        wholes[0],
+        wholes[wholes.len() - 1]
+    );
     Ok(())
 }
 

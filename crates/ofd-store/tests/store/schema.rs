@@ -19,6 +19,7 @@ const EARLIER: &[(i64, &str)] = &[
     (2, include_str!("data/schema-v2.sql")),
     (4, include_str!("data/schema-v4.sql")),
     (5, include_str!("data/schema-v5.sql")),
+    (6, include_str!("data/schema-v6.sql")),
 ];
 
 fn config(folder: &Path) -> StoreConfig {

@@ -16,6 +16,7 @@
 //! In memory are the highest ФД number of each ФН, which makes an ordinary document new without a look-up, and the keys
 //! that are not in `journal_keys` yet. Both are read back from the file whenever it is not as it was left.
 
+pub(crate) mod check;
 mod lag;
 mod merge;
 mod pace;
@@ -92,11 +93,16 @@ impl Keys {
     pub(super) fn load(connection: &Connection, pace: Pace) -> rusqlite::Result<Self> {
         // One state of the file for all of it.
         let transaction = connection.unchecked_transaction()?;
-        let state = tables::state(&transaction)?;
-        let gathered = tables::runs(&transaction, state.gathering, None)?;
-        let merging = tables::runs(&transaction, state.gathering.other(), state.done)?;
-        let fresh = tables::fresh(&transaction, state.seq)?;
-        let newest = newest(&transaction)?;
+        Self::read(&transaction, pace)
+    }
+
+    /// The same within a transaction.
+    fn read(connection: &Connection, pace: Pace) -> rusqlite::Result<Self> {
+        let state = tables::state(connection)?;
+        let gathered = tables::runs(connection, state.gathering, None)?;
+        let merging = tables::runs(connection, state.gathering.other(), state.done)?;
+        let fresh = tables::fresh(connection, state.seq)?;
+        let newest = newest(connection)?;
         let now = Instant::now();
         let merge = Merge::of(merging);
         let times = Times {
@@ -112,7 +118,7 @@ impl Keys {
     pub(super) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if newest(connection)? != self.newest {
             tracing::warn!("somebody else wrote into the journal: its keys are read anew");
-            *self = Self::load(connection, self.pace)?;
+            *self = Self::read(connection, self.pace)?;
         }
         Ok(())
     }
@@ -204,6 +210,11 @@ impl Keys {
             .iter()
             .try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))?;
         tables::fits(connection)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// How many documents are not in `journal_keys` yet.

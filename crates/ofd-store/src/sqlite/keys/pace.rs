@@ -59,6 +59,26 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Steps as a test wants them, and nothing that depends on the time.
+    #[cfg(test)]
+    pub(in crate::sqlite) fn of(
+        run_keys: usize,
+        window_keys: usize,
+        step_keys: (usize, usize),
+        quiet: Duration,
+    ) -> Self {
+        let never = Duration::from_secs(3600);
+        Self {
+            run_keys,
+            window_keys,
+            step_keys,
+            quiet,
+            longest_fresh: never,
+            longest_gathered: never,
+            rows: 0,
+        }
+    }
+
     pub(super) fn appended(&mut self, rows: u64) {
         self.rows = self.rows.saturating_add(usize::try_from(rows).unwrap_or(usize::MAX));
     }

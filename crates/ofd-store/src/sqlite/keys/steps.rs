@@ -52,6 +52,9 @@ impl Keys {
 
     fn attempt(&mut self, connection: &mut Connection, plan: Plan) -> rusqlite::Result<Done> {
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+        if tables::state(&transaction)? != self.state {
+            return Ok(Done::Stale);
+        }
         let mut state = self.state.clone();
         let run = self.write_fresh(&transaction, plan.fresh, &mut state)?;
         let merged = plan.merge > 0;
@@ -72,10 +75,7 @@ impl Keys {
         if turns {
             state.gathering = state.gathering.other();
         }
-        if !state.write(&transaction)? {
-            // What was taken stays taken for the next attempt, which the tables read anew begin without.
-            return Ok(Done::Stale);
-        }
+        state.write(&transaction)?;
         transaction.commit()?;
         self.settle(state, run, merged, turns, plan.fresh);
         Ok(Done::Moved)

@@ -1,6 +1,5 @@
 //! The key tables: their state read and moved, keys read and written.
 
-use ffd::ids::FnNumber;
 use rusqlite::{Connection, Row, params};
 
 use super::{Key, Place, Run};
@@ -13,8 +12,8 @@ const MANY_FRESH: usize = 50_000;
 
 const STATE: &str = "SELECT version, seq, gathering, even_runs, odd_runs, fn, fd, chain, conflict_no \
      FROM journal_keys_state WHERE id = 1";
-const MOVE_STATE: &str = "UPDATE journal_keys_state SET version = version + 1, seq = ?2, gathering = ?3, \
-     even_runs = ?4, odd_runs = ?5, fn = ?6, fd = ?7, chain = ?8, conflict_no = ?9 WHERE id = 1 AND version = ?1";
+const MOVE_STATE: &str = "UPDATE journal_keys_state SET version = ?1, seq = ?2, gathering = ?3, \
+     even_runs = ?4, odd_runs = ?5, fn = ?6, fd = ?7, chain = ?8, conflict_no = ?9 WHERE id = 1";
 const ADD_KEY: &str =
     "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
 
@@ -102,10 +101,11 @@ impl State {
         }
     }
 
-    /// Writes it over the state of `version`. False when that is not what is there any more.
-    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+    /// Writes it as the next version.
+    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.version = self.version.saturating_add(1);
         let done = self.done.as_ref();
-        let moved = connection.prepare_cached(MOVE_STATE)?.execute(params![
+        connection.prepare_cached(MOVE_STATE)?.execute(params![
             self.version,
             self.seq,
             self.gathering.number(),
@@ -116,8 +116,7 @@ impl State {
             done.map_or(0, |done| done.chain),
             done.map_or(0, |done| done.conflict_no),
         ])?;
-        self.version = self.version.saturating_add(1);
-        Ok(moved == 1)
+        Ok(())
     }
 }
 
@@ -197,8 +196,14 @@ pub(super) fn add_run(
 ) -> rusqlite::Result<()> {
     let mut add = connection.prepare_cached(side.add())?;
     for Key { place, seq } in keys {
-        let fn_text: &FnNumber = &place.fn_number;
-        add.execute(params![number, fn_text.as_str(), place.fd, place.chain, place.conflict_no, seq])?;
+        add.execute(params![
+            number,
+            place.fn_number.as_str(),
+            place.fd,
+            place.chain,
+            place.conflict_no,
+            seq
+        ])?;
     }
     Ok(())
 }

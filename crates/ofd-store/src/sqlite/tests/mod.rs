@@ -4,6 +4,8 @@
 mod beside;
 mod damage;
 mod file;
+mod following;
+mod identity;
 mod log_copies;
 mod trouble;
 mod verification;
