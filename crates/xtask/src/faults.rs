@@ -32,7 +32,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         }
     }
     eprintln!("xtask: faults at commit {}, seed {seed}, {amounts:?}", commit());
-    super::need_c_compiler()?;
+    super::packages::need_c_compiler()?;
     super::cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
     let mut environment = vec![("FISCALD_TEST_SEED".to_owned(), seed.to_string())];
     environment.extend(amounts.iter().map(|(variable, amount)| ((*variable).to_owned(), amount.to_string())));
