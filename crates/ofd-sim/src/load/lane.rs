@@ -97,7 +97,7 @@ pub(super) struct Lane {
     written_at: VecDeque<Instant>,
     received: Vec<u8>,
     last_answer: Instant,
-    /// With a rate: when the document in hand should have left. Latency counts from there, so that documents that an
+    /// With a rate: when the document in hand could have left. Latency counts from there, so that documents that an
     /// operator keeps waiting show it.
     due: Option<Instant>,
 }
@@ -159,7 +159,11 @@ impl Lane {
                 () = tokio::time::sleep_until(due.into()) => {}
                 () = stop.cancelled() => return Ended::Stopped,
             }
-            (self.due, self.last_answer) = (Some(due), Instant::now());
+            // A document that the answer before kept waiting counts from the moment it should have left; one that an
+            // alarm of whole milliseconds woke late counts from then, which is no fault of the operator.
+            let woken = Instant::now();
+            self.due = Some(if self.last_answer > due { due } else { woken });
+            self.last_answer = self.last_answer.max(due);
             match self.work(self.unanswered + 1, 1, progress, stop).await {
                 Ended::Dry => due += interval,
                 ended => return ended,
