@@ -3,6 +3,7 @@
 
 mod outcome;
 mod records;
+mod scope;
 mod sealing;
 mod words;
 
@@ -19,9 +20,10 @@ use ofd_store::{Announced, Facts, JournalHandle, NewDocument, NewQuarantine};
 use pkz::{AckSigner, FiscalSignVerifier, OpenOutcome, RawContainer, SignMode};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tracing::{Span, debug, info};
+use tracing::{debug, info};
 
-use self::records::{document_span, quarantine_entry, register_report, sign_record, stored_findings};
+use self::records::{quarantine_entry, register_report, sign_record, stored_findings};
+use self::scope::{InHand, in_hand, telling};
 use self::words::register_in_words;
 use crate::abuse::AbuseTable;
 use crate::clock::{self, Moment, TrustedClock};
@@ -101,12 +103,16 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    fn span(&self) -> Span {
-        document_span(&self.claimed.fn_number, self.claimed.fd_number, self.claimed.form)
+    fn in_hand(&self) -> InHand {
+        in_hand(&self.claimed)
     }
 }
 
 impl Admitted {
+    fn claimed(&self) -> Claimed {
+        Claimed { fn_number: self.fn_number, fd_number: self.fd_number, form: self.form }
+    }
+
     pub(crate) fn fn_number(&self) -> FnNumber {
         self.fn_number
     }
@@ -141,7 +147,7 @@ impl Intake {
         let container_cost = began.elapsed();
         let Some(moment) = self.moment() else { return Examined::Unanswered(Afterwards::Continue) };
         let claimed = claimed(&container.header);
-        let _document = document_span(&claimed.fn_number, claimed.fd_number, claimed.form).entered();
+        let _document = in_hand(&claimed);
         let opened = self.open(header, container);
         // Not again at the second look.
         if memory.is_none() && self.policy.sign_mode != SignMode::Off {
@@ -293,7 +299,9 @@ impl Intake {
         if admission.makes_known {
             self.facts.know(claimed.fn_number);
             if let Some(left_out) = self.log_limiter.admit("fn_known", clock::monotonic_now()) {
-                info!(left_out, "the ФН is known from now on: its registration report was let in");
+                telling(|| {
+                    info!(left_out, "the ФН is known from now on: its registration report was let in")
+                });
             }
         }
         let admitted = Admitted {
