@@ -60,17 +60,13 @@ pub(crate) struct Intake {
 pub(crate) const MAX_QUARANTINE_IN_FLIGHT: usize = 64;
 
 /// What is to be done with a message after it was looked at.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "taken apart as soon as it is made; the common case is the large one"
-)]
 pub(crate) enum Examined {
     /// Nothing is kept, nothing is answered.
     Unanswered(Afterwards),
     /// A copy goes to quarantine, nothing is answered but a repeat of what was acknowledged.
-    Quarantine(NewQuarantine, Evidence),
+    Quarantine(Box<NewQuarantine>, Evidence),
     /// The document goes to the journal.
-    Journal(NewDocument, Admitted),
+    Journal(Box<NewDocument>, Admitted),
     /// The document would go to the journal, but what is known of its ФН has to be read first, to judge it. Here is the
     /// body for the second look.
     HistoryFirst(Vec<u8>),
@@ -172,7 +168,7 @@ impl Intake {
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
                 let register = told_register(refusal, tree.as_ref());
                 let evidence = Evidence { refusal, afterwards, claimed, register };
-                return Examined::Quarantine(NewQuarantine { container: body, ..entry }, evidence);
+                return Examined::Quarantine(Box::new(NewQuarantine { container: body, ..entry }), evidence);
             }
             Some(Decision::Silence(refusal)) => {
                 self.refuse(refusal, told_register(refusal, tree.as_ref()).as_deref(), "silence");
@@ -191,12 +187,13 @@ impl Intake {
         }
         let admission = decision::admit(&facts, &self.policy);
         let message = Message { container: &container, opened: &opened, tree: tree.as_ref(), moment, peer };
-        let Some((document, admitted)) = self.prepare(&message, judged, &admission) else {
+        let Some((mut document, admitted)) = self.prepare(&message, judged, &admission) else {
             return Examined::Unanswered(Afterwards::Continue);
         };
         let opened = opened.was_encrypted.then(|| opened.document.map(|document| document.into_owned()));
-        let opened = opened.flatten();
-        Examined::Journal(NewDocument { container: body, opened, ..document }, admitted)
+        document.opened = opened.flatten();
+        document.container = body;
+        Examined::Journal(document, admitted)
     }
 
     /// The time of reception; none while the clock is not trusted. The clock itself tells the log, once.
@@ -289,7 +286,7 @@ impl Intake {
         message: &Message<'_>,
         judged: Judged,
         admission: &Admission,
-    ) -> Option<(NewDocument, Admitted)> {
+    ) -> Option<(Box<NewDocument>, Admitted)> {
         let Message { container, opened, tree, moment, peer } = *message;
         let claimed = &container.header;
         let acknowledgement = self.seal(message, admission)?;
@@ -317,7 +314,7 @@ impl Intake {
             advance: tree.and_then(|tree| judged.advance(&self.registers, claimed.fn_number, tree)),
         };
         let derived = tree.map(derived::derived).unwrap_or_default();
-        let document = NewDocument {
+        let document = Box::new(NewDocument {
             fn_number: claimed.fn_number,
             fd_number: claimed.fd_number,
             form: form.0,
@@ -342,7 +339,7 @@ impl Intake {
             task: admission.task,
             register: register_report(admission.registers, &derived),
             derived,
-        };
+        });
         Some((document, admitted))
     }
 }
