@@ -54,6 +54,12 @@ impl Forwarding {
         Self { writer, deriver: Deriver::default(), lease_clock }
     }
 
+    /// As with a file: tests show the moments they mean.
+    #[cfg(test)]
+    pub(crate) fn count_by_the_callers_clock(&mut self) {
+        self.lease_clock = LeaseClock::Caller;
+    }
+
     /// Renews the leases of a holder and takes free and expired slots up to its fair share: one holder all 256, two
     /// 128 each, and so on. Never takes a slot from a holder whose lease has not expired.
     ///

@@ -29,6 +29,8 @@ mod config;
 pub mod engine;
 mod error;
 mod facts;
+#[cfg(test)]
+mod fixture;
 mod forwarding;
 mod history;
 pub mod journal;

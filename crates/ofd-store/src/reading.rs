@@ -6,9 +6,13 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 use crate::config::sqlite_path;
+use crate::postgres::second::Following;
 use crate::postgres::{Purpose, Target, is_postgres};
-use crate::sql::{Db, PgSession, store_error};
+use crate::sql::Db;
 use crate::sqlite::open_reader;
+
+/// Rows of which a transaction at a server is made.
+const MOST_AT_A_SERVER: usize = 64;
 
 /// A store that is read.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ pub(crate) enum ReadStore {
     /// A file.
     Sqlite(Connection),
     /// A server.
-    Postgres(Box<PgSession>),
+    Postgres(Following),
 }
 
 impl ReadStore {
@@ -30,9 +34,7 @@ impl ReadStore {
 
     /// Opens a session with a server.
     pub(crate) fn open_server(target: Target) -> Result<Self, StoreError> {
-        let session = PgSession::new(target, Purpose::Reading);
-        session.open().map_err(store_error)?;
-        Ok(Self::Postgres(Box::new(session)))
+        Ok(Self::Postgres(Following::open(target, Purpose::Reading)?))
     }
 
     /// Opens a file.
@@ -43,7 +45,7 @@ impl ReadStore {
     pub(crate) fn db(&self) -> Db<'_> {
         match self {
             Self::Sqlite(connection) => Db::from(connection),
-            Self::Postgres(session) => Db::Postgres(session),
+            Self::Postgres(session) => session.db(),
         }
     }
 
@@ -52,7 +54,7 @@ impl ReadStore {
     pub(crate) fn horizon(&self) -> Result<i64, StoreError> {
         match self {
             Self::Sqlite(_) => Ok(i64::MAX),
-            Self::Postgres(_) => unimplemented!(),
+            Self::Postgres(session) => session.horizon(),
         }
     }
 
@@ -61,7 +63,7 @@ impl ReadStore {
     pub(crate) fn most_of_a_transaction(&self) -> usize {
         match self {
             Self::Sqlite(_) => usize::MAX,
-            Self::Postgres(_) => 1_000,
+            Self::Postgres(_) => MOST_AT_A_SERVER,
         }
     }
 }

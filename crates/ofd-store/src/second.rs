@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::StoreError;
 use crate::config::sqlite_path;
+use crate::postgres::is_postgres;
+use crate::postgres::second::SecondWriter as PostgresWriter;
 use crate::sql::{self, Db};
 use crate::sqlite::second::{Beside, SecondWriter as SqliteWriter};
 
@@ -12,6 +14,8 @@ use crate::sqlite::second::{Beside, SecondWriter as SqliteWriter};
 pub(crate) enum SecondWriter {
     /// Of a file.
     Sqlite(SqliteWriter),
+    /// Of a server.
+    Postgres(PostgresWriter),
 }
 
 /// What a writer writes: on a server those of one family take turns.
@@ -25,7 +29,10 @@ pub(crate) enum Family {
 
 impl SecondWriter {
     /// Opens a store that is there and of this program's version, for a process without a journal.
-    pub(crate) fn open(url: &str, _family: Family) -> Result<Self, StoreError> {
+    pub(crate) fn open(url: &str, family: Family) -> Result<Self, StoreError> {
+        if is_postgres(url) {
+            return Ok(Self::Postgres(PostgresWriter::open(url, family)?));
+        }
         Ok(Self::Sqlite(SqliteWriter::open(&sqlite_path(url)?, None)?))
     }
 
@@ -38,6 +45,7 @@ impl SecondWriter {
     pub(crate) fn is_shared(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
         }
     }
 
@@ -45,6 +53,7 @@ impl SecondWriter {
     pub(crate) fn db(&self) -> Db<'_> {
         match self {
             Self::Sqlite(writer) => writer.db(),
+            Self::Postgres(writer) => writer.db(),
         }
     }
 
@@ -53,6 +62,7 @@ impl SecondWriter {
     pub(crate) fn horizon(&mut self) -> Result<i64, StoreError> {
         match self {
             Self::Sqlite(_) => Ok(i64::MAX),
+            Self::Postgres(writer) => writer.horizon(),
         }
     }
 
@@ -62,6 +72,7 @@ impl SecondWriter {
     pub(crate) fn write<T>(&mut self, work: impl FnMut(Db<'_>) -> sql::Result<T>) -> Result<T, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.write(work),
+            Self::Postgres(writer) => writer.write(work),
         }
     }
 }

@@ -132,6 +132,8 @@ pub(super) fn begin(
              phase text NOT NULL, began_at timestamptz NOT NULL DEFAULT now(), ended_at timestamptz);
          CREATE TABLE fiscald_migration_tables (
              name text PRIMARY KEY, moved_rows bigint NOT NULL, moved_bytes bigint NOT NULL, is_whole boolean NOT NULL);
+         -- No daemon takes the half of a store for one.
+         UPDATE fiscald_schema SET version = -version;
          {POSTPONE}
          {}",
         partitions(months)
@@ -202,5 +204,8 @@ pub(super) fn enter(target: &Target, phase: Phase) -> Result<(), StoreError> {
     target.run("BEGIN")?;
     let sql = "UPDATE fiscald_migration SET phase = $1, ended_at = CASE WHEN $1 = 'done' THEN now() END";
     target.execute(sql, &[&phase.name()])?;
+    if phase == Phase::Done {
+        target.run("UPDATE fiscald_schema SET version = -version")?;
+    }
     target.commit()
 }

@@ -24,7 +24,7 @@ use self::source::Source;
 use self::tables::{JOURNAL, KEYS, TABLES, Table};
 use self::target::{Copying, Target};
 use crate::config::sqlite_path;
-use crate::postgres::Target as Address;
+use crate::postgres::target::Target as Address;
 use crate::{StoreConfig, StoreError};
 
 /// Bytes of rows handed over at a time.
@@ -122,7 +122,7 @@ type Watcher<'w> = &'w mut dyn FnMut(&MigrationProgress<'_>) -> ControlFlow<()>;
 /// or holds the move of another store, or that move is done.
 pub fn migrate(from: &str, to: &StoreConfig, watch: Watcher<'_>) -> Result<MigrationReport> {
     let path = sqlite_path(from)?;
-    let target = Target::open(&Address::parse(&to.url)?)?;
+    let target = Target::open(&Address::parse(&to.address())?)?;
     let source = Source::open(&path)?;
     let path = path.canonicalize().unwrap_or(path).display().to_string();
     prepare(&source, &target, &path)?;

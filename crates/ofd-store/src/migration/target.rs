@@ -15,7 +15,9 @@ use tokio_postgres::{Client, CopyInSink, Row};
 use super::memory;
 use super::rows::{self, Column, HEADER, Kind, Sum, TRAILER};
 use super::tables::{KEY_COLUMNS, Table};
-use crate::postgres::{Purpose, Session, Target as Address, WireWatch, in_words};
+use crate::postgres::connect::{Purpose, Session, WireWatch, in_words};
+use crate::postgres::line::prepare_store;
+use crate::postgres::target::Target as Address;
 use crate::{StoreError, Unavailability};
 
 /// Of two moves into one database at the same time the second is refused.
@@ -60,15 +62,10 @@ impl Target {
         let masked = address.masked().to_owned();
         let target = Self { runtime, client: Arc::new(session.client), watch: session.watch, masked };
         target.lock()?;
-        target.make_schema()?;
-        Ok(target)
-    }
-
-    fn make_schema(&self) -> Result<(), StoreError> {
-        if self.row("SELECT to_regclass('journal') IS NULL", &[])?.get::<_, bool>(0) {
-            self.run(concat!("BEGIN;", include_str!("../postgres/schema/v1.sql"), "COMMIT"))?;
+        if memory::begun(&target)?.is_none() {
+            target.runtime.block_on(prepare_store(address))?;
         }
-        Ok(())
+        Ok(target)
     }
 
     fn lock(&self) -> Result<(), StoreError> {

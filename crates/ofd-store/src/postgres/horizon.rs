@@ -10,6 +10,9 @@
 
 /// The newest position that was ever taken.
 pub(crate) const NEWEST: &str = "SELECT last_value FROM journal_seq";
+/// The same, and by which connection with which start of the server it was asked.
+pub(crate) const NEWEST_HERE: &str = "SELECT last_value, CAST(pg_backend_pid() AS BIGINT), \
+     CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT) FROM journal_seq";
 /// The transactions that have taken positions, or are about to; without our own.
 pub(crate) const HOLDERS: &str = "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' \
      AND classid = 1179861828 AND objid = 1 AND objsubid = 2 AND pid <> pg_backend_pid() \

@@ -107,7 +107,7 @@ impl Line {
 }
 
 /// Schema and partitions, in a session of their own that may take its time.
-async fn prepare_store(target: &Target) -> Result<String, StoreError> {
+pub(crate) async fn prepare_store(target: &Target) -> Result<String, StoreError> {
     let Session { client, wire, watch: _ } = Session::open(target, Purpose::Schema).await?;
     let driver = tokio::spawn(wire);
     let work = async {

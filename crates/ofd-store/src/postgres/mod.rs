@@ -5,13 +5,14 @@
 
 pub(crate) mod connect;
 mod copy;
-mod engine;
+pub(crate) mod engine;
 pub(crate) mod horizon;
 mod judge;
-mod line;
+pub(crate) mod line;
 mod partitions;
 mod plan;
 pub(crate) mod schema;
+pub(crate) mod second;
 mod statements;
 pub(crate) mod target;
 mod tls;

@@ -22,8 +22,9 @@ const SCHEMA_LOCK: i32 = 3;
 pub(super) const PARTITION_LOCK: i32 = 4;
 
 /// Whether there is a schema, asked in a way that is no error without one.
-const IS_THERE: &str = "SELECT to_regclass('fiscald_schema') IS NOT NULL";
-/// The version of the schema and the mark of the store, which a database has for life.
+pub(crate) const IS_THERE: &str = "SELECT to_regclass('fiscald_schema') IS NOT NULL";
+/// The version of the schema (negative while the database is filled by a move) and the mark of the store, which a
+/// database has for life.
 pub(crate) const VERSION: &str = "SELECT version, store_id FROM fiscald_schema";
 const CREATE: &str = "CREATE TABLE fiscald_schema (id bigint PRIMARY KEY CHECK (id = 1), version bigint NOT NULL, \
      store_id text COLLATE \"C\" NOT NULL); \
@@ -54,6 +55,11 @@ pub(crate) fn newest() -> i64 {
 /// [`StoreError::NewerSchema`], or [`StoreError::Refused`] for one that a start of the daemon has to upgrade.
 pub(crate) fn fits(version: i64) -> Result<(), StoreError> {
     let newest = newest();
+    if version < 0 {
+        return Err(StoreError::refused(
+            "the database is being filled by `fiscald migrate`: until that is done there is no store in it",
+        ));
+    }
     if version > newest.saturating_add(1) {
         let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
         return Err(StoreError::NewerSchema { found: number(version), known: number(newest) });
@@ -85,7 +91,7 @@ pub(super) async fn upgrade(target: &Target, client: &Client) -> Result<String, 
     loop {
         let found = examine(target, client).await?;
         if let Found::Ours { version, store_id } = &found
-            && *version >= newest()
+            && (*version >= newest() || *version < 0)
         {
             fits(*version)?;
             return Ok(store_id.clone());

@@ -7,6 +7,8 @@ pub(crate) mod fns;
 pub(crate) mod kkts;
 pub(crate) mod papers;
 pub(crate) mod stated;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::commit::commit;
 

@@ -12,27 +12,28 @@ use tempfile::TempDir;
 use super::places::Places;
 use super::view::View;
 use crate::engine::{Engine, WriteItem, WriteOutcome};
+use crate::fixture::On;
+use crate::postgres::engine::PgEngine;
+use crate::postgres::line::Opening as PgOpening;
+use crate::postgres::target::Target;
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::sqlite::disk::OpenFiles;
 use crate::sqlite::{Opening, SqliteEngine};
 use crate::{Facts, Operator, Reader, Registry, Store, StoreConfig};
 
 const ROOM: u64 = 64 << 20;
+/// Longer than any answer of a healthy server on a loaded machine.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// More than any close of these tests needs.
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
-
-/// The engine on which a promise is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum On {
-    Sqlite,
-}
 
 impl On {
     /// So many cases of a property; fewer where a store takes longer to make.
     pub(crate) fn cases(self, most: u32) -> ProptestConfig {
         let cases = match self {
             Self::Sqlite => most,
+            Self::Postgres => most / 8,
         };
         // No file with failures: what fails is printed and becomes a table row.
         ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
@@ -42,6 +43,7 @@ impl On {
 /// Where the store lies.
 enum Home {
     Folder(TempDir),
+    Database(String),
 }
 
 /// A store that nobody has open.
@@ -60,24 +62,29 @@ impl Home {
     fn new(on: On) -> Self {
         match on {
             On::Sqlite => Self::Folder(tempfile::tempdir().unwrap()),
+            On::Postgres => Self::Database(pg_testing::shared_without_sync().create_database()),
         }
     }
 
     fn url(&self) -> String {
         match self {
             Self::Folder(folder) => format!("sqlite:{}", folder.path().join("store.db").display()),
+            Self::Database(name) => pg_testing::shared_without_sync().url(name),
         }
     }
 
     fn engine(&self, quarantine_max_bytes: u64) -> Box<dyn Engine> {
         match self {
             Self::Folder(folder) => {
-                let path = folder.path().join("store.db");
-                let files = OpenFiles::default();
-                Box::new(
-                    SqliteEngine::open(&path, quarantine_max_bytes, Opening::Start, files)
-                        .expect("an engine"),
-                )
+                let (path, files) = (folder.path().join("store.db"), OpenFiles::default());
+                let engine = SqliteEngine::open(&path, quarantine_max_bytes, Opening::Start, files);
+                Box::new(engine.expect("an engine"))
+            }
+            Self::Database(_) => {
+                let target = Target::parse(&self.url()).expect("an address");
+                let engine =
+                    PgEngine::open(&target, quarantine_max_bytes, &PgOpening::Start, ANSWER_PATIENCE);
+                Box::new(engine.expect("an engine"))
             }
         }
     }
@@ -120,6 +127,7 @@ impl ClosedBench {
     pub(crate) fn file(&self) -> PathBuf {
         match &self.home {
             Home::Folder(folder) => folder.path().join("store.db"),
+            Home::Database(name) => panic!("{name} is no file"),
         }
     }
 }
@@ -229,15 +237,8 @@ impl Bench {
                 connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
                 connection.execute_batch(sql).unwrap();
             }
-        }
-    }
-
-    /// A number out of the tables.
-    pub(crate) fn number(&self, sql: &str) -> i64 {
-        match &self.home {
-            Home::Folder(folder) => {
-                let connection = Connection::open(folder.path().join("store.db")).unwrap();
-                connection.query_row(sql, [], |row| row.get(0)).unwrap()
+            Home::Database(name) => {
+                pg_testing::shared_without_sync().psql_in(name, sql);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A store with something of everything that can be in one.
 
-use super::outbox::{A, B, DEBUG, Sender, dead, not_forwarded, waiting};
+use super::sender::{A, B, DEBUG, Sender, dead, not_forwarded, waiting};
 use super::*;
 use crate::support::{document, fd_number, fn_number, moment, quarantined, registration};
 use crate::{

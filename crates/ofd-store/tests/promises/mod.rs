@@ -12,7 +12,9 @@
 
 mod bench;
 mod places;
+mod sender;
 mod view;
+mod way;
 
 mod clock;
 mod everything;
@@ -20,18 +22,16 @@ mod facts;
 mod filters;
 mod histories;
 mod identity;
-mod outbox;
 mod quarantine;
 mod reading;
 mod register_history;
 mod registers;
-mod registration;
-mod registration_commit;
 mod reindexing;
 mod service;
 mod verification;
 
-pub(crate) use bench::{Bench, ClosedBench, On};
+use crate::fixture::On;
+pub(crate) use bench::{Bench, ClosedBench};
 use bench::{GRACE, Site, appended, conflict, repeat};
 pub(crate) use everything::everything;
 
@@ -39,7 +39,10 @@ pub(crate) use everything::everything;
 macro_rules! promises {
     ($($(#[$attribute:meta])* $name:ident),+ $(,)?) => {
         mod sqlite {
-            $($(#[$attribute])* #[test] fn $name() { super::$name($crate::promises::On::Sqlite); })+
+            $($(#[$attribute])* #[test] fn $name() { super::$name($crate::fixture::On::Sqlite); })+
+        }
+        mod postgres {
+            $($(#[$attribute])* #[test] fn $name() { super::$name($crate::fixture::On::Postgres); })+
         }
     };
 }
@@ -47,7 +50,7 @@ use promises;
 use view::View;
 
 /// Runs a test that waits.
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().expect("a runtime").block_on(work)
 }

@@ -69,6 +69,13 @@ impl io::Write for Screen {
 impl Bench {
     /// An empty store, periods by default.
     pub(super) fn new(on: On) -> Self {
+        let bench = Self::without_store(on);
+        drop(Store::open(&StoreConfig { url: bench.url.clone(), ..StoreConfig::default() }).unwrap());
+        bench
+    }
+
+    /// A place for a store.
+    pub(super) fn without_store(on: On) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = match on {
             On::Sqlite => format!("sqlite:{}", folder.path().join("fiscald.db").display()),
@@ -80,7 +87,6 @@ impl Bench {
         let config =
             format!("[operator]\ninn = \"7704358518\"\nname = \"ООО Оператор\"\n[store]\nurl = \"{url}\"\n");
         std::fs::write(folder.path().join("fiscald.toml"), config).unwrap();
-        drop(Store::open(&StoreConfig { url: url.clone(), ..StoreConfig::default() }).unwrap());
         Self { folder, url }
     }
 
@@ -186,7 +192,8 @@ impl Bench {
 /// With the numbers of documents in the journal instead of positions of PostgreSQL, which begin with the month. In these
 /// sessions there is no gap between them.
 fn places(text: &str) -> String {
-    let is_position = |word: &str| word.len() == 16 && word.starts_with("20") && word.get(6..12) == Some("000000");
+    let is_position =
+        |word: &str| word.len() == 16 && word.starts_with("20") && word.get(6..12) == Some("000000");
     let is_no_digit = |sign: char| !sign.is_ascii_digit();
     let mut words: Vec<&str> = text.split(is_no_digit).filter(|word| is_position(word)).collect();
     words.sort_unstable();

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::records::{AppendOutcome, Forward, NewDocument, TaskKind};
+use crate::registration::TaskFilter;
 use crate::rows::ExportFilter;
 use crate::support::{DEBUG_FN, PLAIN_FN, document};
+use crate::tables::tasks;
 
 /// Each step: (ФН, ФД, form, content) and what it must be: `new`, `conflict`, or the seq it repeats.
 #[test]

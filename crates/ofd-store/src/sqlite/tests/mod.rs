@@ -1,19 +1,12 @@
-//! The engine on real files.
+//! What only this engine has: its files, its log, its locks, and what damage does to them. What both engines promise is
+//! in `tests/promises`.
 
 mod beside;
 mod damage;
 mod file;
-mod filters;
 mod following;
 mod identity;
 mod log_copies;
-mod quarantine;
-mod reading;
-mod register_history;
-mod registers;
-mod registration;
-mod registration_commit;
-mod reindexing;
 mod trouble;
 mod verification;
 
@@ -23,14 +16,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
-use crate::registration::TaskFilter;
 use crate::sql::Db;
 use crate::support::{fd_number, fn_number};
-use crate::tables::quarantine::MAX_QUARANTINE_PER_FN;
-use crate::tables::{
-    documents, export, history, quarantine as quarantine_sql, registers as registers_sql, reindex, search,
-    tasks, verify as rows,
-};
+use crate::tables::{documents, export, search, verify as rows};
 
 const ROOM: u64 = 64 << 20;
 const AGAIN: Opening = Opening::AfterFailure { same: None };

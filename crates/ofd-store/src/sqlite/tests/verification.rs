@@ -4,7 +4,6 @@ use super::room::Room;
 use super::*;
 use crate::care::{IntegrityDepth, VerifyRow};
 use crate::records::{FindingSeverity, StoredFinding};
-use crate::rows::DocumentFilter;
 use crate::support::{PLAIN_FN, document};
 
 /// Walks to the end by pages of at most `limit`.
@@ -51,23 +50,6 @@ fn filled(documents: u32) -> Bench {
     });
     bench.append(&documents.collect::<Vec<_>>());
     bench
-}
-
-#[test]
-fn every_row_with_everything() {
-    let bench = filled(20);
-    let mut whole = search::list(bench.db(), &DocumentFilter::default(), 100).unwrap();
-    whole.reverse();
-    for limit in [1, 7, 20, 100] {
-        let rows = walk(&bench, limit).into_iter().map(|row| match row {
-            VerifyRow::Document(document) => *document,
-            other => panic!("{other:?}"),
-        });
-        assert_eq!(rows.collect::<Vec<_>>(), whole, "by {limit}");
-    }
-    // The bound is 4096 bytes in tests, and three rows are read at once.
-    assert_eq!(rows::page(bench.db(), 0, 100).unwrap().rows.len(), 6);
-    assert_eq!(rows::page(Bench::new().db(), 0, 10).unwrap(), crate::VerifyPage::default());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::derive::Deriver;
 use super::*;
+use crate::fixture::On;
 
 /// Everything a forwarder does with four documents, commit by commit; true when it was done.
 fn script(sender: &mut Sender, step: usize) -> bool {
@@ -33,16 +34,16 @@ fn script(sender: &mut Sender, step: usize) -> bool {
 /// The same commit, but the process ends before it is done.
 fn unfinished(bench: &Bench, sender: &mut Sender, step: usize) {
     let before = bench.states();
-    let connection = bench.sql();
-    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let look = bench.look();
+    look.batch(if On::here() == On::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" });
     let batch = NewBatch { id: BatchId::from_bytes([9; 16]), ..sender.new_batch(&[1, 2]) };
     let change = OutboxChange {
         new_batches: if step == 1 { vec![batch] } else { Vec::new() },
         derive: Some(DeriveOrder { window: 10, scan: 100 }),
         ..sender.change()
     };
-    super::super::commit((&connection).into(), &change, &mut Deriver::default(), i64::MAX).unwrap();
-    drop(connection);
+    super::super::commit(look.db(), &change, &mut Deriver::default(), i64::MAX).unwrap();
+    drop(look);
     assert_eq!(bench.states(), before);
 }
 
@@ -66,7 +67,6 @@ fn finish(bench: &Bench) {
     }
 }
 
-#[test]
 fn whatever_was_done_the_next_one_finishes_it() {
     for steps in 0..=4 {
         let mut bench = Bench::new();
@@ -82,15 +82,11 @@ fn whatever_was_done_the_next_one_finishes_it() {
         let delivered: Vec<_> = (1..=4).map(|seq| (seq, OutboxState::Delivered)).collect();
         assert_eq!(bench.states(), delivered, "after {steps} steps");
         bench.check_counts();
-        let open: i64 = bench
-            .sql()
-            .query_row("SELECT count(*) FROM outbox_batches WHERE ended_at IS NULL", [], |row| row.get(0))
-            .unwrap();
+        let open = bench.look().number("SELECT count(*) FROM outbox_batches WHERE ended_at IS NULL");
         assert_eq!(open, 0, "after {steps} steps");
     }
 }
 
-#[test]
 fn an_adopted_batch_goes_on_under_its_key() {
     for (steps, attempts) in [(2, 0), (3, 1)] {
         let mut bench = Bench::new();
@@ -108,3 +104,5 @@ fn an_adopted_batch_goes_on_under_its_key() {
         assert_eq!((batch.created_at, &*batch.documents), (moment(0), [1, 2].as_slice()));
     }
 }
+
+on_both_engines!(whatever_was_done_the_next_one_finishes_it, an_adopted_batch_goes_on_under_its_key,);

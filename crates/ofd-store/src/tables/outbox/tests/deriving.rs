@@ -2,7 +2,6 @@
 
 use super::*;
 
-#[test]
 fn documents_come_in_order_and_only_those_that_are_forwarded() {
     let mut bench = Bench::new();
     bench.receipts(A, [1, 2]);
@@ -26,7 +25,6 @@ fn documents_come_in_order_and_only_those_that_are_forwarded() {
     bench.check_counts();
 }
 
-#[test]
 fn the_window_bounds_what_is_open() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=10);
@@ -49,7 +47,6 @@ fn the_window_bounds_what_is_open() {
     bench.check_counts();
 }
 
-#[test]
 fn stretches_without_forwarding_are_passed_in_pieces() {
     let mut bench = Bench::new();
     bench.append((1..=9).map(|fd| not_forwarded(A, fd)).collect());
@@ -65,7 +62,6 @@ fn stretches_without_forwarding_are_passed_in_pieces() {
     assert_eq!((report.derived, report.cursor, report.more), (1, 10, false));
 }
 
-#[test]
 fn several_forwarders_share_one_cursor() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=4);
@@ -80,7 +76,6 @@ fn several_forwarders_share_one_cursor() {
     bench.check_counts();
 }
 
-#[test]
 fn what_is_added_is_told_by_serials() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=3);
@@ -100,7 +95,6 @@ fn what_is_added_is_told_by_serials() {
     assert_eq!(sender.open_rows(seen).iter().map(|row| row.seq).collect::<Vec<_>>(), [3, 4]);
 }
 
-#[test]
 fn documents_wait_for_their_fn_to_be_known() {
     let mut bench = Bench::new();
     bench.append(vec![waiting(A, 1), waiting(A, 2), waiting(B, 1), waiting(DEBUG, 1), waiting(A, 3)]);
@@ -124,7 +118,6 @@ fn documents_wait_for_their_fn_to_be_known() {
     bench.check_counts();
 }
 
-#[test]
 fn what_waited_fills_the_window_first_and_a_restart_goes_on() {
     let mut bench = Bench::new();
     bench.append((1..=5).map(|fd| waiting(A, fd)).collect());
@@ -142,29 +135,33 @@ fn what_waited_fills_the_window_first_and_a_restart_goes_on() {
     bench.check_counts();
 }
 
-#[test]
 fn a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft() {
     let mut bench = Bench::new();
     bench.append(vec![waiting(A, 1)]);
     let mut sender = bench.sender("one");
     sender.derive_all();
-    bench
-        .sql()
-        .execute_batch(&format!(
-            "INSERT INTO clients (inn, name, created_at) VALUES ('7704358518', '', 0);
+    bench.look().batch(&format!(
+        "INSERT INTO clients (inn, name, created_at) VALUES ('7704358518', '', 0);
              INSERT INTO contracts (id, version, number, inn, state, created_at, facts_version)
                  VALUES (1, 1, '1', '7704358518', 'draft', 0, 1);
              INSERT INTO contract_lines (version, contract_id, inn, kkt_serial, fn, created_at, facts_version)
                  VALUES (1, 1, '7704358518', '0042', '{A}', 0, 1);
              UPDATE facts_version SET version = version + 1;"
-        ))
-        .unwrap();
+    ));
     assert_eq!(sender.derive_all().derived, 0);
     bench
-        .sql()
-        .execute_batch(
-            "UPDATE contracts SET state = 'active'; UPDATE facts_version SET version = version + 1;",
-        )
-        .unwrap();
+        .look()
+        .batch("UPDATE contracts SET state = 'active'; UPDATE facts_version SET version = version + 1;");
     assert_eq!(sender.derive_all().released, 1);
 }
+
+on_both_engines!(
+    documents_come_in_order_and_only_those_that_are_forwarded,
+    the_window_bounds_what_is_open,
+    stretches_without_forwarding_are_passed_in_pieces,
+    several_forwarders_share_one_cursor,
+    what_is_added_is_told_by_serials,
+    documents_wait_for_their_fn_to_be_known,
+    what_waited_fills_the_window_first_and_a_restart_goes_on,
+    a_line_of_a_contract_makes_its_fn_known_unless_it_is_a_draft,
+);

@@ -7,7 +7,6 @@ fn report(fn_text: &str, number: u32, form: u16) -> NewDocument {
     document(fn_text, number, form, "report")
 }
 
-#[test]
 fn reports_go_ahead_of_a_backlog() {
     let check = |prepare: fn(&mut Bench), early: &[i64]| {
         let mut bench = Bench::new();
@@ -24,10 +23,7 @@ fn reports_go_ahead_of_a_backlog() {
         while sender.derive(1000, 100).more {}
         bench.check_counts();
         let rows = bench.rows();
-        let forwarded: i64 = bench
-            .sql()
-            .query_row("SELECT count(*) FROM journal WHERE forward = 1", [], |row| row.get(0))
-            .unwrap();
+        let forwarded = bench.look().number("SELECT count(*) FROM journal WHERE forward = 1");
         assert_eq!(i64::try_from(rows.len()).unwrap(), forwarded);
     };
     // The first document of a ФН.
@@ -52,7 +48,6 @@ fn reports_go_ahead_of_a_backlog() {
     check(|bench| bench.append(vec![NewDocument { forward: Forward::No, ..report(A, 1, 1) }]), &[]);
 }
 
-#[test]
 fn a_report_of_a_later_chain_waits_for_the_earlier_ones() {
     let mut bench = Bench::new();
     bench.receipts(B, 1..=3);
@@ -71,7 +66,6 @@ fn a_report_of_a_later_chain_waits_for_the_earlier_ones() {
     assert_eq!(other.row(6).place(), (1, fd(1)));
 }
 
-#[test]
 fn reports_are_looked_at_in_pieces_and_may_exceed_the_window() {
     let mut bench = Bench::new();
     bench.receipts(B, 1..=2);
@@ -84,7 +78,6 @@ fn reports_are_looked_at_in_pieces_and_may_exceed_the_window() {
     bench.check_counts();
 }
 
-#[test]
 fn holes_in_the_numbers_are_counted() {
     let check = |numbers: &[u32], gaps: &[(u32, Option<u32>)], late: &[u32]| {
         // At once, and one by one with a forwarder that remembers nothing.
@@ -125,7 +118,6 @@ fn holes_in_the_numbers_are_counted() {
     check(&[1, 3, 2, 4], &[(3, Some(1))], &[2]);
 }
 
-#[test]
 fn a_hole_that_was_filled_meanwhile_is_none() {
     let mut bench = Bench::new();
     bench.receipts(A, [1, 3, 2, 4]);
@@ -133,7 +125,6 @@ fn a_hole_that_was_filled_meanwhile_is_none() {
     assert_eq!((report.gaps, report.late), (0, 1));
 }
 
-#[test]
 fn many_lanes_are_forgotten_not_lost() {
     let mut bench = Bench::new();
     let lanes: Vec<String> = (10..30).map(|number| format!("87100001000000{number}")).collect();
@@ -143,3 +134,12 @@ fn many_lanes_are_forgotten_not_lost() {
     let report = bench.sender("one").derive_all();
     assert_eq!((report.derived, report.gaps, report.late), (60, 0, 0));
 }
+
+on_both_engines!(
+    reports_go_ahead_of_a_backlog,
+    a_report_of_a_later_chain_waits_for_the_earlier_ones,
+    reports_are_looked_at_in_pieces_and_may_exceed_the_window,
+    holes_in_the_numbers_are_counted,
+    a_hole_that_was_filled_meanwhile_is_none,
+    many_lanes_are_forgotten_not_lost,
+);

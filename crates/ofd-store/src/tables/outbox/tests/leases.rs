@@ -8,7 +8,6 @@ fn lanes(sender: &Sender) -> usize {
     sender.leases.iter().filter(|lease| lease.slot.has_lanes()).count()
 }
 
-#[test]
 fn one_holder_has_all_and_two_share() {
     let bench = Bench::new();
     let mut one = bench.sender("one");
@@ -33,7 +32,6 @@ fn one_holder_has_all_and_two_share() {
     assert_eq!((claim.leases.len(), claim.holders), (257, 1));
 }
 
-#[test]
 fn slots_of_a_holder_that_is_gone_are_taken_after_their_time() {
     let bench = Bench::new();
     let one = bench.sender("one");
@@ -45,10 +43,9 @@ fn slots_of_a_holder_that_is_gone_are_taken_after_their_time() {
     assert_eq!((claim.gained.len(), claim.holders), (257, 1));
 }
 
-#[test]
 fn a_holder_that_does_not_send_takes_no_part_in_the_share() {
     let bench = Bench::new();
-    let mut way = Forwarding::open(&bench.url()).unwrap();
+    let mut way = forwarding(&bench.url());
     let holder = HolderId::new("registrar").unwrap();
     let order =
         ClaimOrder { holder, now: moment(0), until: moment(60_000_000), lanes: false, registrar: true };
@@ -58,7 +55,6 @@ fn a_holder_that_does_not_send_takes_no_part_in_the_share() {
     assert_eq!((lanes(&one), one.leases.len()), (256, 256));
 }
 
-#[test]
 fn holders_that_race_never_hold_the_same() {
     let bench = Bench::new();
     let url = bench.url();
@@ -67,7 +63,7 @@ fn holders_that_race_never_hold_the_same() {
         .map(|name| {
             let url = url.clone();
             std::thread::spawn(move || {
-                let mut way = Forwarding::open(&url).unwrap();
+                let mut way = forwarding(&url);
                 let holder = HolderId::new(name).unwrap();
                 let order = ClaimOrder {
                     holder,
@@ -104,7 +100,6 @@ fn holders_that_race_never_hold_the_same() {
     assert_eq!(seen.len(), 257);
 }
 
-#[test]
 fn results_of_a_lost_lease_are_not_recorded() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=2);
@@ -131,7 +126,6 @@ fn results_of_a_lost_lease_are_not_recorded() {
     bench.check_counts();
 }
 
-#[test]
 fn a_lease_that_ran_out_and_nobody_took_is_still_good() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
@@ -144,7 +138,6 @@ fn a_lease_that_ran_out_and_nobody_took_is_still_good() {
     assert_eq!(claim.gained, []);
 }
 
-#[test]
 fn a_batch_of_which_only_a_part_is_gained_is_dissolved() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
@@ -172,7 +165,6 @@ fn a_batch_of_which_only_a_part_is_gained_is_dissolved() {
     bench.check_counts();
 }
 
-#[test]
 fn an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
@@ -193,7 +185,6 @@ fn an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody
     bench.check_counts();
 }
 
-#[test]
 fn a_new_batch_needs_its_leases() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
@@ -208,14 +199,13 @@ fn a_new_batch_needs_its_leases() {
     assert_eq!(report.refused, []);
 }
 
-#[test]
 fn a_proof_is_of_holder_slot_and_epoch() {
     let bench = Bench::new();
     let mut one = bench.sender("one");
     let lease = *one.leases.last().unwrap();
     assert_eq!(lease.slot, Slot::REGISTRAR);
     let check = |proof: &crate::LeaseProof, expected: bool| {
-        assert_eq!(super::super::holds((&bench.sql()).into(), proof).unwrap(), expected, "{proof:?}");
+        assert_eq!(super::super::holds(bench.look().db(), proof).unwrap(), expected, "{proof:?}");
     };
     let proof = lease.proof(&one.holder);
     check(&proof, true);
@@ -228,7 +218,6 @@ fn a_proof_is_of_holder_slot_and_epoch() {
     check(&one.leases.last().unwrap().proof(&one.holder), true);
 }
 
-#[test]
 fn leases_counted_from_a_clock_that_was_wrong_are_not_waited_for() {
     let bench = Bench::new();
     let mut one = bench.sender("one");
@@ -246,7 +235,6 @@ fn leases_counted_from_a_clock_that_was_wrong_are_not_waited_for() {
     assert_eq!((three.claim().leases.len(), three.claim().holders), (257, 1));
 }
 
-#[test]
 fn what_ended_processes_hold_is_free_at_once() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
@@ -266,3 +254,18 @@ fn what_ended_processes_hold_is_free_at_once() {
     assert_eq!(adoption.batches.first().map(|batch| batch.id), Some(id));
     assert_eq!(one.settle(id, vec![(1, taken(1))]).stale, [1]);
 }
+
+on_both_engines!(
+    one_holder_has_all_and_two_share,
+    slots_of_a_holder_that_is_gone_are_taken_after_their_time,
+    a_holder_that_does_not_send_takes_no_part_in_the_share,
+    holders_that_race_never_hold_the_same,
+    results_of_a_lost_lease_are_not_recorded,
+    a_lease_that_ran_out_and_nobody_took_is_still_good,
+    a_batch_of_which_only_a_part_is_gained_is_dissolved,
+    an_answer_that_comes_before_the_new_holder_looks_is_stale_and_lost_for_nobody,
+    a_new_batch_needs_its_leases,
+    a_proof_is_of_holder_slot_and_epoch,
+    leases_counted_from_a_clock_that_was_wrong_are_not_waited_for,
+    what_ended_processes_hold_is_free_at_once,
+);

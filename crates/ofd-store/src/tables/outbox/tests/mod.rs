@@ -1,9 +1,10 @@
-//! The outbox on real files.
+//! The outbox on real files and on a real server.
 
 mod crashes;
 mod deriving;
 mod lanes;
 mod leases;
+mod nodes;
 mod operators;
 mod parking;
 mod plans;
@@ -16,12 +17,8 @@ use std::time::Duration;
 
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
-use rusqlite::Connection;
-use tempfile::TempDir;
 
-use crate::engine::{Engine as _, WriteItem};
-use crate::sqlite::disk::OpenFiles;
-use crate::sqlite::{Opening, SqliteEngine};
+use crate::fixture::{Look, Place, on_both_engines};
 use crate::support::{document, fn_number, moment};
 use crate::{
     BatchDocument, BatchId, BatchStep, ClaimOrder, CommitReport, DeriveOrder, DeriveReport, DocumentOutcome,
@@ -29,18 +26,14 @@ use crate::{
     OutboxRow, OutboxState, Reader, RegisterAdd, Slot,
 };
 
-const ROOM: u64 = 64 << 20;
 const LEASE: Duration = Duration::from_secs(60);
 /// Two ФН in different slots, and a debug one.
 const A: &str = "8710000100000001";
 const B: &str = "8710000100000002";
 const DEBUG: &str = "9999078900000001";
 
-/// A journal and its file.
-struct Bench {
-    engine: SqliteEngine,
-    folder: TempDir,
-}
+/// A store with a journal.
+struct Bench(Place);
 
 /// A forwarder with its leases.
 struct Sender {
@@ -53,20 +46,15 @@ struct Sender {
 
 impl Bench {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let engine = SqliteEngine::open(&path, ROOM, Opening::Start, OpenFiles::default()).unwrap();
-        Self { engine, folder }
+        Self(Place::new())
     }
 
     fn url(&self) -> String {
-        format!("sqlite:{}", self.folder.path().join("store.db").display())
+        self.0.url().to_owned()
     }
 
     fn append(&mut self, documents: Vec<NewDocument>) {
-        let items: Vec<_> =
-            documents.into_iter().map(|document| WriteItem::Document(Box::new(document))).collect();
-        self.engine.commit(&items).unwrap();
+        self.0.append(documents);
     }
 
     /// Receipts of a ФН, in this order.
@@ -75,8 +63,8 @@ impl Bench {
     }
 
     /// A second connection for looking.
-    fn sql(&self) -> Connection {
-        Connection::open(self.folder.path().join("store.db")).unwrap()
+    fn look(&self) -> Look {
+        self.0.look()
     }
 
     fn reader(&self) -> Reader {
@@ -91,7 +79,7 @@ impl Bench {
     /// A forwarder that holds whatever it can get.
     fn sender(&self, name: &str) -> Sender {
         let mut sender = Sender {
-            way: Forwarding::open(&self.url()).unwrap(),
+            way: forwarding(&self.url()),
             holder: HolderId::new(name).unwrap(),
             leases: Vec::new(),
             now: moment(0),
@@ -125,8 +113,8 @@ impl Bench {
 
     /// The numbers kept beside the rows are those of the rows.
     fn check_counts(&self) {
-        let sql = self.sql();
-        let count = |sql_text: &str| -> i64 { sql.query_row(sql_text, [], |row| row.get(0)).unwrap() };
+        let look = self.look();
+        let count = |sql: &str| look.number(sql);
         for state in OutboxState::ALL.map(OutboxState::number) {
             let kept = count(&format!("SELECT n FROM outbox_counts WHERE state = {state}"));
             assert_eq!(kept, count(&format!("SELECT count(*) FROM outbox WHERE state = {state}")), "{state}");
@@ -253,4 +241,11 @@ fn waiting(fn_text: &str, number: u32) -> NewDocument {
 
 fn not_forwarded(fn_text: &str, number: u32) -> NewDocument {
     NewDocument { forward: Forward::No, ..document(fn_text, number, 3, "") }
+}
+
+/// By the clock that the test shows.
+fn forwarding(url: &str) -> Forwarding {
+    let mut way = Forwarding::open(url).unwrap();
+    way.count_by_the_callers_clock();
+    way
 }

@@ -3,7 +3,6 @@
 use super::*;
 use crate::{DocumentVerdict, OutboxDecision, Verdict};
 
-#[test]
 fn a_dead_document_keeps_its_evidence_and_can_be_put_back() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=2);
@@ -43,7 +42,6 @@ fn a_dead_document_keeps_its_evidence_and_can_be_put_back() {
     bench.check_counts();
 }
 
-#[test]
 fn what_was_taken_without_a_final_verdict_can_be_put_back() {
     let check = |verdict: Option<Verdict>, expected: OutboxDecision| {
         let mut bench = Bench::new();
@@ -75,7 +73,6 @@ fn about_the_first(verdict: Verdict) -> DocumentVerdict {
     DocumentVerdict { fn_number, fd_number, ticket_id: None, verdict, codes: Vec::new(), at: moment(1) }
 }
 
-#[test]
 fn what_the_service_has_lost_is_sent_again() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=4);
@@ -104,3 +101,9 @@ fn what_the_service_has_lost_is_sent_again() {
     sender.deliver(&[1, 2]);
     bench.check_counts();
 }
+
+on_both_engines!(
+    a_dead_document_keeps_its_evidence_and_can_be_put_back,
+    what_was_taken_without_a_final_verdict_can_be_put_back,
+    what_the_service_has_lost_is_sent_again,
+);

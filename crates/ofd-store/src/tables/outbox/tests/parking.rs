@@ -2,6 +2,7 @@
 
 use super::super::parked::LANE_CAP;
 use super::*;
+use crate::fixture::On;
 
 const C: &str = "8710000100000003";
 
@@ -13,7 +14,6 @@ fn number_of(count: i64) -> u32 {
     u32::try_from(count).unwrap()
 }
 
-#[test]
 fn one_lane_does_not_fill_the_window() {
     let mut bench = Bench::new();
     let many = cap() * 3;
@@ -36,7 +36,6 @@ fn one_lane_does_not_fill_the_window() {
     assert_eq!(sender.derive_all(), DeriveReport { cursor: many + 3, ..DeriveReport::default() });
 }
 
-#[test]
 fn what_was_put_aside_follows_in_order_and_once() {
     let mut bench = Bench::new();
     let many = cap() * 4;
@@ -59,13 +58,12 @@ fn what_was_put_aside_follows_in_order_and_once() {
         sent.extend(some);
         bench.check_counts();
         // Whoever goes on remembers nothing.
-        sender.way = Forwarding::open(&bench.url()).unwrap();
+        sender.way = forwarding(&bench.url());
     }
     assert_eq!(sent, (1..=many + 10).collect::<Vec<_>>());
     assert_eq!(bench.reader().outbox_depths().unwrap().backlog, 0);
 }
 
-#[test]
 fn what_was_put_aside_is_owed_since_it_was_received() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=number_of(cap() + 5));
@@ -74,16 +72,12 @@ fn what_was_put_aside_is_owed_since_it_was_received() {
     let oldest_open = bench.reader().oldest_undelivered().unwrap();
     let all: Vec<i64> = (1..=cap()).collect();
     sender.deliver(&all);
-    let parked =
-        bench.sql().query_row("SELECT received_at FROM journal WHERE seq = ?1", [cap() + 1], |row| {
-            row.get::<_, i64>(0)
-        });
+    let parked = bench.look().number(&format!("SELECT received_at FROM journal WHERE seq = {}", cap() + 1));
     let oldest = bench.reader().oldest_undelivered().unwrap().unwrap();
-    assert_eq!(Ok(oldest.as_microsecond()), parked);
+    assert_eq!(oldest.as_microsecond(), parked);
     assert!(oldest_open.is_some_and(|open| open <= oldest));
 }
 
-#[test]
 fn a_report_does_not_overtake_what_was_put_aside() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=number_of(cap() + 1));
@@ -105,7 +99,6 @@ fn a_report_does_not_overtake_what_was_put_aside() {
     assert_eq!(places, [number_of(cap() + 1), number_of(cap() + 2)]);
 }
 
-#[test]
 fn documents_of_a_register_that_becomes_known_do_not_fill_the_window_either() {
     let mut bench = Bench::new();
     let many = cap() * 2;
@@ -128,19 +121,30 @@ fn documents_of_a_register_that_becomes_known_do_not_fill_the_window_either() {
     assert_eq!(sender.open(), [0_i64; 0]);
 }
 
-#[test]
 fn nothing_to_derive_needs_no_turn_at_the_store() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
     let mut sender = bench.sender("one");
     sender.derive_all();
-    let other = bench.sql();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = bench.look();
+    other.batch(match On::here() {
+        On::Sqlite => "BEGIN IMMEDIATE",
+        On::Postgres => "BEGIN; LOCK TABLE outbox_lock IN EXCLUSIVE MODE",
+    });
     let order = DeriveOrder { window: 10, scan: 10 };
     let change = OutboxChange { derive: Some(order), ..OutboxChange::new(sender.holder.clone(), sender.now) };
     let report = sender.way.commit(&change).unwrap();
     assert_eq!(report.derived, Some(DeriveReport { cursor: 1, ..DeriveReport::default() }));
-    other.execute_batch("ROLLBACK").unwrap();
+    other.batch("ROLLBACK");
     bench.receipts(A, [2]);
     assert_eq!(sender.derive_all().derived, 1);
 }
+
+on_both_engines!(
+    one_lane_does_not_fill_the_window,
+    what_was_put_aside_follows_in_order_and_once,
+    what_was_put_aside_is_owed_since_it_was_received,
+    a_report_does_not_overtake_what_was_put_aside,
+    documents_of_a_register_that_becomes_known_do_not_fill_the_window_either,
+    nothing_to_derive_needs_no_turn_at_the_store,
+);

@@ -11,7 +11,6 @@ fn container(document: &[u8], sign: [u8; 8]) -> Vec<u8> {
 /// Document 7 with the moment 0x01020304 in it.
 const ACKNOWLEDGEMENT: &[u8] = &[7, 0, 8, 0, 0xF4, 3, 4, 0, 4, 3, 2, 1];
 
-#[test]
 fn what_bodies_are_built_from() {
     let mut bench = Bench::new();
     let sign = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -45,7 +44,6 @@ fn what_bodies_are_built_from() {
     assert!(sender.way.bodies(&[1, 99]).is_err());
 }
 
-#[test]
 fn how_the_service_stands_to_a_fn() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=9);
@@ -77,7 +75,6 @@ fn how_the_service_stands_to_a_fn() {
     assert_eq!(sender.way.fns_summary(&number(A)).unwrap(), of(5, 1, 2));
 }
 
-#[test]
 fn how_old_what_is_owed_is() {
     let mut bench = Bench::new();
     let mut sender = bench.sender("one");
@@ -100,7 +97,6 @@ fn how_old_what_is_owed_is() {
     assert_eq!(bench.reader().oldest_undelivered().unwrap(), None);
 }
 
-#[test]
 fn lists_newest_first() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=6);
@@ -143,3 +139,10 @@ fn lists_newest_first() {
     let depths = reader.outbox_depths().unwrap();
     assert_eq!((depths.of(New), depths.of(Dead), depths.open(), depths.backlog), (5, 2, 6, 1));
 }
+
+on_both_engines!(
+    what_bodies_are_built_from,
+    how_the_service_stands_to_a_fn,
+    how_old_what_is_owed_is,
+    lists_newest_first,
+);

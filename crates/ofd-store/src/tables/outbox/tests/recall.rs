@@ -13,7 +13,7 @@ fn lost(bench: &Bench, change: &RegistryChange) -> Commit {
 }
 
 fn due(bench: &Bench) -> Vec<i64> {
-    let mut way = Forwarding::open(&bench.url()).unwrap();
+    let mut way = forwarding(&bench.url());
     let mut seqs: Vec<i64> =
         way.refresh_due(moment(100), 1000).unwrap().into_iter().map(|row| row.seq).collect();
     seqs.sort_unstable();
@@ -41,27 +41,25 @@ fn prepared() -> (Bench, Sender) {
 
 const WITHOUT_VERDICT: [i64; 8] = [1, 2, 3, 4, 7, 8, 9, 10];
 
-#[test]
 fn everything_without_a_final_verdict_is_marked_in_pieces() {
     for limit in 1..=9 {
         let (bench, sender) = prepared();
         drop(sender);
-        assert!(!Forwarding::open(&bench.url()).unwrap().recall_statuses(limit).unwrap(), "nothing was lost");
+        assert!(!forwarding(&bench.url()).recall_statuses(limit).unwrap(), "nothing was lost");
         assert_eq!(due(&bench), [0_i64; 0]);
         lost(&bench, &RegistryChange { recall: Some(moment(50)), ..RegistryChange::default() });
         let mut pieces = 1;
         // Each piece by another process: the one before was killed.
-        while Forwarding::open(&bench.url()).unwrap().recall_statuses(limit).unwrap() {
+        while forwarding(&bench.url()).recall_statuses(limit).unwrap() {
             pieces += 1;
             assert!(pieces < 20, "without end");
         }
         assert!(pieces >= WITHOUT_VERDICT.len() / limit, "{limit}: {pieces}");
         assert_eq!(due(&bench), WITHOUT_VERDICT, "{limit}");
-        assert!(!Forwarding::open(&bench.url()).unwrap().recall_statuses(limit).unwrap());
+        assert!(!forwarding(&bench.url()).recall_statuses(limit).unwrap());
     }
 }
 
-#[test]
 fn what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice() {
     let (bench, mut sender) = prepared();
     let later = vec![(1, Some(moment(10))), (2, Some(moment(900)))];
@@ -82,7 +80,6 @@ fn what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice() {
     assert_eq!(due(&bench), WITHOUT_VERDICT);
 }
 
-#[test]
 fn registers_are_walked_beside_it_and_nothing_is_written_by_halves() {
     let bench = Bench::new();
     let registry = || Registry::open(&bench.url()).unwrap();
@@ -103,3 +100,9 @@ fn registers_are_walked_beside_it_and_nothing_is_written_by_halves() {
     assert_eq!(moved(7, None), (true, None));
     assert_eq!(moved(7, Some(8)), (false, None));
 }
+
+on_both_engines!(
+    everything_without_a_final_verdict_is_marked_in_pieces,
+    what_is_due_earlier_stays_so_and_what_was_asked_is_not_asked_twice,
+    registers_are_walked_beside_it_and_nothing_is_written_by_halves,
+);

@@ -22,7 +22,6 @@ fn prepared(documents: u32) -> (Bench, Sender) {
     (bench, sender)
 }
 
-#[test]
 fn an_answer_item_by_item() {
     let (bench, mut sender) = prepared(5);
     let (id, report) = sender.begin(&[1, 2, 3, 4]);
@@ -51,7 +50,6 @@ fn an_answer_item_by_item() {
     bench.check_counts();
 }
 
-#[test]
 fn a_batch_is_tried_again_as_it_is() {
     let (bench, mut sender) = prepared(3);
     let (id, _) = sender.begin(&[2, 1]);
@@ -71,7 +69,6 @@ fn a_batch_is_tried_again_as_it_is() {
     bench.check_counts();
 }
 
-#[test]
 fn a_batch_is_split_in_one_commit() {
     let (bench, mut sender) = prepared(4);
     let (id, _) = sender.begin(&[1, 2, 3, 4]);
@@ -87,7 +84,6 @@ fn a_batch_is_split_in_one_commit() {
     bench.check_counts();
 }
 
-#[test]
 fn a_batch_takes_only_what_is_new() {
     let (bench, mut sender) = prepared(3);
     sender.begin(&[1]);
@@ -101,7 +97,6 @@ fn a_batch_takes_only_what_is_new() {
     bench.check_counts();
 }
 
-#[test]
 fn an_event_that_is_faster_than_the_answer_stands() {
     let (bench, mut sender) = prepared(3);
     let (id, _) = sender.begin(&[1, 2, 3]);
@@ -118,7 +113,6 @@ fn an_event_that_is_faster_than_the_answer_stands() {
     bench.check_counts();
 }
 
-#[test]
 fn attempts_are_counted_once_however_the_batch_ends() {
     let (bench, mut sender) = prepared(2);
     let (id, _) = sender.begin(&[1, 2]);
@@ -135,7 +129,6 @@ fn attempts_are_counted_once_however_the_batch_ends() {
     bench.check_counts();
 }
 
-#[test]
 fn an_event_about_a_document_that_was_put_back_ends_it() {
     let (bench, mut sender) = prepared(2);
     let (id, _) = sender.begin(&[1]);
@@ -148,7 +141,6 @@ fn an_event_about_a_document_that_was_put_back_ends_it() {
     bench.check_counts();
 }
 
-#[test]
 fn results_of_a_batch_that_is_over_change_nothing() {
     let (bench, mut sender) = prepared(2);
     let (id, _) = sender.begin(&[1, 2]);
@@ -162,3 +154,14 @@ fn results_of_a_batch_that_is_over_change_nothing() {
     assert_eq!(bench.row(2).batch_id, Some(second));
     bench.check_counts();
 }
+
+on_both_engines!(
+    an_answer_item_by_item,
+    a_batch_is_tried_again_as_it_is,
+    a_batch_is_split_in_one_commit,
+    a_batch_takes_only_what_is_new,
+    an_event_that_is_faster_than_the_answer_stands,
+    attempts_are_counted_once_however_the_batch_ends,
+    an_event_about_a_document_that_was_put_back_ends_it,
+    results_of_a_batch_that_is_over_change_nothing,
+);

@@ -1,6 +1,7 @@
 //! What the service says later.
 
 use super::*;
+use crate::fixture::On;
 use crate::{DocumentVerdict, FnsCode, Verdict, VerdictReport};
 
 fn code(code: i64) -> FnsCode {
@@ -25,7 +26,6 @@ fn decide(sender: &mut Sender, verdict: DocumentVerdict) -> VerdictReport {
     sender.way.commit(&change).unwrap().verdicts
 }
 
-#[test]
 fn verdicts_in_every_order() {
     use OutboxState::{Accepted, Hard, Soft};
     let check = |verdicts: &[(Verdict, &[i64], i64)], expected: OutboxState, applied: usize| {
@@ -56,7 +56,6 @@ fn verdicts_in_every_order() {
     check(&[(Verdict::Hard, &[420], 1), (Verdict::Accepted, &[], 2)], Hard, 1);
 }
 
-#[test]
 fn a_verdict_is_kept_with_its_codes() {
     let mut bench = Bench::new();
     bench.receipts(A, [1]);
@@ -77,7 +76,6 @@ fn a_verdict_is_kept_with_its_codes() {
     assert_eq!(decide(&mut sender, unknown).unknown, 1);
 }
 
-#[test]
 fn the_ticket_tells_the_chains_apart() {
     let mut bench = Bench::new();
     let anew = |content: &str| document(DEBUG, 1, 1, content);
@@ -105,7 +103,6 @@ fn the_ticket_tells_the_chains_apart() {
     assert_eq!(rows.iter().map(|row| (row.seq, row.chain)).collect::<Vec<_>>(), [(4, 1), (2, 0)]);
 }
 
-#[test]
 fn statuses_are_asked_when_due() {
     let mut bench = Bench::new();
     bench.receipts(A, 1..=3);
@@ -135,8 +132,8 @@ fn statuses_are_asked_when_due() {
         sender.way.refresh_due(moment(99_000_000), 9).unwrap().into_iter().map(|row| row.seq).collect();
     assert_eq!(due, [2]);
     // A card came: what is softly held of this ФН is asked anew, and only that.
-    super::super::refresh((&bench.sql()).into(), &number(A), moment(0)).unwrap();
-    super::super::refresh((&bench.sql()).into(), &number(B), moment(0)).unwrap();
+    super::super::refresh(bench.look().db(), &number(A), moment(0)).unwrap();
+    super::super::refresh(bench.look().db(), &number(B), moment(0)).unwrap();
     assert_eq!(sender.way.refresh_due(moment(1), 9).unwrap(), [], "they are marked later, a piece at a time");
     assert!(!sender.way.recall_statuses(100).unwrap());
     let due = sender.way.refresh_due(moment(1), 9).unwrap();
@@ -145,37 +142,36 @@ fn statuses_are_asked_when_due() {
 
 /// Rows in soft quarantine of a ФН, without a journal.
 fn soft_rows(bench: &Bench, fn_text: &str, first: i64, number: i64) {
-    let sql = bench.sql();
-    sql.pragma_update(None, "foreign_keys", false).unwrap();
-    sql.execute(
-        "WITH RECURSIVE n (seq) AS (SELECT ?2 UNION ALL SELECT seq + 1 FROM n WHERE seq < ?2 + ?3 - 1) \
+    let look = bench.look();
+    if On::here() == On::Sqlite {
+        look.batch("PRAGMA foreign_keys = off");
+    }
+    look.batch(&format!(
+        "WITH RECURSIVE n (seq) AS (SELECT {first} UNION ALL SELECT seq + 1 FROM n WHERE seq < {first} + {number} - 1) \
          INSERT INTO outbox (seq, fn, fd, chain, kind, slot, state, serial, attempts, created_at) \
-         SELECT seq, ?1, seq, 0, 3, 1, 4, seq, 1, 0 FROM n",
-        (fn_text, first, number),
-    )
-    .unwrap();
+         SELECT seq, '{fn_text}', seq, 0, 3, 1, 4, seq, 1, 0 FROM n"
+    ));
 }
 
-#[test]
 fn a_card_of_a_register_with_very_many_soft_documents_costs_one_row() {
     let bench = Bench::new();
     soft_rows(&bench, A, 1, 1_201);
     soft_rows(&bench, B, 5_000, 3);
-    let mut way = Forwarding::open(&bench.url()).unwrap();
-    let count = |sql_text: &str| -> i64 { bench.sql().query_row(sql_text, [], |row| row.get(0)).unwrap() };
+    let mut way = forwarding(&bench.url());
+    let count = |sql: &str| bench.look().number(sql);
     let marked = || count("SELECT count(*) FROM outbox WHERE next_at IS NOT NULL");
     for fn_text in [A, B, DEBUG] {
-        super::super::refresh((&bench.sql()).into(), &number(fn_text), moment(7)).unwrap();
+        super::super::refresh(bench.look().db(), &number(fn_text), moment(7)).unwrap();
     }
     assert_eq!((marked(), count("SELECT count(*) FROM outbox_refresh_queue")), (0, 3));
     assert!(way.recall_statuses(usize::MAX).unwrap(), "there is more");
     assert_eq!(marked(), 500, "no more in one transaction, whatever is asked for");
     // Who goes on need not be who began.
-    let mut way = Forwarding::open(&bench.url()).unwrap();
+    let mut way = forwarding(&bench.url());
     assert!(way.recall_statuses(500).unwrap());
     assert_eq!(marked(), 1000);
     // A card more: the whole begins anew, and ends all the same.
-    super::super::refresh((&bench.sql()).into(), &number(A), moment(8)).unwrap();
+    super::super::refresh(bench.look().db(), &number(A), moment(8)).unwrap();
     let mut calls = 0;
     while way.recall_statuses(500).unwrap() {
         calls += 1;
@@ -184,3 +180,11 @@ fn a_card_of_a_register_with_very_many_soft_documents_costs_one_row() {
     assert_eq!((marked(), count("SELECT count(*) FROM outbox_refresh_queue")), (1_204, 0));
     assert_eq!(way.refresh_due(moment(8), 1000).unwrap().len(), 1000);
 }
+
+on_both_engines!(
+    verdicts_in_every_order,
+    a_verdict_is_kept_with_its_codes,
+    the_ticket_tells_the_chains_apart,
+    statuses_are_asked_when_due,
+    a_card_of_a_register_with_very_many_soft_documents_costs_one_row,
+);
