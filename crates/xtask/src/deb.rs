@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{apt_get, cargo, is_root, need_c_compiler, succeeds};
+use crate::packages::{is_root, need, need_c_compiler};
+use crate::{cargo, succeeds};
 
 /// The release the package is built for and tried on.
 const SUITE: &str = "bookworm";
@@ -39,7 +40,7 @@ const INSTALLED: [(&str, &str); 9] = [
 pub(crate) fn run(build_args: &[String]) -> Result<()> {
     ensure!(is_root(), "a clean root is made and entered as root: sudo -E cargo xtask deb");
     need_c_compiler()?;
-    need_program("debootstrap", "debootstrap")?;
+    need(&["debootstrap"], "a clean root is needed", || succeeds("debootstrap", &["--version"]))?;
     let package = build(build_args)?;
     lint(&package)?;
     let root = CleanRoot::make()?;
@@ -311,17 +312,4 @@ fn finished(output: Output) -> Result<String> {
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// A program of the system, installed where it is missing.
-fn need_program(program: &str, package: &str) -> Result<()> {
-    if succeeds(program, &["--version"]) {
-        return Ok(());
-    }
-    eprintln!("xtask: {program} is missing, installing {package}");
-    ensure!(
-        apt_get(&["update"]) && apt_get(&["install", "-y", "--no-install-recommends", package]),
-        "{program} is needed and could not be installed: sudo apt-get install -y {package}"
-    );
-    Ok(())
 }

@@ -7,8 +7,10 @@
 #![allow(clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod deb;
+mod failover;
 mod faults;
 mod fuzz;
+mod packages;
 mod promtool;
 mod record;
 
@@ -31,6 +33,8 @@ Commands:
   record-stream    make the captured streams of proto-fixtures/streams anew (needs tshark and port 7777)
   faults [--kills N] [--rounds N] [--standstill-s N] [--seed N]
           the fault suite at length: 200 kills, every fault of disk, file and clock several times
+  failover [--rounds N] [--seed N]
+          several nodes on PostgreSQL behind HAProxy: N times (100) something of it is killed or paused under load
   fuzz [TARGET...] [--seconds N] [--seed N] [--keep]
           fuzz the readers of hostile bytes, each for N seconds (60); --keep adds what was learnt to the corpus
   deb     build the Debian package, then install, run, remove and purge it in a clean root (as root)
@@ -41,6 +45,7 @@ Examples:
   cargo xtask ci
   cargo xtask deb
   cargo xtask faults --kills 50 --seed 1
+  cargo xtask failover --rounds 500
   cargo xtask fuzz container --seconds 1260";
 
 fn main() -> ExitCode {
@@ -51,6 +56,7 @@ fn main() -> ExitCode {
         Some("test") => test(&rest),
         Some("check") => check(),
         Some("deb") => deb::run(&rest),
+        Some("failover") => failover::run(&rest),
         Some("faults") => faults::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
         Some("ci") => check().and_then(|()| test(&rest)),
@@ -75,7 +81,7 @@ fn main() -> ExitCode {
 
 /// Format, lints and documentation; each as an error.
 fn check() -> Result<()> {
-    need_c_compiler()?;
+    packages::need_c_compiler()?;
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])?;
     cargo(
@@ -86,8 +92,15 @@ fn check() -> Result<()> {
 
 /// Everything a fresh machine needs, then every test.
 fn test(runner_args: &[String]) -> Result<()> {
-    need_c_compiler()?;
-    if let Err(missing) = need_tshark() {
+    packages::need_c_compiler()?;
+    if let Err(missing) = packages::need_servers() {
+        // Whoever asked for all tests would wait long for those to fail; a part may need none of it.
+        if runner_args.is_empty() {
+            return Err(missing);
+        }
+        eprintln!("xtask: {missing:#}; tests that need them will fail");
+    }
+    if let Err(missing) = packages::need_tshark() {
         eprintln!(
             "xtask: {missing:#}; the tests of the dissector and of the reassembly will say that they prove nothing"
         );
@@ -118,51 +131,10 @@ fn test(runner_args: &[String]) -> Result<()> {
 
 /// Records what the tests and the benchmark replay.
 fn record_stream() -> Result<()> {
-    need_c_compiler()?;
-    need_tshark()?;
+    packages::need_c_compiler()?;
+    packages::need_tshark()?;
     cargo(&["build", "--package", "fiscald", "--package", "ofd-sim", "--bins", "--locked"], &[])?;
     record::streams(&target().join("debug"), &root().join("proto-fixtures/streams"))
-}
-
-/// The dissector is proved by tshark, and streams are recorded with it.
-fn need_tshark() -> Result<()> {
-    if succeeds("tshark", &["--version"]) {
-        return Ok(());
-    }
-    if is_root() && succeeds("apt-get", &["--version"]) {
-        eprintln!("xtask: tshark not found, installing it");
-        if apt_get(&["update"]) && apt_get(&["install", "-y", "--no-install-recommends", "tshark"]) {
-            return Ok(());
-        }
-    }
-    bail!("tshark is needed; install it, for example: sudo apt-get install -y tshark")
-}
-
-/// SQLite is built from its C source. Where we may install a compiler we do; else we name the command.
-fn need_c_compiler() -> Result<()> {
-    if succeeds("cc", &["--version"]) {
-        return Ok(());
-    }
-    if is_root() && succeeds("apt-get", &["--version"]) {
-        eprintln!("xtask: no C compiler found, installing gcc");
-        // A fresh image has no package lists yet.
-        let install = ["install", "-y", "--no-install-recommends", "gcc", "libc6-dev"];
-        if apt_get(&["update"]) && apt_get(&install) {
-            return Ok(());
-        }
-    }
-    bail!(
-        "a C compiler is needed to build SQLite; install one, for example: sudo apt-get install -y gcc libc6-dev"
-    )
-}
-
-fn apt_get(args: &[&str]) -> bool {
-    let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).status();
-    status.is_ok_and(|status| status.success())
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
 }
 
 fn has_nextest() -> bool {

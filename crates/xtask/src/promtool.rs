@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{apt_get, is_root, succeeds, target};
+use crate::packages::{apt_get, is_root};
+use crate::{succeeds, target};
 
 const PACKAGE: &str = "prometheus";
 
