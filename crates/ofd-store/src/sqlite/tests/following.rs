@@ -274,3 +274,65 @@ fn more_registers_than_are_remembered() {
     }
     check_index(bench.sql());
 }
+
+/// A store with keys in every place.
+fn spread() -> (Bench, Model) {
+    let mut bench = Bench::new();
+    bench.engine.keys.set_pace(small());
+    let mut model = Model::default();
+    let is_spread = |bench: &Bench| {
+        let empty = ["journal_keys", "journal_keys_even", "journal_keys_odd"].iter().find(|table| {
+            let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {table})");
+            bench.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
+        });
+        empty.is_none() && bench.engine.keys.unindexed() > 4
+    };
+    for sent in traffic(200) {
+        if is_spread(&bench) {
+            break;
+        }
+        assert_eq!(bench.append(std::slice::from_ref(&sent)), [model.append(&sent)]);
+        bench.engine.tend().unwrap();
+    }
+    assert!(is_spread(&bench));
+    (bench, model)
+}
+
+fn disagreements(bench: &Bench) -> Vec<String> {
+    let room = room::Room::around(&bench.path(), 0);
+    verify::index(bench.sql(), &room, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn an_index_that_does_not_agree_is_noticed_and_made_anew() {
+    let check = |change: &str, words: &str| {
+        let (mut bench, mut model) = spread();
+        assert_eq!(disagreements(&bench), Vec::<String>::new());
+        bench.sql().execute_batch(change).unwrap();
+        let found = disagreements(&bench);
+        assert!(found.first().is_some_and(|first| first.contains(words)), "{change}: {found:?}");
+        let transaction = bench.engine.connection.transaction().unwrap();
+        super::super::keys::check::rebuild(&transaction).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(disagreements(&bench), Vec::<String>::new(), "{change}");
+        // The engine goes on with what it finds.
+        for sent in traffic(30) {
+            assert_eq!(bench.append(std::slice::from_ref(&sent)), [model.append(&sent)], "{change}");
+            bench.engine.tend().unwrap();
+        }
+        check_index(bench.sql());
+    };
+    // The last one of a table is not merged yet.
+    let last = "fn DESC, fd DESC, chain DESC, conflict_no DESC LIMIT 1";
+    for table in ["journal_keys", "journal_keys_odd", "journal_keys_even"] {
+        check(
+            &format!("DELETE FROM {table} WHERE seq = (SELECT seq FROM {table} ORDER BY {last})"),
+            "does not lead to",
+        );
+    }
+    check("UPDATE journal_keys SET seq = seq + 1 WHERE fd = 1", "does not lead to");
+    check(
+        "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES ('1', 1, 0, 0, 1)",
+        "places for",
+    );
+}
