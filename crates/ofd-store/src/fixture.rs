@@ -9,8 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::engine::{Engine, WriteItem, WriteOutcome};
-use crate::postgres::Purpose;
-use crate::postgres::{Opening as PgOpening, PgEngine, Target};
+use crate::postgres::{Opening as PgOpening, PgEngine, Purpose, Target};
 use crate::sql::{Db, PgSession};
 use crate::sqlite::disk::OpenFiles;
 use crate::sqlite::{Opening, SqliteEngine};

@@ -34,7 +34,7 @@ impl ReadStore {
 
     /// Opens a session with a server.
     pub(crate) fn open_server(target: Target) -> Result<Self, StoreError> {
-        Ok(Self::Postgres(Following::with(target, Purpose::Reading)?))
+        Ok(Self::Postgres(Following::open(target, Purpose::Reading)?))
     }
 
     /// Opens a file.

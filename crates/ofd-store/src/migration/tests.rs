@@ -4,13 +4,20 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pg_testing::Cluster;
 use rusqlite::Connection;
 
 use super::tables::{LEFT_BEHIND, TABLES};
 use super::*;
 use crate::fixture::On;
-use crate::promises::{Bench, ClosedBench, everything};
+use crate::promises::{Bench, ClosedBench, block_on, everything};
+use crate::support::{document, fn_number};
+use crate::{
+    AppendOutcome, ApplicationFilter, ClaimOrder, DeriveOrder, DocumentFilter, ExportFilter, Forwarding,
+    HolderId, KktFilter, OutboxChange, OutboxFilter, OutboxState, QuarantineFilter, Reader, RegistryReader,
+    Store, TaskFilter,
+};
 
 /// Tables that only a store in use has rows in.
 const MAY_BE_EMPTY: [&str; 0] = [];
@@ -180,4 +187,125 @@ fn what_is_not_equal_at_the_end_is_told() {
         ControlFlow::Continue(())
     });
     assert!(matches!(error, Err(MigrationError::Different { table: "outbox", .. })), "{error:?}");
+}
+
+/// Whatever is read, both stores say the same.
+#[test]
+fn both_stores_read_alike() {
+    let (bench, database) = (filled(), Database::new());
+    migrate(&bench.url(), &database.config(), &mut go_on).unwrap();
+    let (here, there) = (bench.url(), database.config().url);
+    let read = |url: &str| {
+        let (reader, registry) = (Reader::open(url).unwrap(), RegistryReader::open(url).unwrap());
+        let (mut journal, mut after) = (Vec::new(), 0);
+        loop {
+            let page = reader.export_page(after, &ExportFilter::default(), 7).unwrap();
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            journal.extend(page);
+        }
+        let (mut outbox, mut filter) = (Vec::new(), OutboxFilter::default());
+        loop {
+            let page = reader.outbox_page(&filter, 100).unwrap();
+            outbox.extend(page.rows);
+            filter.before_seq = page.next_before_seq;
+            if filter.before_seq.is_none() {
+                break;
+            }
+        }
+        let of_a = fn_number("8710000100000001");
+        let batches: Vec<_> =
+            outbox.iter().filter_map(|row| row.batch_id).map(|id| reader.outbox_batch(id).unwrap()).collect();
+        let kkts = registry.kkts(&KktFilter::default(), 100).unwrap();
+        let tasks = TaskFilter { with_closed: true, ..TaskFilter::default() };
+        [
+            format!("{journal:?}"),
+            format!("{:?}", reader.summaries(&DocumentFilter::default(), 100).unwrap()),
+            format!("{:?}", reader.counts().unwrap()),
+            format!("{:?}", reader.gaps(None).unwrap()),
+            format!("{:?}", reader.registers().unwrap()),
+            format!("{:?}", reader.quarantine(&QuarantineFilter::default(), 10_000).unwrap()),
+            format!("{:?}", reader.quarantine_counts().unwrap()),
+            format!("{:?}", reader.register_history(&of_a, 100).unwrap()),
+            format!("{:?} {:?}", reader.newest_acknowledged(), reader.clock_confirmation()),
+            format!("{outbox:?} {batches:?}"),
+            format!("{:?} {:?}", reader.outbox_depths().unwrap(), reader.oldest_undelivered().unwrap()),
+            format!("{:?}", reader.dead_letters(5).unwrap()),
+            format!("{kkts:?}"),
+            format!("{:?}", registry.contracts(0, 100).unwrap()),
+            format!("{:?}", registry.lines(1, 0, 100).unwrap()),
+            format!("{:?}", registry.cards(None, 0, 100).unwrap()),
+            format!("{:?}", registry.applications(&ApplicationFilter::default(), 100).unwrap()),
+            format!("{:?}", registry.tasks(&tasks, 100).unwrap()),
+            format!("{:?}", registry.cursors().unwrap()),
+            format!("{:?}", kkts.iter().map(|kkt| registry.fn_history(kkt.id).unwrap()).collect::<Vec<_>>()),
+        ]
+    };
+    for (here, there) in read(&here).into_iter().zip(read(&there)) {
+        // A character that PostgreSQL does not keep.
+        assert_eq!(here.replace("\\0", "\u{fffd}"), there);
+    }
+}
+
+/// A repeat gets its acknowledgement, a batch on its way is adopted under its key, and what was sent is not sent again.
+#[test]
+fn the_daemon_goes_on_where_it_was() {
+    let (bench, database) = (filled(), Database::new());
+    let sent_before = sent(&bench.url());
+    migrate(&bench.url(), &database.config(), &mut go_on).unwrap();
+    let url = database.config().url;
+    block_on(async {
+        let store = Store::open(&database.config()).unwrap();
+        let known = document("8710000100000001", 2, 3, "");
+        let outcome = store.journal().append(known.clone()).await.unwrap().await.unwrap();
+        assert_eq!(outcome, AppendOutcome::Repeat { seq: 2, acknowledgement: known.acknowledgement });
+        let again = store.journal().append(document("8710000100000001", 2, 3, "other")).await.unwrap().await;
+        assert!(matches!(again, Ok(AppendOutcome::Conflict { .. })), "{again:?}");
+        let new = store.journal().append(document("8710000100000001", 13, 3, "")).await.unwrap().await;
+        let Ok(AppendOutcome::Appended { seq }) = new else { panic!("{new:?}") };
+        assert!(seq > 1_000_000, "it comes after everything that was moved");
+        let reader = Reader::open(&url).unwrap();
+        let newest = reader.summaries(&DocumentFilter::default(), 1).unwrap();
+        assert_eq!(newest[0].seq, seq, "and readers see it");
+        store.close(Duration::from_secs(60)).await.unwrap();
+    });
+    let mut way = Forwarding::open(&url).unwrap();
+    let now = Timestamp::now();
+    let holder = HolderId::new("two").unwrap();
+    let order = ClaimOrder {
+        holder: holder.clone(),
+        now,
+        until: now + Duration::from_secs(600),
+        lanes: true,
+        registrar: true,
+    };
+    way.dismiss(&|holder| holder.as_str() == "one").unwrap();
+    let claim = way.claim(&order).unwrap();
+    assert_eq!(claim.gained.len(), 257);
+    let adoption = way.adopt(&holder, &claim.leases, &claim.gained).unwrap();
+    let mut batches: Vec<_> = adoption.batches.iter().map(|batch| batch.documents.clone()).collect();
+    batches.sort_unstable();
+    assert_eq!(batches, [[7, 8], [9, 10]]);
+    // Everything that was in the outbox before is there once and as it was; only what came is new.
+    let change = OutboxChange {
+        leases: claim.leases,
+        derive: Some(DeriveOrder { window: 10_000, scan: 10_000 }),
+        ..OutboxChange::new(holder, now)
+    };
+    while way.commit(&change).unwrap().derived.unwrap().more {}
+    let sent_after = sent(&url);
+    assert!(sent_before.iter().all(|row| sent_after.contains(row)), "{sent_before:?} {sent_after:?}");
+}
+
+/// What was taken by the tax service or has its verdict.
+fn sent(url: &str) -> Vec<(i64, OutboxState)> {
+    let (reader, mut filter, mut found) = (Reader::open(url).unwrap(), OutboxFilter::default(), Vec::new());
+    loop {
+        let page = reader.outbox_page(&filter, 100).unwrap();
+        found.extend(page.rows.iter().filter(|row| !row.state.is_open()).map(|row| (row.seq, row.state)));
+        filter.before_seq = page.next_before_seq;
+        if filter.before_seq.is_none() {
+            return found;
+        }
+    }
 }

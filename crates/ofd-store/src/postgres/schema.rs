@@ -22,8 +22,9 @@ const SCHEMA_LOCK: i32 = 3;
 pub(super) const PARTITION_LOCK: i32 = 4;
 
 /// Whether there is a schema, asked in a way that is no error without one.
-const IS_THERE: &str = "SELECT to_regclass('fiscald_schema') IS NOT NULL";
-/// The version of the schema (negative while the database is filled by a move) and the mark of the store, which a database has for life.
+pub(crate) const IS_THERE: &str = "SELECT to_regclass('fiscald_schema') IS NOT NULL";
+/// The version of the schema (negative while the database is filled by a move) and the mark of the store, which a
+/// database has for life.
 pub(crate) const VERSION: &str = "SELECT version, store_id FROM fiscald_schema";
 const CREATE: &str = "CREATE TABLE fiscald_schema (id bigint PRIMARY KEY CHECK (id = 1), version bigint NOT NULL, \
      store_id text COLLATE \"C\" NOT NULL); \

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::horizon::{self, Horizon};
 use super::{Purpose, Target, schema};
-use crate::StoreError;
 use crate::second::Family;
 use crate::sql::{self, Db, PgSession, store_error};
+use crate::{StoreError, Unavailability};
 
 /// How long a write is tried again while others are quicker.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 10_000 } else { 30_000 });
@@ -46,7 +46,7 @@ impl Family {
 impl SecondWriter {
     /// Opens a store that is there.
     pub(crate) fn open(url: &str, family: Family) -> Result<Self, StoreError> {
-        Ok(Self { session: Following::open(url, Purpose::Writing)?, begin: family.begin() })
+        Ok(Self { session: Following::open(Target::parse(url)?, Purpose::Writing)?, begin: family.begin() })
     }
 
     pub(crate) fn db(&self) -> Db<'_> {
@@ -75,17 +75,19 @@ impl SecondWriter {
 
 impl Following {
     /// Opens a store that is there.
-    pub(crate) fn open(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
-        Self::with(Target::parse(url)?, purpose)
-    }
-
-    /// The same, of an address that was read.
-    pub(crate) fn with(target: Target, purpose: Purpose) -> Result<Self, StoreError> {
+    pub(crate) fn open(target: Target, purpose: Purpose) -> Result<Self, StoreError> {
+        let place = target.masked().to_owned();
         let session = PgSession::new(target, purpose);
         session.open().map_err(store_error)?;
-        let version: i64 =
-            Db::Postgres(&session).query_row(schema::VERSION, [], |row| row.get(0)).map_err(store_error)?;
-        schema::fits(version)?;
+        let db = Db::Postgres(&session);
+        let is_there: bool = db.query_row(schema::IS_THERE, [], |row| row.get(0)).map_err(store_error)?;
+        if !is_there {
+            return Err(StoreError::unavailable(
+                Unavailability::CannotOpen,
+                format!("there is no store in {place}: `fiscald serve` makes one"),
+            ));
+        }
+        schema::fits(db.query_row(schema::VERSION, [], |row| row.get(0)).map_err(store_error)?)?;
         Ok(Self { session, horizon: RefCell::default() })
     }
 
