@@ -9,6 +9,7 @@
 //! read: then all that it promises is in that snapshot.
 
 /// The newest position that was ever taken.
+#[cfg(test)]
 pub(crate) const NEWEST: &str = "SELECT last_value FROM journal_seq";
 /// The same, and by which connection with which start of the server it was asked.
 pub(crate) const NEWEST_HERE: &str = "SELECT last_value, CAST(pg_backend_pid() AS BIGINT), \
@@ -43,11 +44,6 @@ impl Horizon {
             self.settle(*position);
         }
         self.waiting = Some((newest, holders));
-        self.settled
-    }
-
-    /// The settled position at the newest look.
-    pub(crate) fn settled(&self) -> i64 {
         self.settled
     }
 
