@@ -88,6 +88,12 @@ impl Fleet {
         self.shared.answered.load(Ordering::SeqCst)
     }
 
+    /// Counts answers from another thread, as [`Fleet::answered`] does.
+    pub fn counter(&self) -> impl Fn() -> usize + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.answered.load(Ordering::SeqCst)
+    }
+
     /// Waits until so many more answers have come.
     pub fn wait_for(&self, more: usize) {
         let target = self.answered() + more;

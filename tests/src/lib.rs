@@ -14,6 +14,7 @@
 
 pub mod daemon;
 pub mod fleet;
+pub mod haproxy;
 pub mod pcap;
 pub mod promtool;
 pub mod random;

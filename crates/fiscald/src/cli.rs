@@ -17,7 +17,7 @@ use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
 pub(crate) use cards::{CardUploadArgs, CardsCommand, TasksCommand};
-pub(crate) use care::{BackupArgs, ChecksCommand, ClockCommand, ReindexArgs, VerifyArgs};
+pub(crate) use care::{BackupArgs, ChecksCommand, ClockCommand, MigrateArgs, ReindexArgs, VerifyArgs};
 pub(crate) use contracts::{ContractAddArgs, ContractArgs, ContractLineArgs, ContractsCommand};
 pub(crate) use documents::{DocumentsCommand, DocumentsListArgs, FindingWeight};
 pub(crate) use outbox::{OutboxCommand, OutboxListArgs, OutboxRequeueArgs};
@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Rebuild the columns that are taken out of documents
     Reindex(ReindexArgs),
+    /// Move a store from SQLite to PostgreSQL, while nothing uses it
+    Migrate(MigrateArgs),
     /// Keystore files: make and check
     #[command(subcommand)]
     Keys(KeysCommand),

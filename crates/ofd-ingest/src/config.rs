@@ -6,9 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use pkz::SignMode;
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::IngestError;
+use crate::proxy::Networks;
 
 /// Smallest body limit worth having: a container with an empty document (32 header + 4 document + 10 trailer).
 pub const MIN_BODY_LIMIT_BYTES: usize = 46;
@@ -32,8 +34,10 @@ pub struct IngestConfig {
     pub message_timeout_s: u64,
     /// Largest body of a message in bytes; a larger one is refused by its header.
     pub max_body_bytes: usize,
-    /// Expect a PROXY protocol header from a balancer. Not built yet: asking for it is refused at start.
-    pub proxy_protocol: bool,
+    /// Whether a balancer in front says whose connection it passes on.
+    pub proxy_protocol: ProxyProtocol,
+    /// Networks the balancers connect from; nobody else is let in while they have to introduce registers.
+    pub proxy_from: Networks,
     /// Seconds that started messages and documents in flight have to finish after a stop was asked for.
     pub shutdown_grace_s: u64,
 }
@@ -47,7 +51,8 @@ impl Default for IngestConfig {
             idle_timeout_s: 300,
             message_timeout_s: 30,
             max_body_bytes: 33 * 1024,
-            proxy_protocol: false,
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_from: Networks::default(),
             shutdown_grace_s: 20,
         }
     }
@@ -62,15 +67,7 @@ impl IngestConfig {
         period("ingest.message_timeout_s", self.message_timeout_s)?;
         period("ingest.shutdown_grace_s", self.shutdown_grace_s)?;
         body_limit("ingest.max_body_bytes", self.max_body_bytes)?;
-        if self.proxy_protocol {
-            return Err(IngestError::config(
-                "ingest.proxy_protocol",
-                "the PROXY protocol is not built yet; with it on, every register would be taken for garbage. \
-                 Set it to false and let the balancer pass connections through"
-                    .to_owned(),
-            ));
-        }
-        Ok(())
+        balancers("ingest.proxy_from", self.proxy_protocol, &self.proxy_from)
     }
 
     /// [`Self::idle_timeout_s`] as a duration.
@@ -87,6 +84,18 @@ impl IngestConfig {
     pub(crate) fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_s)
     }
+}
+
+/// Whoever may write a header may claim any address, so it has to be said who may.
+fn balancers(key: &str, protocol: ProxyProtocol, from: &Networks) -> Result<(), IngestError> {
+    if protocol == ProxyProtocol::Required && from.is_empty() {
+        return Err(IngestError::config(
+            key,
+            "proxy_protocol = \"required\" needs the networks of the balancers, as in [\"10.1.0.0/24\"]"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Longest period that a setting may name: a week. Anything longer is a slip of the pen.
@@ -139,6 +148,10 @@ pub struct SisterConfig {
     pub message_timeout_s: u64,
     /// Largest body of a message or an answer in bytes.
     pub max_body_bytes: usize,
+    /// Whether a balancer in front says whose connection it passes on.
+    pub proxy_protocol: ProxyProtocol,
+    /// Networks the balancers connect from.
+    pub proxy_from: Networks,
     /// Seconds that messages in work have to finish after a stop was asked for: at least [`Self::connect_timeout_s`] and
     /// [`Self::answer_timeout_s`] together.
     pub shutdown_grace_s: u64,
@@ -156,6 +169,8 @@ impl Default for SisterConfig {
             idle_timeout_s: 60,
             message_timeout_s: 30,
             max_body_bytes: 33 * 1024,
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_from: Networks::default(),
             shutdown_grace_s: 40,
         }
     }
@@ -180,6 +195,7 @@ impl SisterConfig {
             period(key, seconds)?;
         }
         body_limit("sister.max_body_bytes", self.max_body_bytes)?;
+        balancers("sister.proxy_from", self.proxy_protocol, &self.proxy_from)?;
         let longest_relay_s = self.connect_timeout_s + self.answer_timeout_s;
         if self.listen.is_some() && self.shutdown_grace_s < longest_relay_s {
             return Err(IngestError::config(
@@ -206,6 +222,46 @@ fn is_host_and_port(upstream: &str) -> bool {
     let Some((host, port)) = upstream.rsplit_once(':') else { return false };
     let host_is_whole = if host.contains(':') { host.starts_with('[') && host.ends_with(']') } else { true };
     !host.is_empty() && host_is_whole && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Whether connections begin with a header of a balancer (`ingest.proxy_protocol`, `sister.proxy_protocol`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyProtocol {
+    /// Registers connect themselves, or the balancer keeps their addresses. The default.
+    #[default]
+    Off,
+    /// Every connection begins with a header of the PROXY protocol, version 2; without one it is closed.
+    Required,
+}
+
+impl<'de> Deserialize<'de> for ProxyProtocol {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ProxyProtocolVisitor)
+    }
+}
+
+struct ProxyProtocolVisitor;
+
+impl Visitor<'_> for ProxyProtocolVisitor {
+    type Value = ProxyProtocol;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("\"off\" or \"required\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<ProxyProtocol, E> {
+        match text {
+            "off" | "false" => Ok(ProxyProtocol::Off),
+            "required" => Ok(ProxyProtocol::Required),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+        }
+    }
+
+    /// Files of the time when it could only be switched off say `false`.
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<ProxyProtocol, E> {
+        if on { Err(E::invalid_type(Unexpected::Bool(on), &self)) } else { Ok(ProxyProtocol::Off) }
+    }
 }
 
 /// Section `[admin]`: the port for metrics and health.
@@ -277,6 +333,7 @@ mod tests {
         check_sister(|config| config.max_connections_per_ip = 0, Some("sister.max_connections_per_ip"));
         check_sister(|config| config.connect_timeout_s = 0, Some("sister.connect_timeout_s"));
         check_sister(|config| config.answer_timeout_s = MAX_PERIOD_S + 1, Some("sister.answer_timeout_s"));
+        check_sister(|config| config.proxy_protocol = ProxyProtocol::Required, Some("sister.proxy_from"));
         check_sister(|config| config.max_body_bytes = 0, Some("sister.max_body_bytes"));
         let grace = |listen: Option<&str>, seconds| {
             let listen = listen.map(|address| address.parse().unwrap());
@@ -315,6 +372,27 @@ mod tests {
         check(|config| config.max_body_bytes = MIN_BODY_LIMIT_BYTES - 1, Some("ingest.max_body_bytes"));
         check(|config| config.max_body_bytes = MAX_BODY_LIMIT_BYTES, None);
         check(|config| config.max_body_bytes = MAX_BODY_LIMIT_BYTES + 1, Some("ingest.max_body_bytes"));
-        check(|config| config.proxy_protocol = true, Some("ingest.proxy_protocol"));
+        check(|config| config.proxy_protocol = ProxyProtocol::Required, Some("ingest.proxy_from"));
+        check(
+            |config| {
+                config.proxy_protocol = ProxyProtocol::Required;
+                config.proxy_from = "127.0.0.0/8".parse().unwrap();
+            },
+            None,
+        );
+    }
+
+    #[test]
+    fn the_proxy_protocol_is_off_or_required() {
+        for (text, expected) in [
+            ("\"off\"", Some(ProxyProtocol::Off)),
+            ("\"required\"", Some(ProxyProtocol::Required)),
+            ("false", Some(ProxyProtocol::Off)),
+            ("true", None),
+            ("\"on\"", None),
+            ("0", None),
+        ] {
+            assert_eq!(serde_json::from_str(text).ok(), expected, "{text}");
+        }
     }
 }

@@ -23,6 +23,7 @@ mod ingest;
 mod limits;
 mod listener;
 pub mod metrics;
+mod proxy;
 mod registers;
 mod sister;
 mod socket;
@@ -30,8 +31,9 @@ mod socket;
 mod testing;
 
 pub use clock::TrustedClock;
-pub use config::{AdminConfig, IngestConfig, Policy, SisterConfig, UnknownFn};
+pub use config::{AdminConfig, IngestConfig, Policy, ProxyProtocol, SisterConfig, UnknownFn};
 pub use error::IngestError;
 pub use listener::{Reception, ReceptionParts, ReceptionState, ShutdownReport};
+pub use proxy::{Network, Networks};
 pub use registers::History;
 pub use sister::Sister;

@@ -19,12 +19,13 @@ use tracing::{Instrument, debug, error_span, info, warn};
 
 use crate::abuse::AbuseTable;
 use crate::clock::{self, TrustedClock};
-use crate::config::{IngestConfig, Policy};
+use crate::config::{IngestConfig, Policy, ProxyProtocol};
 use crate::connection::{self, ConnectionSettings};
 use crate::error::IngestError;
 use crate::ingest::{Intake, MAX_QUARANTINE_IN_FLIGHT};
 use crate::limits::{ConnectionLimits, Exceeded, LogLimiter, Place};
 use crate::metrics::Metrics;
+use crate::proxy::Doorkeeper;
 use crate::registers::{History, Registers};
 
 /// Documents of one connection that may be with the store at the same time.
@@ -165,13 +166,18 @@ impl Reception {
     /// returns when all did or the grace period is over. The journal must stay open until then.
     pub async fn run(self, token: CancellationToken) -> ShutdownReport {
         let Self { listener, config, intake, limits, state } = self;
-        let acceptor = Acceptor {
+        let doorkeeper = (config.proxy_protocol == ProxyProtocol::Required).then(|| {
+            let metrics = Arc::clone(&intake.metrics);
+            Doorkeeper::new(config.proxy_from.clone(), config.message_timeout(), metrics)
+        });
+        let acceptor = Arc::new(Acceptor {
             settings: connection_settings(&config),
+            doorkeeper,
             intake,
             limits,
             tasks: TaskTracker::new(),
             token: token.clone(),
-        };
+        });
         state.serving.store(true, Ordering::Release);
         tokio::join!(
             accept_until_stopped(&listener, &token, &acceptor.intake.metrics, |stream, peer| {
@@ -226,6 +232,8 @@ fn connection_settings(config: &IngestConfig) -> ConnectionSettings {
 
 struct Acceptor {
     settings: ConnectionSettings,
+    /// Asks whose connection it is, when all come through a balancer.
+    doorkeeper: Option<Doorkeeper>,
     intake: Arc<Intake>,
     limits: Arc<ConnectionLimits>,
     tasks: TaskTracker,
@@ -269,11 +277,44 @@ pub(crate) async fn accept_until_stopped(
 }
 
 impl Acceptor {
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        if self.doorkeeper.is_some() {
+            self.introduce(stream, peer);
+        } else if let Some(served) = self.seat(stream, peer) {
+            self.tasks.spawn(served);
+        }
+    }
+
+    /// A connection has no place until the balancer has said whose it is: the limits are about registers.
+    fn introduce(self: &Arc<Self>, stream: TcpStream, balancer: SocketAddr) {
+        let Some(waiting) = self.doorkeeper.as_ref().and_then(|doorkeeper| doorkeeper.receive(balancer))
+        else {
+            return;
+        };
+        let acceptor = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let Some(doorkeeper) = &acceptor.doorkeeper else { return };
+            let introduced = tokio::select! {
+                biased;
+                () = acceptor.token.cancelled() => None,
+                introduced = doorkeeper.introduce(&stream, waiting) => introduced,
+            };
+            if let Some(served) = introduced.and_then(|peer| acceptor.seat(stream, peer)) {
+                // Kept apart from the future that read the header, which is not to be as large as this one for ever.
+                acceptor.tasks.spawn(served);
+            }
+        });
+    }
+
+    /// Gives a connection its place; the future serves it. `None`: it was refused.
+    fn seat(&self, stream: TcpStream, peer: SocketAddr) -> Option<impl Future<Output = ()> + Send + use<>> {
         let stop = self.token.child_token();
         let place = match self.limits.take(peer.ip(), clock::monotonic_now(), stop.clone()) {
             Ok(place) => place,
-            Err(exceeded) => return self.refuse(peer, exceeded),
+            Err(exceeded) => {
+                self.refuse(peer, exceeded);
+                return None;
+            }
         };
         if place.made_room() {
             self.intake.metrics.defence.evicted.increment(1);
@@ -286,12 +327,10 @@ impl Acceptor {
         let span = error_span!(parent: None, "connection", %peer, fn_number = tracing::field::Empty);
         let counted = OpenConnection::new(Arc::clone(&self.intake), place);
         let (intake, settings, own_span) = (Arc::clone(&self.intake), self.settings.clone(), span.clone());
-        self.tasks.spawn(
-            async move {
-                connection::serve(stream, peer, intake, settings, &counted.place, stop, own_span).await;
-            }
-            .instrument(span),
-        );
+        let served = async move {
+            connection::serve(stream, peer, intake, settings, &counted.place, stop, own_span).await;
+        };
+        Some(served.instrument(span))
     }
 
     /// Closing at once is the only refusal the protocol knows.
@@ -306,7 +345,7 @@ impl Acceptor {
         }
     }
 
-    async fn drain(self, grace: Duration) -> ShutdownReport {
+    async fn drain(&self, grace: Duration) -> ShutdownReport {
         self.tasks.close();
         info!(connections = self.tasks.len(), "reception stops, connections finish what they have begun");
         let drained = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();

@@ -22,6 +22,7 @@ mod defence;
 mod documents;
 mod findings;
 mod marks;
+mod proxy;
 
 pub(crate) use defence::SisterOutcome;
 use defence::{DefenceMetrics, SisterMetrics};
@@ -30,6 +31,8 @@ use findings::FindingCounters;
 pub(crate) use findings::FindingLabel;
 pub(crate) use marks::Mark;
 use marks::MarkCounters;
+use proxy::ProxyMetrics;
+pub(crate) use proxy::ProxyOutcome;
 
 /// Upper bounds of the time histograms in seconds: from a hash of a short document to a disk that hangs.
 const TIME_BUCKETS_S: &[f64] = &[
@@ -124,6 +127,7 @@ pub struct Metrics {
     rejects_other: Counter,
     pub(crate) defence: DefenceMetrics,
     pub(crate) sister: SisterMetrics,
+    pub(crate) proxy: ProxyMetrics,
     findings: FindingCounters,
     marks: MarkCounters,
     histories: [Counter; HistoryOutcome::ALL.len()],
@@ -165,6 +169,7 @@ impl Metrics {
             rejects_other: reject_counter(OTHER),
             defence: DefenceMetrics::new(),
             sister: SisterMetrics::new(),
+            proxy: ProxyMetrics::new(),
             findings: FindingCounters::new(),
             marks: MarkCounters::new(),
             histories: HistoryOutcome::ALL

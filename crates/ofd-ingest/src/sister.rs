@@ -24,12 +24,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error_span, info, warn};
 
 use crate::clock;
-use crate::config::SisterConfig;
+use crate::config::{ProxyProtocol, SisterConfig};
 use crate::connection::far_future;
 use crate::error::IngestError;
 use crate::limits::{ConnectionLimits, LogLimiter, Place};
 use crate::listener::{ShutdownReport, accept_until_stopped, listen};
 use crate::metrics::{Metrics, SisterOutcome};
+use crate::proxy::Doorkeeper;
 use crate::socket::{End, close_gently, read_now, write_rest, write_within};
 
 /// Answers that may be owed on one connection. A relay is waited for, so one is enough.
@@ -80,6 +81,8 @@ impl Sister {
 /// What all connections of the port share.
 struct Point {
     dialogue: ServerLimits,
+    /// Asks whose connection it is, when all come through a balancer.
+    doorkeeper: Option<Doorkeeper>,
     upstream: Upstream,
     limits: Arc<ConnectionLimits>,
     metrics: Arc<Metrics>,
@@ -99,11 +102,15 @@ type Failure = (SisterOutcome, String);
 
 impl Point {
     fn new(config: SisterConfig, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+        let message_timeout = Duration::from_secs(config.message_timeout_s);
+        let doorkeeper = (config.proxy_protocol == ProxyProtocol::Required)
+            .then(|| Doorkeeper::new(config.proxy_from, message_timeout, Arc::clone(&metrics)));
         Self {
+            doorkeeper,
             dialogue: ServerLimits {
                 max_body_bytes: config.max_body_bytes,
                 max_in_flight: MAX_IN_FLIGHT_MESSAGES,
-                message_timeout: Duration::from_secs(config.message_timeout_s),
+                message_timeout,
                 idle_timeout: Duration::from_secs(config.idle_timeout_s),
             },
             upstream: Upstream {
@@ -132,6 +139,24 @@ impl Point {
 }
 
 fn admit(point: &Arc<Point>, tasks: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
+    let Some(doorkeeper) = &point.doorkeeper else { return seat(point, tasks, stream, peer) };
+    let Some(waiting) = doorkeeper.receive(peer) else { return };
+    let (point, own_tasks) = (Arc::clone(point), tasks.clone());
+    tasks.spawn(async move {
+        let Some(doorkeeper) = &point.doorkeeper else { return };
+        let introduced = tokio::select! {
+            biased;
+            () = point.stop.cancelled() => None,
+            introduced = doorkeeper.introduce(&stream, waiting) => introduced,
+        };
+        if let Some(register) = introduced {
+            seat(&point, &own_tasks, stream, register);
+        }
+    });
+}
+
+/// Gives a connection its place and serves it.
+fn seat(point: &Arc<Point>, tasks: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
     let stop = point.stop.child_token();
     let place = match point.limits.take(peer.ip(), clock::monotonic_now(), stop.clone()) {
         Ok(place) => place,

@@ -66,6 +66,16 @@ pub trait Engine: Send {
         Ok(())
     }
 
+    /// A short step of work that nobody waits for, asked for while nothing is queued; `at_once` before the engine is closed,
+    /// when no batch can come any more. True when there is more of it.
+    ///
+    /// # Errors
+    /// As [`Engine::tend`].
+    fn follow(&mut self, at_once: bool) -> Result<bool, EngineError> {
+        let _ = at_once;
+        Ok(false)
+    }
+
     /// Whether a batch could be written now; writes nothing. Asked while there is none, after a batch was refused
     /// as busy.
     ///

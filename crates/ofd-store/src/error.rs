@@ -13,12 +13,6 @@ pub enum StoreError {
         /// What is wrong, with key or value.
         reason: String,
     },
-    /// The address names an engine that this program does not have.
-    #[error("the {engine} engine is not built yet; use sqlite:PATH")]
-    NotBuilt {
-        /// Name of the engine.
-        engine: &'static str,
-    },
     /// The file is a database of somebody else, or no database.
     #[error("{path} is not a store of fiscald (application id {found:#010x}, ours is {ours:#010x})")]
     ForeignFile {

@@ -9,16 +9,17 @@ use std::path::Path;
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 
-use crate::config::sqlite_path;
 use crate::outbox::{
     Adoption, BatchId, BatchRow, Claim, ClaimOrder, CommitReport, DeadLetter, DocumentBody, FnsSummary,
     HolderId, Holding, Lease, OutboxChange, OutboxDecision, OutboxDepths, OutboxFilter, OutboxPage,
     OutboxRow, RefreshRow, Slot,
 };
-use crate::sqlite::outbox::derive::Deriver;
-use crate::sqlite::outbox::{self, batches, dead, leases, listing, reading, recall, verdicts};
-use crate::sqlite::second::{Beside, SecondWriter};
-use crate::sqlite::store_error;
+use crate::second::{Family, SecondWriter};
+use crate::sql::store_error;
+use crate::sqlite::second::Beside;
+use crate::tables::outbox::derive::Deriver;
+use crate::tables::outbox::leases::LeaseClock;
+use crate::tables::outbox::{self, batches, dead, leases, listing, reading, recall, verdicts};
 use crate::{MAX_PAGE_ROWS, Operator, Reader, StoreError};
 
 /// Most documents marked in one transaction: the journal waits for it to end.
@@ -29,6 +30,7 @@ const MAX_MARKED: usize = 500;
 pub struct Forwarding {
     writer: SecondWriter,
     deriver: Deriver,
+    lease_clock: LeaseClock,
 }
 
 impl Forwarding {
@@ -38,16 +40,24 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened, busy.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        Self::open_path(&sqlite_path(url)?, None)
+        Ok(Self::with(SecondWriter::open(url, Family::Outbox)?))
     }
 
     /// Inside the daemon.
     pub(crate) fn beside(path: &Path, beside: Beside) -> Result<Self, StoreError> {
-        Self::open_path(path, Some(beside))
+        Ok(Self::with(SecondWriter::beside(path, beside)?))
     }
 
-    fn open_path(path: &Path, beside: Option<Beside>) -> Result<Self, StoreError> {
-        Ok(Self { writer: SecondWriter::open(path, beside)?, deriver: Deriver::default() })
+    fn with(writer: SecondWriter) -> Self {
+        // Clocks of several hosts differ; those of one do not.
+        let lease_clock = if writer.is_shared() { LeaseClock::Server } else { LeaseClock::Caller };
+        Self { writer, deriver: Deriver::default(), lease_clock }
+    }
+
+    /// As with a file: tests show the moments they mean.
+    #[cfg(test)]
+    pub(crate) fn count_by_the_callers_clock(&mut self) {
+        self.lease_clock = LeaseClock::Caller;
     }
 
     /// Renews the leases of a holder and takes free and expired slots up to its fair share: one holder all 256, two
@@ -58,7 +68,8 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError::Unavailable`] when the file is held, cannot be written, or is lost; nothing was changed.
     pub fn claim(&mut self, order: &ClaimOrder) -> Result<Claim, StoreError> {
-        self.writer.write(|connection| leases::claim(connection, order))
+        let clock = self.lease_clock;
+        self.writer.write(|db| leases::claim(db, order, clock))
     }
 
     /// Takes over what the holder before left in flight in slots that were gained. A batch of which every document is
@@ -74,7 +85,7 @@ impl Forwarding {
         gained: &[Slot],
     ) -> Result<Adoption, StoreError> {
         let now = Timestamp::now();
-        self.writer.write(|connection| batches::adopt(connection, holder, leases, gained, now))
+        self.writer.write(|db| batches::adopt(db, holder, leases, gained, now))
     }
 
     /// Gives slots back at once; others may take them. Those that are not the holder's are passed over.
@@ -82,7 +93,7 @@ impl Forwarding {
     /// # Errors
     /// As [`Forwarding::claim`].
     pub fn release(&mut self, holder: &HolderId, slots: &[Slot]) -> Result<(), StoreError> {
-        self.writer.write(|connection| leases::release(connection, holder, slots))
+        self.writer.write(|db| leases::release(db, holder, slots))
     }
 
     /// Frees at once what holders have that are gone, as the caller knows (their process has ended). Returns who they
@@ -91,15 +102,14 @@ impl Forwarding {
     /// # Errors
     /// As [`Forwarding::claim`].
     pub fn dismiss(&mut self, is_gone: &dyn Fn(&HolderId) -> bool) -> Result<Vec<HolderId>, StoreError> {
-        let names = leases::holders(self.writer.connection()).map_err(store_error)?;
+        let names = leases::holders(self.writer.db()).map_err(store_error)?;
         let gone: Vec<HolderId> = names
             .into_iter()
             .filter_map(|name| HolderId::new(name).ok())
             .filter(|holder| is_gone(holder))
             .collect();
         if !gone.is_empty() {
-            self.writer
-                .write(|connection| gone.iter().try_for_each(|holder| leases::leave(connection, holder)))?;
+            self.writer.write(|db| gone.iter().try_for_each(|holder| leases::leave(db, holder)))?;
         }
         Ok(gone)
     }
@@ -109,7 +119,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, StoreError> {
-        leases::holdings(self.writer.connection()).map_err(store_error)
+        leases::holdings(self.writer.db()).map_err(store_error)
     }
 
     /// Gives everything back and leaves the circle of holders, at a clean stop.
@@ -117,7 +127,7 @@ impl Forwarding {
     /// # Errors
     /// As [`Forwarding::claim`].
     pub fn leave(&mut self, holder: &HolderId) -> Result<(), StoreError> {
-        self.writer.write(|connection| leases::leave(connection, holder))
+        self.writer.write(|db| leases::leave(db, holder))
     }
 
     /// Writes a change: all of it or nothing. Results of slots that were lost meanwhile are left out and reported.
@@ -125,17 +135,19 @@ impl Forwarding {
     /// # Errors
     /// As [`Forwarding::claim`].
     pub fn commit(&mut self, change: &OutboxChange) -> Result<CommitReport, StoreError> {
-        if let Some(report) = self.nothing_to_do(change)? {
+        // Before the transaction: what is final by then is in what the transaction sees.
+        let horizon = if change.derive.is_some() { self.writer.horizon()? } else { 0 };
+        if let Some(report) = self.nothing_to_do(change, horizon)? {
             return Ok(report);
         }
         let deriver = &mut self.deriver;
         let mut is_again = false;
-        let result = self.writer.write(|connection| {
+        let result = self.writer.write(|db| {
             if std::mem::replace(&mut is_again, true) {
                 // It may remember what was not written.
                 *deriver = Deriver::default();
             }
-            outbox::commit(connection, change, deriver)
+            outbox::commit(db, change, deriver, horizon)
         });
         if result.is_err() {
             self.deriver = Deriver::default();
@@ -145,13 +157,17 @@ impl Forwarding {
 
     /// What comes of a change that only derives when there is nothing to be derived: no transaction, for the store's lock
     /// may be somebody else's.
-    fn nothing_to_do(&mut self, change: &OutboxChange) -> Result<Option<CommitReport>, StoreError> {
+    fn nothing_to_do(
+        &mut self,
+        change: &OutboxChange,
+        horizon: i64,
+    ) -> Result<Option<CommitReport>, StoreError> {
         let derives_only =
             OutboxChange { derive: change.derive, ..OutboxChange::new(change.holder.clone(), change.now) };
         if change.derive.is_none() || *change != derives_only {
             return Ok(None);
         }
-        let idle = self.deriver.idle(self.writer.connection()).map_err(store_error)?;
+        let idle = self.deriver.idle(self.writer.db(), horizon).map_err(store_error)?;
         Ok(idle.map(|derived| CommitReport { derived: Some(derived), ..CommitReport::default() }))
     }
 
@@ -163,7 +179,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn open_rows(&mut self, slots: &[Slot], after_serial: i64) -> Result<Vec<OutboxRow>, StoreError> {
-        reading::open_rows(self.writer.connection(), slots, after_serial).map_err(store_error)
+        reading::open_rows(self.writer.db(), slots, after_serial).map_err(store_error)
     }
 
     /// The largest serial given out: while it does not change, [`Forwarding::open_rows`] has nothing new. To be asked
@@ -172,7 +188,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn newest_serial(&mut self) -> Result<i64, StoreError> {
-        reading::newest_serial(self.writer.connection()).map_err(store_error)
+        reading::newest_serial(self.writer.db()).map_err(store_error)
     }
 
     /// What the bodies of documents are built from, in the order asked for. Some KiB each: for the documents of a few
@@ -182,8 +198,8 @@ impl Forwarding {
     /// [`StoreError`] when the file cannot be read or a position is not in the journal.
     pub fn bodies(&mut self, seqs: &[i64]) -> Result<Vec<DocumentBody>, StoreError> {
         let mut bodies = Vec::with_capacity(seqs.len());
-        for seq in seqs {
-            let body = reading::body(self.writer.connection(), *seq).map_err(store_error)?;
+        let found = reading::bodies(self.writer.db(), seqs).map_err(store_error)?;
+        for (seq, body) in seqs.iter().zip(found) {
             bodies.push(body.ok_or_else(|| {
                 StoreError::corrupt(format!("document {seq} is to be sent and not in the journal"))
             })?);
@@ -196,7 +212,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn refresh_due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RefreshRow>, StoreError> {
-        verdicts::due(self.writer.connection(), now, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        verdicts::due(self.writer.db(), now, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Marks the next documents, at most `limit` and at most 500, so that [`Forwarding::refresh_due`] gives
@@ -206,13 +222,13 @@ impl Forwarding {
     /// # Errors
     /// As [`Forwarding::claim`].
     pub fn recall_statuses(&mut self, limit: usize) -> Result<bool, StoreError> {
-        let refreshes = verdicts::is_refresh_pending(self.writer.connection()).map_err(store_error)?;
-        if !refreshes && !recall::is_pending(self.writer.connection()).map_err(store_error)? {
+        let refreshes = verdicts::is_refresh_pending(self.writer.db()).map_err(store_error)?;
+        if !refreshes && !recall::is_pending(self.writer.db()).map_err(store_error)? {
             return Ok(false);
         }
-        self.writer.write(|connection| {
-            let room = verdicts::refresh_some(connection, limit.clamp(1, MAX_MARKED))?;
-            Ok(room == 0 || recall::mark(connection, room)?)
+        self.writer.write(|db| {
+            let room = verdicts::refresh_some(db, limit.clamp(1, MAX_MARKED))?;
+            Ok(room == 0 || recall::mark(db, room)?)
         })
     }
 
@@ -221,7 +237,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn depths(&mut self) -> Result<OutboxDepths, StoreError> {
-        reading::depths(self.writer.connection()).map_err(store_error)
+        reading::depths(self.writer.db()).map_err(store_error)
     }
 
     /// Since when the service is owed the oldest document that it did not take yet (derived or not; one that waits for
@@ -230,7 +246,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn oldest_undelivered(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        reading::oldest_undelivered(self.writer.connection()).map_err(store_error)
+        reading::oldest_undelivered(self.writer.db()).map_err(store_error)
     }
 
     /// How the service stands to a ФН.
@@ -238,7 +254,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn fns_summary(&mut self, fn_number: &FnNumber) -> Result<FnsSummary, StoreError> {
-        outbox::summary(self.writer.connection(), fn_number).map_err(store_error)
+        outbox::summary(self.writer.db(), fn_number).map_err(store_error)
     }
 
     /// The rows of (ФН, ФД): one for each chain in which it is forwarded.
@@ -246,7 +262,7 @@ impl Forwarding {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn find(&mut self, fn_number: &FnNumber, fd_number: FdNumber) -> Result<Vec<OutboxRow>, StoreError> {
-        reading::find(self.writer.connection(), fn_number, fd_number).map_err(store_error)
+        reading::find(self.writer.db(), fn_number, fd_number).map_err(store_error)
     }
 }
 
@@ -258,7 +274,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read, as everywhere below.
     pub fn outbox_page(&self, filter: &OutboxFilter, limit: usize) -> Result<OutboxPage, StoreError> {
-        listing::page(self.connection(), filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        listing::page(self.db(), filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// The rows of (ФН, ФД), newest chain first: one for each chain of a debug ФН, else at most one.
@@ -270,7 +286,7 @@ impl Reader {
         fn_number: &FnNumber,
         fd_number: FdNumber,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        reading::find(self.connection(), fn_number, fd_number).map_err(store_error)
+        reading::find(self.db(), fn_number, fd_number).map_err(store_error)
     }
 
     /// The row of a position of the journal.
@@ -278,7 +294,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_row(&self, seq: i64) -> Result<Option<OutboxRow>, StoreError> {
-        reading::at(self.connection(), seq).map_err(store_error)
+        reading::at(self.db(), seq).map_err(store_error)
     }
 
     /// The batch in which a document is in flight; none for one that is finished.
@@ -286,7 +302,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_batch(&self, id: BatchId) -> Result<Option<BatchRow>, StoreError> {
-        batches::find(self.connection(), id).map_err(store_error)
+        batches::find(self.db(), id).map_err(store_error)
     }
 
     /// Why a document is dead, or was: the newest refusal first, at most a hundred.
@@ -294,7 +310,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn dead_letters(&self, seq: i64) -> Result<Vec<DeadLetter>, StoreError> {
-        dead::letters(self.connection(), seq).map_err(store_error)
+        dead::letters(self.db(), seq).map_err(store_error)
     }
 
     /// How many documents are in which state, wait, or are still to be derived.
@@ -302,7 +318,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_depths(&self) -> Result<OutboxDepths, StoreError> {
-        reading::depths(self.connection()).map_err(store_error)
+        reading::depths(self.db()).map_err(store_error)
     }
 
     /// Who holds the slots at present.
@@ -310,7 +326,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn outbox_holdings(&self) -> Result<Vec<Holding>, StoreError> {
-        leases::holdings(self.connection()).map_err(store_error)
+        leases::holdings(self.db()).map_err(store_error)
     }
 
     /// As [`Forwarding::oldest_undelivered`].
@@ -318,7 +334,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn oldest_undelivered(&self) -> Result<Option<Timestamp>, StoreError> {
-        reading::oldest_undelivered(self.connection()).map_err(store_error)
+        reading::oldest_undelivered(self.db()).map_err(store_error)
     }
 
     /// How the service stands to a ФН.
@@ -326,7 +342,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn fns_summary(&self, fn_number: &FnNumber) -> Result<FnsSummary, StoreError> {
-        outbox::summary(self.connection(), fn_number).map_err(store_error)
+        outbox::summary(self.db(), fn_number).map_err(store_error)
     }
 }
 
@@ -338,7 +354,7 @@ impl Operator {
     /// # Errors
     /// As [`Operator::open`].
     pub fn outbox_requeue(&mut self, seq: i64, now: Timestamp) -> Result<OutboxDecision, StoreError> {
-        self.write(|connection| dead::requeue(connection, seq, now))
+        self.write(|db| dead::requeue(db, seq, now))
     }
 
     /// Gives a dead document up: nothing more is to be done about it. What was sent and answered stays.
@@ -346,6 +362,6 @@ impl Operator {
     /// # Errors
     /// As [`Operator::open`].
     pub fn outbox_supersede(&mut self, seq: i64, now: Timestamp) -> Result<OutboxDecision, StoreError> {
-        self.write(|connection| dead::supersede(connection, seq, now))
+        self.write(|db| dead::supersede(db, seq, now))
     }
 }

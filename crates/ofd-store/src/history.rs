@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use ffd::ids::FnNumber;
-use rusqlite::Connection;
 
 use crate::StoreError;
-use crate::sqlite::{history, open_reader, store_error};
+use crate::postgres::Target;
+use crate::reading::ReadStore;
+use crate::sql::store_error;
+use crate::tables::history;
 
 /// Most documents of a shift that [`HistoryReader::load`] gives out.
 pub const MAX_HISTORY_DOCUMENTS: usize = 2000;
@@ -38,21 +40,46 @@ pub struct RegisterHistory {
 /// is closed and replaced at the next call.
 #[derive(Debug)]
 pub struct HistoryReader {
-    path: PathBuf,
+    address: Address,
     pool: Mutex<Pool>,
     returned: Condvar,
 }
 
+/// Where the store lies.
+#[derive(Debug)]
+enum Address {
+    File(PathBuf),
+    Server(Target),
+}
+
+impl Address {
+    fn open(&self) -> Result<ReadStore, StoreError> {
+        match self {
+            Self::File(path) => ReadStore::open_path(path),
+            Self::Server(target) => ReadStore::open_server(target.clone()),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Pool {
-    idle: Vec<Connection>,
+    idle: Vec<ReadStore>,
     busy: usize,
     closed: bool,
 }
 
 impl HistoryReader {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), pool: Mutex::default(), returned: Condvar::new() }
+        Self::of(Address::File(path.to_path_buf()))
+    }
+
+    /// Of a store on a server.
+    pub(crate) fn on_server(target: Target) -> Self {
+        Self::of(Address::Server(target))
+    }
+
+    fn of(address: Address) -> Self {
+        Self { address, pool: Mutex::default(), returned: Condvar::new() }
     }
 
     /// The history of a ФН, at most [`MAX_HISTORY_DOCUMENTS`] documents and some 16 MiB; `None` when nothing of it is
@@ -64,7 +91,7 @@ impl HistoryReader {
     /// [`StoreError`] when the file cannot be read.
     pub fn load(&self, fn_number: &FnNumber) -> Result<Option<RegisterHistory>, StoreError> {
         let taken = self.take()?;
-        let result = history::load(&taken.connection, fn_number, MAX_HISTORY_DOCUMENTS).map_err(store_error);
+        let result = history::load(taken.store.db(), fn_number, MAX_HISTORY_DOCUMENTS).map_err(store_error);
         taken.give_back(result.is_ok());
         result
     }
@@ -91,30 +118,30 @@ impl HistoryReader {
         let idle = pool.idle.pop();
         drop(pool);
         let place = Place { reader: self, returned: None };
-        let connection = match idle {
-            Some(connection) => connection,
-            None => open_reader(&self.path)?,
+        let store = match idle {
+            Some(store) => store,
+            None => self.address.open()?,
         };
-        Ok(Taken { connection, place })
+        Ok(Taken { store, place })
     }
 }
 
 /// A connection that is in use.
 struct Taken<'r> {
-    connection: Connection,
+    store: ReadStore,
     place: Place<'r>,
 }
 
 /// One of the places in the pool; given up when dropped, with the connection if it is to be used again.
 struct Place<'r> {
     reader: &'r HistoryReader,
-    returned: Option<Connection>,
+    returned: Option<ReadStore>,
 }
 
 impl Taken<'_> {
     fn give_back(mut self, sound: bool) {
         if sound {
-            self.place.returned = Some(self.connection);
+            self.place.returned = Some(self.store);
         }
     }
 }

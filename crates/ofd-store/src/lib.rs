@@ -17,6 +17,9 @@
 #[cfg(test)]
 extern crate self as ofd_store;
 #[cfg(test)]
+#[path = "../tests/promises/mod.rs"]
+mod promises;
+#[cfg(test)]
 #[path = "../tests/store/support.rs"]
 mod support;
 
@@ -26,19 +29,30 @@ mod config;
 pub mod engine;
 mod error;
 mod facts;
+#[cfg(test)]
+mod fixture;
 mod forwarding;
 mod history;
 pub mod journal;
+mod migration;
 mod operator;
+mod operator_store;
 mod outbox;
+mod placing;
+mod postgres;
 mod reader;
+mod reading;
 mod records;
 mod registration;
 mod registry;
 mod rows;
+mod second;
+mod sql;
 mod sqlite;
 mod store;
+mod tables;
 mod turnstile;
+mod watch;
 mod watcher;
 
 pub use care::{
@@ -46,12 +60,15 @@ pub use care::{
     ReindexPage, VerifyPage, VerifyRow,
 };
 pub use clock::ClockConfirmation;
-pub use config::StoreConfig;
+pub use config::{StoreConfig, shown_url};
 pub use error::{StoreError, Unavailability};
 pub use facts::{Announced, Facts, FnStanding, Standing};
 pub use forwarding::Forwarding;
 pub use history::{HistoryReader, MAX_HISTORY_DOCUMENTS, RegisterHistory};
 pub use journal::{JournalHandle, PendingAppend, PendingQuarantine, StoreState, StoreStatus};
+pub use migration::{
+    MigratedTable, MigrationError, MigrationProgress, MigrationReport, MigrationStep, migrate,
+};
 pub use operator::Operator;
 pub use outbox::{
     Adoption, AppliedVerdict, BatchDocument, BatchId, BatchRow, BatchStep, Claim, ClaimOrder, CommitReport,
@@ -76,5 +93,6 @@ pub use rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow,
     FindingFilter, Gap, MAX_PAGE_ROWS, QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
-pub use sqlite::{MAX_CONFLICTS, MAX_QUARANTINE_PER_FN};
+pub use sqlite::MAX_CONFLICTS;
 pub use store::Store;
+pub use tables::quarantine::MAX_QUARANTINE_PER_FN;

@@ -2,19 +2,19 @@
 
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use crate::care::{MAX_REINDEX_ROWS, OpenedRow, RebuiltTables, ReindexPage};
 use crate::clock::ClockConfirmation;
-use crate::config::sqlite_path;
+use crate::operator_store::OperatorStore;
 use crate::records::{QuarantineRelease, RegisterAdd, RegisterChange};
-use crate::sqlite::{clock, open_operator, registers, reindex, write_once};
+use crate::sql::{self, Db};
+use crate::tables::{clock, registers, reindex};
 use crate::{Derived, StoreError};
 
 /// A connection for short writing commands: one transaction each, waiting up to 5 s for the daemon's writer.
 #[derive(Debug)]
 pub struct Operator {
-    connection: Connection,
+    store: OperatorStore,
 }
 
 impl Operator {
@@ -24,15 +24,12 @@ impl Operator {
     /// # Errors
     /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened, busy.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_operator(&sqlite_path(url)?)? })
+        Ok(Self { store: OperatorStore::open(url)? })
     }
 
     /// For what other modules write: one short transaction.
-    pub(crate) fn write<T>(
-        &mut self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        write_once(&mut self.connection, work)
+    pub(crate) fn write<T>(&mut self, work: impl FnMut(Db<'_>) -> sql::Result<T>) -> Result<T, StoreError> {
+        self.store.write(work)
     }
 
     /// States facts about a register. A running daemon knows them within a second. A register of which nothing is known
@@ -47,7 +44,7 @@ impl Operator {
             return Err(StoreError::refused("a register needs a ФН or the serial number of its ККТ"));
         }
         let now = Timestamp::now();
-        write_once(&mut self.connection, |connection| registers::add(connection, register, now))
+        self.store.write(|db| registers::add(db, register, now))
     }
 
     /// Lifts the hold of a ФН: it becomes known, its quarantined copies are marked and stay as evidence. The
@@ -61,7 +58,7 @@ impl Operator {
     /// As [`Operator::open`].
     pub fn quarantine_release(&mut self, fn_number: &FnNumber) -> Result<QuarantineRelease, StoreError> {
         let now = Timestamp::now();
-        write_once(&mut self.connection, |connection| registers::release(connection, fn_number, now))
+        self.store.write(|db| registers::release(db, fn_number, now))
     }
 
     /// Confirms that the machine's clock is right: documents received before this moment, by whatever clock, say nothing
@@ -70,7 +67,7 @@ impl Operator {
     /// # Errors
     /// As [`Operator::open`].
     pub fn clock_confirm(&mut self, now: Timestamp) -> Result<ClockConfirmation, StoreError> {
-        write_once(&mut self.connection, |connection| clock::confirm(connection, now))
+        self.store.write(|db| clock::confirm(db, now))
     }
 
     /// Takes the columns of the next documents after `after_seq` (0 at the beginning) anew out of them, at most `limit`
@@ -88,7 +85,17 @@ impl Operator {
         limit: usize,
         recompute: &mut dyn FnMut(&OpenedRow<'_>) -> Option<Derived>,
     ) -> Result<ReindexPage, StoreError> {
-        reindex::page(&mut self.connection, after_seq, limit.clamp(1, MAX_REINDEX_ROWS), recompute)
+        reindex::page(&mut self.store, after_seq, limit.clamp(1, MAX_REINDEX_ROWS), recompute)
+    }
+
+    /// Makes the index of the journal anew if it does not lead to every document, and tells whether it did: to be called
+    /// before anything else is taken from the journal. Looks at every key; making them anew is one transaction, for which
+    /// the daemon's writer waits. On a server the keys decide what is a repeat, and are left alone.
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub fn rebuild_index(&mut self) -> Result<bool, StoreError> {
+        self.store.rebuild_index()
     }
 
     /// Rebuilds from the journal what else follows from it, to be called after the last page of
@@ -102,6 +109,6 @@ impl Operator {
     /// # Errors
     /// As [`Operator::open`].
     pub fn rebuild_tables(&mut self) -> Result<RebuiltTables, StoreError> {
-        reindex::tables(&mut self.connection)
+        reindex::tables(&mut self.store)
     }
 }

@@ -8,39 +8,41 @@ use std::path::{Path, PathBuf};
 
 use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use crate::care::{BackupError, BackupProgress, BackupReport, IntegrityDepth, VerifyPage};
 use crate::clock::ClockConfirmation;
 use crate::config::sqlite_path;
 use crate::history::RegisterHistory;
+use crate::postgres::is_postgres;
+use crate::reading::ReadStore;
 use crate::rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow, Gap,
     QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
+use crate::sql::{self, Db, store_error};
+use crate::sqlite::backup;
 use crate::sqlite::room::Room;
-use crate::sqlite::{
-    backup, clock, documents, export, history, open_reader, quarantine, registers, search, store_error,
-    tasks, verify,
-};
+use crate::sqlite::verify::{index, integrity};
+use crate::tables::{clock, documents, export, history, quarantine, registers, search, tasks, verify};
 use crate::{MAX_PAGE_ROWS, StoreError, Task, TaskFilter};
 
 /// Read-only view of a store.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    path: PathBuf,
+    store: ReadStore,
+    /// The file, where it is one.
+    path: Option<PathBuf>,
     keep_free_bytes: u64,
 }
 
 impl Reader {
-    /// Opens the store behind `url` (`sqlite:PATH`) for reading; it must exist.
+    /// Opens the store behind `url` (`sqlite:PATH` or `postgres://...`) for reading; it must exist.
     ///
     /// # Errors
     /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        let path = sqlite_path(url)?;
-        Ok(Self { connection: open_reader(&path)?, path, keep_free_bytes: 0 })
+        let path = if is_postgres(url) { None } else { Some(sqlite_path(url)?) };
+        Ok(Self { store: ReadStore::open(url)?, path, keep_free_bytes: 0 })
     }
 
     /// Long reads ([`Reader::gaps`], [`Reader::integrity_check`], [`Reader::backup`]) keep the daemon's log from being
@@ -53,12 +55,18 @@ impl Reader {
     }
 
     /// For what other modules read.
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
+    pub(crate) fn db(&self) -> Db<'_> {
+        self.store.db()
     }
 
-    fn room(&self) -> Room {
-        Room::around(&self.path, self.keep_free_bytes)
+    /// A read that takes long and watches the disk of the file. A server keeps its own disk.
+    fn long_read<T>(&self, read: impl FnOnce(Db<'_>) -> sql::Result<T>) -> Result<T, StoreError> {
+        match (self.db(), &self.path) {
+            (db @ Db::Sqlite(connection), Some(path)) => {
+                Room::around(path, self.keep_free_bytes).watch(connection, || read(db))
+            }
+            (db, _) => read(db).map_err(store_error),
+        }
     }
 
     /// Documents that pass the filter, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]), as lists show them.
@@ -70,7 +78,7 @@ impl Reader {
         filter: &DocumentFilter,
         limit: usize,
     ) -> Result<Vec<DocumentSummary>, StoreError> {
-        search::summaries(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        search::summaries(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// One piece of [`Reader::summaries`]: looks at some 20,000 positions at most (fewer where an index leads to the
@@ -81,7 +89,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn summaries_page(&self, filter: &DocumentFilter, limit: usize) -> Result<DocumentPage, StoreError> {
-        search::page(&self.connection, filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        search::page(self.db(), filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// The same with containers and acknowledgements, a few KiB and up to 100 KiB each: for few rows, lists take
@@ -90,7 +98,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn documents(&self, filter: &DocumentFilter, limit: usize) -> Result<Vec<DocumentRow>, StoreError> {
-        search::list(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        search::list(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Everything under one (ФН, ФД): all chains and conflicts, in order of arrival.
@@ -102,7 +110,7 @@ impl Reader {
         fn_number: &FnNumber,
         fd_number: FdNumber,
     ) -> Result<Vec<DocumentRow>, StoreError> {
-        documents::find(&self.connection, fn_number, fd_number).map_err(store_error)
+        documents::find(self.db(), fn_number, fd_number).map_err(store_error)
     }
 
     /// The next documents after position `after_seq` (0 at the beginning) in order of arrival, at most `limit`
@@ -117,7 +125,9 @@ impl Reader {
         filter: &ExportFilter,
         limit: usize,
     ) -> Result<Vec<ExportRow>, StoreError> {
-        export::page(&self.connection, after_seq, filter, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        let horizon = self.store.horizon()?;
+        let limit = limit.clamp(1, MAX_PAGE_ROWS);
+        export::page(self.db(), after_seq, horizon, filter, limit).map_err(store_error)
     }
 
     /// Missing ФД numbers between those that are there, of one ФН or of all.
@@ -125,7 +135,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn gaps(&self, fn_number: Option<&FnNumber>) -> Result<Vec<Gap>, StoreError> {
-        self.room().watch(&self.connection, || export::gaps(&self.connection, fn_number))
+        self.long_read(|db| export::gaps(db, fn_number))
     }
 
     /// All known registers and serial numbers.
@@ -133,7 +143,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn registers(&self) -> Result<Vec<RegisterRow>, StoreError> {
-        registers::list(&self.connection).map_err(store_error)
+        registers::list(self.db()).map_err(store_error)
     }
 
     /// The register of one ФН.
@@ -141,7 +151,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn register(&self, fn_number: &FnNumber) -> Result<Option<RegisterRow>, StoreError> {
-        registers::find(&self.connection, fn_number).map_err(store_error)
+        registers::find(self.db(), fn_number).map_err(store_error)
     }
 
     /// Quarantined copies that pass the filter, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]).
@@ -153,7 +163,7 @@ impl Reader {
         filter: &QuarantineFilter,
         limit: usize,
     ) -> Result<Vec<QuarantineRow>, StoreError> {
-        quarantine::list(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        quarantine::list(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Quarantined messages by ФН and reason, kept and only counted.
@@ -161,7 +171,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn quarantine_counts(&self) -> Result<Vec<QuarantineCount>, StoreError> {
-        quarantine::counts(&self.connection).map_err(store_error)
+        quarantine::counts(self.db()).map_err(store_error)
     }
 
     /// What people have to look at, newest first, at most `limit` (and [`MAX_PAGE_ROWS`]). With filters:
@@ -170,7 +180,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn tasks(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
-        tasks::list(&self.connection, &TaskFilter::default(), limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        tasks::list(self.db(), &TaskFilter::default(), limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// How much is stored. Reads the whole journal.
@@ -178,7 +188,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn counts(&self) -> Result<Counts, StoreError> {
-        export::counts(&self.connection).map_err(store_error)
+        export::counts(self.db()).map_err(store_error)
     }
 
     /// What is stored of a ФН for the checks that look beyond one document: the newest report of registration and the
@@ -191,7 +201,7 @@ impl Reader {
         fn_number: &FnNumber,
         most: usize,
     ) -> Result<Option<RegisterHistory>, StoreError> {
-        history::load(&self.connection, fn_number, most).map_err(store_error)
+        history::load(self.db(), fn_number, most).map_err(store_error)
     }
 
     /// As [`Store::newest_acknowledged`](crate::Store::newest_acknowledged).
@@ -199,7 +209,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
-        clock::newest_acknowledged(&self.connection).map_err(store_error)
+        clock::newest_acknowledged(self.db()).map_err(store_error)
     }
 
     /// The newest confirmation of the clock by an operator.
@@ -207,7 +217,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn clock_confirmation(&self) -> Result<Option<ClockConfirmation>, StoreError> {
-        clock::newest_confirmation(&self.connection).map_err(store_error)
+        clock::newest_confirmation(self.db()).map_err(store_error)
     }
 
     /// The next positions after `after_seq` (0 at the beginning), everything that is stored there, at most `limit`
@@ -216,7 +226,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] when not even the positions can be read.
     pub fn verify_page(&self, after_seq: i64, limit: usize) -> Result<VerifyPage, StoreError> {
-        verify::page(&self.connection, after_seq, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        verify::page(self.db(), after_seq, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Whether the file is sound as a database: pages, trees, columns, references between tables. Gives what is wrong,
@@ -232,7 +242,27 @@ impl Reader {
         depth: IntegrityDepth,
         step: &mut dyn FnMut(&str),
     ) -> Result<Vec<String>, StoreError> {
-        verify::integrity(&self.connection, &self.room(), depth, step)
+        match (self.db(), &self.path) {
+            (Db::Sqlite(connection), Some(path)) => {
+                integrity(connection, &Room::around(path, self.keep_free_bytes), depth, step)
+            }
+            (db, _) => verify::references(db, depth, step).map_err(store_error),
+        }
+    }
+
+    /// Whether the index leads to every document of the journal and nowhere else: what is wrong with it, at most some
+    /// hundred sentences. It follows from the journal, and [`crate::Operator::rebuild_index`] makes it anew. On a server
+    /// there is nothing to be compared, and nothing is said.
+    ///
+    /// # Errors
+    /// As [`Reader::integrity_check`].
+    pub fn index_check(&self, step: &mut dyn FnMut(&str)) -> Result<Vec<String>, StoreError> {
+        match (self.db(), &self.path) {
+            (Db::Sqlite(connection), Some(path)) => {
+                index(connection, &Room::around(path, self.keep_free_bytes), step)
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Copies the store to a new file while the daemon serves: one state of it, with everything that was acknowledged
@@ -254,6 +284,13 @@ impl Reader {
         keep_free_bytes: u64,
         progress: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
     ) -> Result<BackupReport, BackupError> {
-        backup::copy(&self.path, to, &self.room(), keep_free_bytes, progress)
+        let Some(path) = &self.path else {
+            return Err(BackupError::Store(StoreError::refused(
+                "a store on a PostgreSQL server is not copied by this command: take pg_basebackup (with the log of \
+                 the server archived, so that nothing acknowledged is lost) or pg_dump",
+            )));
+        };
+        let room = Room::around(path, self.keep_free_bytes);
+        backup::copy(path, to, &room, keep_free_bytes, progress)
     }
 }

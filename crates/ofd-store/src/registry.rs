@@ -4,23 +4,24 @@ use std::path::Path;
 
 use ffd::ids::FnNumber;
 use jiff::Timestamp;
-use rusqlite::Connection;
 
-use crate::config::sqlite_path;
+use crate::reading::ReadStore;
 use crate::registration::{
     Application, ApplicationFilter, Card, Client, Commit, Contract, ContractLine, Cursors, FnDocuments, Kkt,
     KktFilter, KktFn, KktKey, LineKey, RegistrationState, RegistryChange, ReportRow, Task, TaskFilter,
 };
-use crate::sqlite::registration::{self, contracts, fns, kkts, papers};
-use crate::sqlite::second::{Beside, SecondWriter};
-use crate::sqlite::{open_reader, outbox, store_error, tasks};
+use crate::second::{Family, SecondWriter};
+use crate::sql::{Db, store_error};
+use crate::sqlite::second::Beside;
+use crate::tables::registration::{self, contracts, fns, kkts, papers};
+use crate::tables::{outbox, tasks};
 use crate::{FnsSummary, MAX_PAGE_ROWS, StoreError};
 
 /// Reads what is stored of the registration. Beside a running daemon or without one; every call is one short
 /// transaction, given out at most [`MAX_PAGE_ROWS`] rows.
 #[derive(Debug)]
 pub struct RegistryReader {
-    connection: Connection,
+    store: ReadStore,
 }
 
 /// Reads and writes what is stored of the registration, one short transaction for each change. Reads as
@@ -41,14 +42,15 @@ impl Registry {
     /// # Errors
     /// [`StoreError`]: no such store, not ours, newer or older than this program, cannot be opened, busy.
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        Self::open_path(&sqlite_path(url)?, None)
+        // Reading through a connection of its own, which cannot write by mistake.
+        let reader = RegistryReader::open(url)?;
+        Ok(Self { reader, writer: SecondWriter::open(url, Family::Registration)? })
     }
 
     /// Inside the daemon it takes turns with the journal's writer instead of polling for the lock.
-    pub(crate) fn open_path(path: &Path, beside: Option<Beside>) -> Result<Self, StoreError> {
-        // Reading through a connection of its own, which cannot write by mistake.
-        let reader = RegistryReader { connection: open_reader(path)? };
-        Ok(Self { reader, writer: SecondWriter::open(path, beside)? })
+    pub(crate) fn beside(path: &Path, beside: Beside) -> Result<Self, StoreError> {
+        let reader = RegistryReader { store: ReadStore::open_path(path)? };
+        Ok(Self { reader, writer: SecondWriter::beside(path, beside)? })
     }
 
     /// Writes all of a change in one transaction, or nothing.
@@ -75,7 +77,11 @@ impl RegistryReader {
     /// # Errors
     /// As [`Registry::open`].
     pub fn open(url: &str) -> Result<Self, StoreError> {
-        Ok(Self { connection: open_reader(&sqlite_path(url)?)? })
+        Ok(Self { store: ReadStore::open(url)? })
+    }
+
+    fn db(&self) -> Db<'_> {
+        self.store.db()
     }
 
     /// One register.
@@ -83,7 +89,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`] when the file cannot be read, as everywhere below.
     pub fn kkt(&self, key: KktKey<'_>) -> Result<Option<Kkt>, StoreError> {
-        kkts::find(&self.connection, key).map_err(store_error)
+        kkts::find(self.db(), key).map_err(store_error)
     }
 
     /// Registers that pass the filter, at most `limit`, in the order of their numbers.
@@ -91,7 +97,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn kkts(&self, filter: &KktFilter, limit: usize) -> Result<Vec<Kkt>, StoreError> {
-        kkts::list(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        kkts::list(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Registers whose timer has run out, the longest ago first.
@@ -99,7 +105,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Kkt>, StoreError> {
-        kkts::due(&self.connection, now, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        kkts::due(self.db(), now, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// How many registers are in each state; states without any are left out.
@@ -107,7 +113,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn state_counts(&self) -> Result<Vec<(RegistrationState, u64)>, StoreError> {
-        kkts::counts(&self.connection).map_err(store_error)
+        kkts::counts(self.db()).map_err(store_error)
     }
 
     /// All ФН that a register had, oldest first.
@@ -115,7 +121,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn fn_history(&self, kkt_id: i64) -> Result<Vec<KktFn>, StoreError> {
-        kkts::history(&self.connection, kkt_id, MAX_PAGE_ROWS).map_err(store_error)
+        kkts::history(self.db(), kkt_id, MAX_PAGE_ROWS).map_err(store_error)
     }
 
     /// A client by ИНН.
@@ -123,7 +129,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn client(&self, inn: &str) -> Result<Option<Client>, StoreError> {
-        contracts::client(&self.connection, inn).map_err(store_error)
+        contracts::client(self.db(), inn).map_err(store_error)
     }
 
     /// A contract by its number.
@@ -131,7 +137,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn contract(&self, number: &str) -> Result<Option<Contract>, StoreError> {
-        contracts::by_number(&self.connection, number).map_err(store_error)
+        contracts::by_number(self.db(), number).map_err(store_error)
     }
 
     /// A contract by the number of its row.
@@ -139,7 +145,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn contract_by_id(&self, id: i64) -> Result<Option<Contract>, StoreError> {
-        contracts::by_id(&self.connection, id).map_err(store_error)
+        contracts::by_id(self.db(), id).map_err(store_error)
     }
 
     /// Contracts after the row `after_id` (0 at the beginning), at most `limit`.
@@ -147,7 +153,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn contracts(&self, after_id: i64, limit: usize) -> Result<Vec<Contract>, StoreError> {
-        contracts::list(&self.connection, after_id, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        contracts::list(self.db(), after_id, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Lines of a contract, closed ones too, after the row `after_id` (0 at the beginning), at most `limit`.
@@ -160,8 +166,7 @@ impl RegistryReader {
         after_id: i64,
         limit: usize,
     ) -> Result<Vec<ContractLine>, StoreError> {
-        contracts::lines(&self.connection, contract_id, after_id, limit.min(MAX_PAGE_ROWS))
-            .map_err(store_error)
+        contracts::lines(self.db(), contract_id, after_id, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// A contract line by the number of its row.
@@ -169,7 +174,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn line(&self, id: i64) -> Result<Option<ContractLine>, StoreError> {
-        contracts::line(&self.connection, id).map_err(store_error)
+        contracts::line(self.db(), id).map_err(store_error)
     }
 
     /// The line, not closed, that names this ККТ or this ФН.
@@ -177,7 +182,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn open_line(&self, key: LineKey<'_>) -> Result<Option<ContractLine>, StoreError> {
-        contracts::open_line(&self.connection, key).map_err(store_error)
+        contracts::open_line(self.db(), key).map_err(store_error)
     }
 
     /// The line, not closed, of this serial number and this ИНН. Padding does not matter.
@@ -203,7 +208,9 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn reports_after(&self, after_seq: i64, limit: usize) -> Result<Vec<ReportRow>, StoreError> {
-        fns::reports_after(&self.connection, after_seq, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        let (horizon, most) = (self.store.horizon()?, self.store.most_of_a_transaction());
+        let limit = limit.clamp(1, MAX_PAGE_ROWS.min(most));
+        fns::reports_after(self.db(), after_seq, horizon, limit).map_err(store_error)
     }
 
     /// The document at a position, of whatever form.
@@ -211,7 +218,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn report(&self, seq: i64) -> Result<Option<ReportRow>, StoreError> {
-        fns::report(&self.connection, seq).map_err(store_error)
+        fns::report(self.db(), seq).map_err(store_error)
     }
 
     /// The first content under (ФН, ФД) in the newest chain that has it.
@@ -223,7 +230,7 @@ impl RegistryReader {
         fn_number: &FnNumber,
         fd_number: ffd::ids::FdNumber,
     ) -> Result<Option<ReportRow>, StoreError> {
-        fns::report_of(&self.connection, fn_number, fd_number).map_err(store_error)
+        fns::report_of(self.db(), fn_number, fd_number).map_err(store_error)
     }
 
     /// When the newest document of a ФН came: one look-up by index.
@@ -231,7 +238,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn last_seen(&self, fn_number: &FnNumber) -> Result<Option<Timestamp>, StoreError> {
-        fns::last_seen(&self.connection, fn_number).map_err(store_error)
+        fns::last_seen(self.db(), fn_number).map_err(store_error)
     }
 
     /// The documents that tell the state of a ФН: three look-ups by index.
@@ -239,7 +246,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn fn_documents(&self, fn_number: &FnNumber) -> Result<FnDocuments, StoreError> {
-        fns::documents(&self.connection, fn_number).map_err(store_error)
+        fns::documents(self.db(), fn_number).map_err(store_error)
     }
 
     /// How the tax service took the documents of a ФН.
@@ -247,7 +254,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn fns_summary(&self, fn_number: &FnNumber) -> Result<FnsSummary, StoreError> {
-        outbox::summary(&self.connection, fn_number).map_err(store_error)
+        outbox::summary(self.db(), fn_number).map_err(store_error)
     }
 
     /// How far the journal and the feed were followed.
@@ -255,7 +262,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn cursors(&self) -> Result<Cursors, StoreError> {
-        papers::cursors(&self.connection).map_err(store_error)
+        papers::cursors(self.db()).map_err(store_error)
     }
 
     /// The number of the register up to which cards were asked for one by one after events were lost, 0 at the
@@ -264,7 +271,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn recalled_cards(&self) -> Result<Option<i64>, StoreError> {
-        outbox::recall::cards(&self.connection).map_err(store_error)
+        outbox::recall::cards(self.db()).map_err(store_error)
     }
 
     /// Applications that pass the filter, at most `limit`, in the order of their numbers.
@@ -276,7 +283,7 @@ impl RegistryReader {
         filter: &ApplicationFilter,
         limit: usize,
     ) -> Result<Vec<Application>, StoreError> {
-        papers::applications(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        papers::applications(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Cards after the row `after_id` (0 at the beginning), of one register or all, at most `limit` and some 16 MiB.
@@ -284,7 +291,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn cards(&self, kkt_id: Option<i64>, after_id: i64, limit: usize) -> Result<Vec<Card>, StoreError> {
-        papers::cards(&self.connection, kkt_id, after_id, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        papers::cards(self.db(), kkt_id, after_id, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// Cards of a registration number that have moved no register, of whichever register they were taken to be, oldest
@@ -293,7 +300,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn waiting_cards(&self, rnm: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
-        papers::cards_of_rnm(&self.connection, rnm, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
+        papers::cards_of_rnm(self.db(), rnm, limit.clamp(1, MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// A card by the number of its row.
@@ -301,7 +308,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn card(&self, id: i64) -> Result<Option<Card>, StoreError> {
-        papers::card(&self.connection, id).map_err(store_error)
+        papers::card(self.db(), id).map_err(store_error)
     }
 
     /// The card of a registration number with this [`Card::key`].
@@ -314,7 +321,7 @@ impl RegistryReader {
         rnm: &str,
         key: &str,
     ) -> Result<Option<Card>, StoreError> {
-        papers::card_by_key(&self.connection, kind, rnm, key).map_err(store_error)
+        papers::card_by_key(self.db(), kind, rnm, key).map_err(store_error)
     }
 
     /// Tasks that pass the filter, newest first, at most `limit`.
@@ -322,7 +329,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn tasks(&self, filter: &TaskFilter, limit: usize) -> Result<Vec<Task>, StoreError> {
-        tasks::list(&self.connection, filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
+        tasks::list(self.db(), filter, limit.min(MAX_PAGE_ROWS)).map_err(store_error)
     }
 
     /// One task.
@@ -330,7 +337,7 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn task(&self, id: i64) -> Result<Option<Task>, StoreError> {
-        tasks::find(&self.connection, id).map_err(store_error)
+        tasks::find(self.db(), id).map_err(store_error)
     }
 
     /// How many tasks are open.
@@ -338,6 +345,6 @@ impl RegistryReader {
     /// # Errors
     /// [`StoreError`].
     pub fn open_tasks(&self) -> Result<u64, StoreError> {
-        tasks::count_open(&self.connection).map_err(store_error)
+        tasks::count_open(self.db()).map_err(store_error)
     }
 }

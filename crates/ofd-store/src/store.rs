@@ -13,13 +13,17 @@ use crate::engine::{Engine, EngineFactory};
 use crate::facts::Facts;
 use crate::history::HistoryReader;
 use crate::journal::{Journal, JournalHandle, JournalSettings, StoreStatus};
+use crate::postgres::{self, PgEngine, Target, is_postgres};
+use crate::reading::ReadStore;
+use crate::sql::store_error;
 use crate::sqlite::disk::{FileId, OpenFiles};
 use crate::sqlite::second::Beside;
-use crate::sqlite::watch::Watch;
-use crate::sqlite::{Opening, SqliteEngine, clock, open_reader, store_error};
+use crate::sqlite::{Opening, SqliteEngine};
+use crate::tables::clock;
 use crate::turnstile::Turnstile;
+use crate::watch::{Watch, Watched};
 use crate::watcher::{Guard, Watcher};
-use crate::{Forwarding, Registry, StoreConfig, StoreError};
+use crate::{Forwarding, Registry, StoreConfig, StoreError, Unavailability};
 
 /// An open store. Dropping it lets the journal drain by itself; [`Store::close`] waits for that.
 #[derive(Debug)]
@@ -29,11 +33,31 @@ pub struct Store {
     watcher: Watcher,
     history: Arc<HistoryReader>,
     confirmations: watch::Receiver<Option<ClockConfirmation>>,
-    path: PathBuf,
-    files: OpenFiles,
-    /// Which file it is.
-    same: Option<FileId>,
-    turnstile: Turnstile,
+    place: Place,
+}
+
+/// Where the store lies.
+#[derive(Debug)]
+enum Place {
+    /// In a file.
+    File {
+        path: PathBuf,
+        files: OpenFiles,
+        /// Which file it is.
+        same: Option<FileId>,
+        turnstile: Turnstile,
+    },
+    /// On a server.
+    Server { address: Address, target: Target },
+}
+
+/// An address that may hold a password.
+struct Address(String);
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&postgres::masked(&self.0))
+    }
 }
 
 impl Store {
@@ -47,6 +71,10 @@ impl Store {
     /// opened or is held by somebody else.
     pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         config.validate()?;
+        if is_postgres(&config.url) { Self::on_server(config) } else { Self::in_file(config) }
+    }
+
+    fn in_file(config: &StoreConfig) -> Result<Self, StoreError> {
         let path = sqlite_path(&config.url)?;
         // SQLite puts the log beside the file that a link leads to; so must we. A file not made yet is no link.
         let path = path.canonicalize().unwrap_or(path);
@@ -55,18 +83,43 @@ impl Store {
         let engine =
             SqliteEngine::open(&path, room, Opening::Start, files.clone())?.in_turn(turnstile.clone());
         let same = SqliteEngine::file_id(&path);
+        let reopen = reopen(path.clone(), room, same, files.clone(), turnstile.clone());
+        let history = HistoryReader::new(&path);
+        let watched = Watched::File(path.clone());
+        let place = Place::File { path, files, same, turnstile };
+        Self::around(config, Box::new(engine), reopen, watched, history, place)
+    }
+
+    fn on_server(config: &StoreConfig) -> Result<Self, StoreError> {
+        let address = Address(config.address());
+        let target = Target::parse(&address.0)?;
+        let engine = opened_apart(&target, config)?;
+        let reopen = reopen_server(target.clone(), config, engine.store_id().to_owned());
+        let history = HistoryReader::on_server(target.clone());
+        let watched = Watched::Server(target.clone());
+        let place = Place::Server { address, target };
+        Self::around(config, Box::new(engine), reopen, watched, history, place)
+    }
+
+    fn around(
+        config: &StoreConfig,
+        engine: Box<dyn Engine>,
+        reopen: EngineFactory,
+        watched: Watched,
+        history: HistoryReader,
+        place: Place,
+    ) -> Result<Self, StoreError> {
         let facts = Arc::new(Facts::default());
-        let watch = Watch::begin(&path, Arc::clone(&facts))?;
+        let watch = Watch::begin(watched, Arc::clone(&facts))?;
         let confirmations = watch.confirmations();
-        let journal = Journal::start(
-            JournalSettings::from_config(config),
-            Box::new(engine),
-            reopen(path.clone(), room, same, files.clone(), turnstile.clone()),
-        )?;
-        let guard = Guard::new(journal.handle(), files.clone(), config.min_free_bytes());
+        let journal = Journal::start(JournalSettings::from_config(config), engine, reopen)?;
+        let files = match &place {
+            Place::File { files, .. } => files.clone(),
+            Place::Server { .. } => OpenFiles::default(),
+        };
+        let guard = Guard::new(journal.handle(), files, config.min_free_bytes());
         let watcher = Watcher::start(watch, guard)?;
-        let history = Arc::new(HistoryReader::new(&path));
-        Ok(Self { journal, facts, watcher, history, confirmations, path, files, same, turnstile })
+        Ok(Self { journal, facts, watcher, history: Arc::new(history), confirmations, place })
     }
 
     /// The way to the journal.
@@ -98,7 +151,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
     pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
-        clock::newest_acknowledged(&open_reader(&self.path)?).map_err(store_error)
+        let store = match &self.place {
+            Place::File { path, .. } => ReadStore::open_path(path)?,
+            Place::Server { target, .. } => ReadStore::open_server(target.clone())?,
+        };
+        clock::newest_acknowledged(store.db()).map_err(store_error)
     }
 
     /// The newest confirmation of the clock by an operator, fresh within a second. What it holds at the start is already
@@ -114,7 +171,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened.
     pub fn forwarding(&self) -> Result<Forwarding, StoreError> {
-        Forwarding::beside(&self.path, self.beside())
+        match &self.place {
+            Place::File { path, files, same, turnstile } => {
+                Forwarding::beside(path, self.beside(files, *same, turnstile))
+            }
+            Place::Server { address, .. } => Forwarding::open(&address.0),
+        }
     }
 
     /// A connection for registrations, which takes turns with the journal's writer. To be dropped before the store is
@@ -123,7 +185,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened.
     pub fn registry(&self) -> Result<Registry, StoreError> {
-        Registry::open_path(&self.path, Some(self.beside()))
+        match &self.place {
+            Place::File { path, files, same, turnstile } => {
+                Registry::beside(path, self.beside(files, *same, turnstile))
+            }
+            Place::Server { address, .. } => Registry::open(&address.0),
+        }
     }
 
     /// State of the journal.
@@ -146,14 +213,28 @@ impl Store {
 }
 
 impl Store {
-    fn beside(&self) -> Beside {
-        Beside {
-            turnstile: self.turnstile.clone(),
-            files: self.files.clone(),
-            same: self.same,
-            journal: self.journal.handle(),
-        }
+    fn beside(&self, files: &OpenFiles, same: Option<FileId>, turnstile: &Turnstile) -> Beside {
+        let (turnstile, files) = (turnstile.clone(), files.clone());
+        Beside { turnstile, files, same, journal: self.journal.handle() }
     }
+}
+
+/// Opens the engine in a thread of its own: it runs a small runtime, and the caller may be within another one.
+fn opened_apart(target: &Target, config: &StoreConfig) -> Result<PgEngine, StoreError> {
+    let (room, patience) = (config.quarantine_max_bytes(), config.commit_timeout());
+    let opening = || PgEngine::open(target, room, &postgres::Opening::Start, patience);
+    std::thread::scope(|scope| scope.spawn(opening).join()).unwrap_or_else(|_| {
+        Err(StoreError::unavailable(Unavailability::CannotOpen, "the opening of the store broke down"))
+    })
+}
+
+fn reopen_server(target: Target, config: &StoreConfig, store_id: String) -> EngineFactory {
+    let (room, patience) = (config.quarantine_max_bytes(), config.commit_timeout());
+    let opening = postgres::Opening::AfterFailure { store_id };
+    Box::new(move || {
+        let engine = PgEngine::open(&target, room, &opening, patience)?;
+        Ok(Box::new(engine) as Box<dyn Engine>)
+    })
 }
 
 fn reopen(

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::journal::{JournalHandle, StoreState};
 use crate::sqlite::disk::{self, OpenFiles};
-use crate::sqlite::watch::Watch;
+use crate::watch::Watch;
 use crate::{StoreError, Unavailability};
 
 /// How often everything is looked at; the promise about register facts is one second.
@@ -23,12 +23,11 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// Free bytes where a file lies.
 type FreeBytes = Box<dyn Fn(&Path) -> std::io::Result<u64> + Send>;
 
-/// The watcher's thread. Dropping it ends the thread.
+/// The watcher's threads. Dropping it ends them.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     stopping: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-    ended: oneshot::Receiver<()>,
+    threads: Vec<(JoinHandle<()>, oneshot::Receiver<()>)>,
 }
 
 /// What the watcher tells the journal, and the gauges only it can keep true.
@@ -41,9 +40,25 @@ pub(crate) struct Guard {
     probe_fails: bool,
     queue_depth: Gauge,
     serving: Gauge,
+    /// Of a store in a file.
+    disk: Option<DiskGauges>,
+}
+
+/// Made at the first look at a disk: a gauge that nobody sets would show an empty one.
+struct DiskGauges {
     free: Gauge,
     bytes: Gauge,
     log_bytes: Gauge,
+}
+
+impl DiskGauges {
+    fn new() -> Self {
+        Self {
+            free: gauge!("fiscald_store_free_bytes"),
+            bytes: gauge!("fiscald_store_bytes"),
+            log_bytes: gauge!("fiscald_store_log_bytes"),
+        }
+    }
 }
 
 impl Guard {
@@ -57,18 +72,27 @@ impl Guard {
             probe_fails: false,
             queue_depth: gauge!("fiscald_store_queue_depth"),
             serving: gauge!("fiscald_store_serving"),
-            free: gauge!("fiscald_store_free_bytes"),
-            bytes: gauge!("fiscald_store_bytes"),
-            log_bytes: gauge!("fiscald_store_log_bytes"),
+            disk: None,
         }
     }
 
-    fn look(&mut self, path: &Path) {
-        self.look_at_file();
-        self.look_at_disk(path);
-        set_bytes(&self.bytes, disk::file_bytes(path));
-        set_bytes(&self.log_bytes, disk::file_bytes(&disk::beside(path, "-wal")));
+    /// A store on a server has no path.
+    fn look(&mut self, path: Option<&Path>) {
+        match path {
+            Some(path) => {
+                self.look_at_file();
+                self.look_at_disk(path);
+                let gauges = self.disk.get_or_insert_with(DiskGauges::new);
+                set_bytes(&gauges.bytes, disk::file_bytes(path));
+                set_bytes(&gauges.log_bytes, disk::file_bytes(&disk::beside(path, "-wal")));
+            }
+            // Whether the server is there shows only when it is asked: while no batch comes, the writer does that.
+            None => self.journal.wake(),
+        }
         self.queue_depth.set(u32::try_from(self.journal.queue_depth()).unwrap_or(u32::MAX));
+        // While no batch comes nobody else would: what waits for such a moment is done in it, and on a short disk the log
+        // is cut, which may be what takes the room.
+        self.journal.wake();
         self.tell_changes();
     }
 
@@ -85,13 +109,9 @@ impl Guard {
         match (self.free_bytes)(path) {
             Ok(free) => {
                 self.probe_fails = false;
-                set_bytes(&self.free, free);
+                set_bytes(&self.disk.get_or_insert_with(DiskGauges::new).free, free);
                 let low = free < self.min_free_bytes;
                 self.journal.shared().set_disk_low(low.then(|| self.in_words(path, free)));
-                if low {
-                    // No batch comes now, and it may be the log that takes the room: let the writer cut it.
-                    self.journal.wake();
-                }
             }
             Err(error) => {
                 if !self.probe_fails {
@@ -130,41 +150,67 @@ fn set_bytes(gauge: &Gauge, bytes: u64) {
 }
 
 impl Watcher {
-    /// Looks at file and disk, then starts the thread.
+    /// Looks at file and disk, then starts the threads.
     pub(crate) fn start(mut watch: Watch, mut guard: Guard) -> Result<Self, StoreError> {
-        guard.look(watch.path());
-        let stopping = Arc::new(AtomicBool::new(false));
+        let path = watch.path().map(Path::to_path_buf);
+        guard.look(path.as_deref());
+        let mut watcher = Self { stopping: Arc::new(AtomicBool::new(false)), threads: Vec::new() };
+        if path.is_none() {
+            // A server may be slow to answer about facts; that must not keep the guard from its rounds.
+            watcher.every_interval("facts", move || watch.renew())?;
+            watcher.every_interval("watcher", move || guard.look(None))?;
+            return Ok(watcher);
+        }
+        watcher.every_interval("watcher", move || {
+            guard.look(path.as_deref());
+            // A file that was put in the place of ours tells nothing about our registers.
+            if !guard.journal.shared().is_lost() {
+                watch.renew();
+            }
+        })?;
+        Ok(watcher)
+    }
+
+    fn every_interval(
+        &mut self,
+        name: &str,
+        mut look: impl FnMut() + Send + 'static,
+    ) -> Result<(), StoreError> {
         let (end, ended) = oneshot::channel();
-        let stop = Arc::clone(&stopping);
+        let stop = Arc::clone(&self.stopping);
         let thread = std::thread::Builder::new()
-            .name("watcher".to_owned())
+            .name(name.to_owned())
             .spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
                     std::thread::park_timeout(LOOK_INTERVAL);
-                    guard.look(watch.path());
-                    // A file that was put in the place of ours tells nothing about our registers.
-                    if !guard.journal.shared().is_lost() {
-                        watch.renew();
-                    }
+                    look();
                 }
                 // The connection is closed before the end is told.
-                drop(watch);
+                drop(look);
                 let _ = end.send(());
             })
             .map_err(|error| StoreError::unavailable(Unavailability::CannotOpen, error.to_string()))?;
-        Ok(Self { stopping, thread, ended })
+        self.threads.push((thread, ended));
+        Ok(())
     }
 
-    /// Ends the thread and waits until it has closed the file, at most a second.
+    /// Ends the threads and waits until they have closed the file, at most a second.
     pub(crate) async fn stop(mut self) {
         self.begin_stop();
-        // Past the patience it ends by itself a little later.
-        let _ = tokio::time::timeout(STOP_PATIENCE, &mut self.ended).await;
+        let all = async {
+            for (_, ended) in &mut self.threads {
+                let _ = ended.await;
+            }
+        };
+        // Past the patience they end by themselves a little later.
+        let _ = tokio::time::timeout(STOP_PATIENCE, all).await;
     }
 
     fn begin_stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        self.thread.thread().unpark();
+        for (thread, _) in &self.threads {
+            thread.thread().unpark();
+        }
     }
 }
 
@@ -210,7 +256,7 @@ mod tests {
         });
         let mut check = async |bytes: u64, low: bool| {
             free.store(bytes, Ordering::SeqCst);
-            guard.look(Path::new("data/store.db"));
+            guard.look(Some(Path::new("data/store.db")));
             let status = handle.status();
             assert_eq!(status.state, if low { StoreState::DiskLow } else { StoreState::Serving }, "{bytes}");
             if low {

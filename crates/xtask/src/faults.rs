@@ -34,13 +34,19 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     eprintln!("xtask: faults at commit {}, seed {seed}, {amounts:?}", commit());
     super::packages::need_c_compiler()?;
     super::cargo(&["build", "--workspace", "--bins", "--locked"], &[])?;
-    let mut environment = vec![("FISCALD_TEST_SEED".to_owned(), seed.to_string())];
-    environment.extend(amounts.iter().map(|(variable, amount)| ((*variable).to_owned(), amount.to_string())));
+    let amounts = amounts.map(|(variable, amount)| (variable, amount.to_string()));
+    run_suite("faults", seed, &amounts)
+}
+
+/// Runs one suite of the system tests at length, its tests one after another: what one of them breaks or measures is
+/// not to stand beside another's load.
+pub(crate) fn run_suite(test: &str, seed: u64, amounts: &[(&str, String)]) -> Result<()> {
+    let mut environment = vec![("FISCALD_TEST_SEED", seed.to_string())];
+    environment.extend(amounts.iter().cloned());
     let environment: Vec<(&str, &str)> =
-        environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let suite = ["-p", "fiscald-tests", "--test", "faults", "--locked"];
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let suite = ["-p", "fiscald-tests", "--test", test, "--locked"];
     if super::has_nextest() {
-        // One after another: a fault of the disk is not to be measured beside another's load.
         let runner = ["nextest", "run", "--profile", "long", "--no-capture"];
         super::cargo(&[&runner, suite.as_slice()].concat(), &environment)
     } else {
@@ -50,7 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 }
 
 /// The commit the tree stands on, and whether it was changed since.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -60,6 +66,6 @@ fn commit() -> String {
     if changed { format!("{commit} (changed)") } else { commit }
 }
 
-fn new_seed() -> Result<u64> {
+pub(crate) fn new_seed() -> Result<u64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs())
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr, reason = "a chore talks to the person who started it")]
 
 mod deb;
+mod failover;
 mod faults;
 mod fuzz;
 mod packages;
@@ -32,6 +33,8 @@ Commands:
   record-stream    make the captured streams of proto-fixtures/streams anew (needs tshark and port 7777)
   faults [--kills N] [--rounds N] [--standstill-s N] [--seed N]
           the fault suite at length: 200 kills, every fault of disk, file and clock several times
+  failover [--rounds N] [--seed N]
+          several nodes on PostgreSQL behind HAProxy: N times (100) something of it is killed or paused under load
   fuzz [TARGET...] [--seconds N] [--seed N] [--keep]
           fuzz the readers of hostile bytes, each for N seconds (60); --keep adds what was learnt to the corpus
   deb     build the Debian package, then install, run, remove and purge it in a clean root (as root)
@@ -42,6 +45,7 @@ Examples:
   cargo xtask ci
   cargo xtask deb
   cargo xtask faults --kills 50 --seed 1
+  cargo xtask failover --rounds 500
   cargo xtask fuzz container --seconds 1260";
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Some("test") => test(&rest),
         Some("check") => check(),
         Some("deb") => deb::run(&rest),
+        Some("failover") => failover::run(&rest),
         Some("faults") => faults::run(&rest),
         Some("fuzz") => fuzz::run(&rest),
         Some("ci") => check().and_then(|()| test(&rest)),

@@ -64,7 +64,8 @@ pub(crate) struct VerifyArgs {
     at all, readable by its owner only. It gives up when the daemon's log grows meanwhile and less than twice\n\
     store.min_free_mib is free on the store's disk, or the daemon would fall silent. To restore: stop the daemon, put the\n\
     copy in the place of store.url (no -wal and -shm files of the old one beside it), owned by the user of the service,\n\
-    start. Documents acknowledged after the copy was made are not in it.")]
+    start. Documents acknowledged after the copy was made are not in it. A store on PostgreSQL is copied by pg_dump or\n\
+    pg_basebackup instead.")]
 pub(crate) struct BackupArgs {
     /// The new file; an existing one is refused
     #[arg(value_name = "FILE")]
@@ -78,6 +79,28 @@ pub(crate) struct BackupArgs {
     Documents, acknowledgements, codes and findings are never touched. May run beside the daemon: it writes in short\n\
     pieces and lets the daemon's writer go first. Ended in the middle, it can simply be run again.")]
 pub(crate) struct ReindexArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fiscald migrate --from sqlite:/var/lib/fiscald/fiscald.db --config /etc/fiscald/fiscald.toml\n  \
+    fiscald migrate --from sqlite:data/fiscald.db --to postgres://fiscald@127.0.0.1/fiscald\n\n\
+    Steps: stop the daemon; make an empty database (createdb -O fiscald -E UTF8 -T template0 --locale=C fiscald); let\n\
+    store.url name it, the password in store.password_file; migrate; start the daemon. Every table goes over in large\n\
+    transactions, positions stay what they are, and both sides are compared at the end, all rows by SHA-256.\n\
+    The source is held and never changed; while any process has it open the move is refused, and so it is into a database\n\
+    that is not empty. Ended or killed at any moment, the same command goes on where it was; until it is done no daemon\n\
+    starts on the target. A password is better not in --to, where other users of the machine can read it."
+)]
+pub(crate) struct MigrateArgs {
+    /// The store that is moved: sqlite:PATH
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The empty database it goes into: postgres://user@host/database; store.url of the configuration when not given
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArg,
 }

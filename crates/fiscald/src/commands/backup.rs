@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use indicatif::HumanBytes;
-use ofd_store::{BackupError, DocumentFilter, Reader, StoreConfig};
+use ofd_store::{BackupError, DocumentFilter, Reader, StoreConfig, shown_url};
 
 use super::output::Output;
 use super::stop_signals::StopSignals;
@@ -22,6 +22,13 @@ use crate::quoting::shell_word;
 /// The file is there already or cannot be written; too little room, for the copy or for the daemon's log; the store cannot be read; a signal came first.
 pub(crate) fn run(args: &BackupArgs, out: &mut Output) -> Result<ExitCode> {
     let store = settings(&args.config)?.store;
+    if store_place(&store.url).is_none() {
+        bail!(
+            "{} is a PostgreSQL database, whose own tools make a copy while it serves: `pg_dump -Fc -d DATABASE -f FILE` of \
+             one state of it, or `pg_basebackup` and archived logs of the whole server to any later moment",
+            shown_url(&store.url)
+        );
+    }
     let file = std::path::absolute(&args.file).context("the name of the new file")?;
     if std::fs::symlink_metadata(&file).is_ok() {
         bail!("{} is there already, and a backup never replaces anything: name another file", file.display());

@@ -28,6 +28,7 @@ pub(crate) fn run(args: &CheckConfigArgs, out: &mut Output) -> Result<ExitCode> 
 /// What `serve` demands beyond a configuration that is right in itself.
 fn check(loaded: &Loaded, offline: bool) -> Result<()> {
     if !offline {
+        loaded.settings.store.check_files()?;
         serve::identity(loaded, Parts::ALL)?;
     }
     Ok(())

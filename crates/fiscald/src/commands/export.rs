@@ -47,7 +47,7 @@ const CSV_HEADING: &str = "seq,fn,fd,form,received_at,code,verdict,sha256,raw,do
 /// # Errors
 /// The store cannot be read; the file cannot be written or must not be replaced; a signal came first.
 pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> Result<ExitCode> {
-    let store = settings(&args.config)?.store.url;
+    let store = settings(&args.config)?.store.address();
     let reader = open_reader(&store)?;
     let filter = ExportFilter { fn_number: args.fn_number, from: args.from, to: args.to };
     match &args.out {

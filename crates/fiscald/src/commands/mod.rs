@@ -12,6 +12,7 @@ pub(crate) mod demo;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod keys;
+pub(crate) mod migrate;
 mod new_file;
 pub(crate) mod outbox;
 pub(crate) mod output;
@@ -33,7 +34,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability};
+use ofd_store::{
+    Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability, shown_url,
+};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};
@@ -81,6 +84,7 @@ fn run_into(command: Command, out: &mut Output) -> Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Reindex(args) => reindex::run(&args, out),
+        Command::Migrate(args) => migrate::run(&args, out),
         Command::Keys(command) => keys::run(command, out),
     }
 }
@@ -96,7 +100,7 @@ fn settings(config: &ConfigArg) -> Result<Settings, BadConfig> {
 /// [`BadConfig`]; a store that is not there, said so that the reader knows what to do; any other [`StoreError`].
 fn reader(config: &ConfigArg) -> Result<Reader> {
     let store = settings(config)?.store;
-    Ok(open_reader(&store.url)?.keeping_free(kept_for_the_daemon(&store)))
+    Ok(open_reader(&store.address())?.keeping_free(kept_for_the_daemon(&store)))
 }
 
 fn open_reader(url: &str) -> Result<Reader> {
@@ -109,7 +113,7 @@ fn open_reader(url: &str) -> Result<Reader> {
 /// # Errors
 /// As [`reader`]. A store is made by `serve` only.
 fn operator(config: &ConfigArg) -> Result<(Operator, String)> {
-    let url = settings(config)?.store.url;
+    let url = settings(config)?.store.address();
     Ok((open_operator(&url)?, told_place(&url)))
 }
 
@@ -118,7 +122,7 @@ fn operator(config: &ConfigArg) -> Result<(Operator, String)> {
 /// # Errors
 /// As [`reader`].
 fn registry_reader(config: &ConfigArg) -> Result<RegistryReader> {
-    let url = settings(config)?.store.url;
+    let url = settings(config)?.store.address();
     RegistryReader::open(&url).map_err(|error| explain_missing(&url, error))
 }
 
@@ -127,14 +131,14 @@ fn registry_reader(config: &ConfigArg) -> Result<RegistryReader> {
 /// # Errors
 /// As [`reader`].
 fn registry(config: &ConfigArg) -> Result<(Registry, String)> {
-    let url = settings(config)?.store.url;
+    let url = settings(config)?.store.address();
     let registry = Registry::open(&url).map_err(|error| explain_missing(&url, error))?;
     Ok((registry, told_place(&url)))
 }
 
 /// The place of a store as people are told it.
 fn told_place(url: &str) -> String {
-    store_place(url).map_or_else(|| url.to_owned(), |path| path.display().to_string())
+    store_place(url).map_or_else(|| shown_url(url), |path| path.display().to_string())
 }
 
 /// A cell of a table for something that may be absent.

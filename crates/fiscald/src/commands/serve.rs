@@ -153,7 +153,7 @@ fn announce(loaded: &Loaded, parts: Parts, device: Option<&Device>) {
         configuration = loaded.source,
         overridden = loaded.overrides.join(" "),
         operator_inn = settings.operator.inn,
-        store = settings.store.url,
+        store = ofd_store::shown_url(&settings.store.url),
         sign_mode = settings.signs.mode.as_str(),
         keys = device.map_or_else(|| "none".to_owned(), Device::describe),
         "fiscald starts"

@@ -87,18 +87,17 @@ fn ingest(settings: &Settings, report: &mut Report<'_>) {
 fn store(settings: &Settings, report: &mut Report<'_>) {
     let store = &settings.store;
     match store.url.split_once(':') {
-        // The address may hold a password, so it is not repeated.
-        Some(("postgres" | "postgresql", _)) => report.bad(
-            "store.url",
-            "PostgreSQL is not built yet",
-            "write \"sqlite:PATH\", for example \"sqlite:/var/lib/fiscald/fiscald.db\"",
-        ),
-        Some(("sqlite", _)) => {
+        // What is said about an address does not repeat its password.
+        Some(("sqlite" | "postgres" | "postgresql", _)) => {
             if let Err(error) = store.validate() {
                 report.bad("store", error.to_string(), "");
             }
         }
-        _ => report.bad("store.url", "names no store this program knows", "write \"sqlite:PATH\""),
+        _ => report.bad(
+            "store.url",
+            "names no store this program knows",
+            "write \"sqlite:PATH\", or \"postgres://USER@HOST/DATABASE\"",
+        ),
     }
     if store.queue_max_documents < store.batch_max_documents {
         report.bad(

@@ -306,6 +306,7 @@ fn advice(path: &str) -> Option<String> {
         "signs.mode" => "\"required\", \"log-only\" or \"off\"",
         "signs.profile" => "\"soft-gost-1\", \"hsm\" or \"none\"",
         "registration.unknown_fn" => "\"hold\", \"accept\" or \"reject\"",
+        "ingest.proxy_protocol" | "sister.proxy_protocol" => "\"off\" or \"required\"",
         "fns.names" => "\"modern\" or \"legacy\"",
         "log.format" => "\"text\" or \"json\"",
         path if path.ends_with(".listen") => {

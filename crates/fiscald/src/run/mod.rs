@@ -72,7 +72,7 @@ impl Daemon {
             true => {
                 let stores = match &intake {
                     Some(intake) => FnsStores::beside(intake.store()),
-                    None => FnsStores::alone(settings.store.url.clone()),
+                    None => FnsStores::alone(settings.store.address()),
                 };
                 Some(Forwarding::start(settings, inn, stores).await?)
             }

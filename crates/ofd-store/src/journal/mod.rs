@@ -23,6 +23,7 @@ pub use status::{StoreState, StoreStatus};
 pub(crate) use self::status::Shared;
 use self::worker::Worker;
 use crate::engine::{Engine, EngineFactory, WriteItem, WriteOutcome};
+use crate::postgres::is_postgres;
 use crate::{
     AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome, StoreConfig, StoreError, Unavailability,
 };
@@ -98,7 +99,8 @@ impl JournalSettings {
             queue_max_documents: config.queue_max_documents.max(1),
             busy_patience: Duration::from_secs(5),
             reopen_pause_min: Duration::from_millis(100),
-            reopen_pause_max: Duration::from_secs(5),
+            // A standby that is promoted is to be found soon; a disk that failed may take its time.
+            reopen_pause_max: Duration::from_secs(if is_postgres(&config.url) { 1 } else { 5 }),
             stalled_after: STALLED_AFTER,
         }
     }
@@ -179,16 +181,19 @@ impl JournalHandle {
     /// # Errors
     /// [`StoreError::Unavailable`] after a failed write, while the disk is low or while closing; nothing was
     /// queued then.
-    pub async fn append(&self, document: NewDocument) -> Result<PendingAppend, StoreError> {
-        Ok(PendingAppend(self.enqueue(WriteItem::Document(Box::new(document))).await?))
+    pub async fn append(&self, document: impl Into<Box<NewDocument>>) -> Result<PendingAppend, StoreError> {
+        Ok(PendingAppend(self.enqueue(WriteItem::Document(document.into())).await?))
     }
 
     /// Queues a copy for the quarantine; waits while the queue is full.
     ///
     /// # Errors
     /// As [`JournalHandle::append`].
-    pub async fn quarantine(&self, copy: NewQuarantine) -> Result<PendingQuarantine, StoreError> {
-        Ok(PendingQuarantine(self.enqueue(WriteItem::Quarantine(Box::new(copy))).await?))
+    pub async fn quarantine(
+        &self,
+        copy: impl Into<Box<NewQuarantine>>,
+    ) -> Result<PendingQuarantine, StoreError> {
+        Ok(PendingQuarantine(self.enqueue(WriteItem::Quarantine(copy.into())).await?))
     }
 
     /// State of the store.

@@ -23,6 +23,9 @@ const FAILED_LOOK: Duration = Duration::from_millis(20);
 /// How often an idle journal tries whether a database that was held is free again.
 const HELD_LOOK: Duration = Duration::from_millis(200);
 
+/// How long a close is put off by work that nobody waits for.
+const LONGEST_END: Duration = Duration::from_secs(1);
+
 pub(super) struct Worker {
     settings: JournalSettings,
     queue: mpsc::Receiver<Queued>,
@@ -97,8 +100,12 @@ impl Worker {
             if self.shared.is_held() && !self.wait_for_release(engine.as_mut()) {
                 return Stopped::Failed;
             }
+            if !self.follow(engine.as_mut()) {
+                return Stopped::Failed;
+            }
             let taken = self.queue.blocking_recv_many(&mut self.gathered, self.settings.batch_max_documents);
             if taken == 0 {
+                Self::follow_before_the_end(engine.as_mut());
                 return Stopped::Closed;
             }
             self.unpack();
@@ -201,6 +208,39 @@ impl Worker {
             Err(error) => {
                 self.stop_serving(&error);
                 false
+            }
+        }
+    }
+
+    /// While nothing is queued: what the engine has left for such moments. False when it failed.
+    fn follow(&mut self, engine: &mut dyn Engine) -> bool {
+        while self.queue.is_empty() && !self.queue.is_closed() && !self.shared.is_closing() {
+            self.shared.begin_batch();
+            let result = engine.follow(false);
+            self.shared.end_batch();
+            match result {
+                Ok(true) => {}
+                Ok(false) | Err(EngineError::Busy(_)) => break,
+                Err(error) => {
+                    self.stop_serving(&error);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// What is left is done at the next start otherwise, so a failure is only told.
+    fn follow_before_the_end(engine: &mut dyn Engine) {
+        let deadline = Instant::now() + LONGEST_END;
+        while Instant::now() < deadline {
+            match engine.follow(true) {
+                Ok(true) => {}
+                Ok(false) | Err(EngineError::Busy(_)) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what was left to be done before the close was not done");
+                    return;
+                }
             }
         }
     }
@@ -340,6 +380,11 @@ fn describe() {
     describe_gauge!("fiscald_store_queue_depth", "Documents that wait for the writer");
     describe_gauge!("fiscald_store_free_bytes", "Free space of the disk that holds the store");
     describe_gauge!("fiscald_store_log_pages", "Pages of 4 KiB in the write-ahead log");
+    describe_gauge!(
+        "fiscald_store_unindexed_documents",
+        "Documents whose keys wait for their place in journal_keys; readers find them all the same"
+    );
+    describe_gauge!("fiscald_store_unindexed_seconds", "How long the oldest of them has been waiting");
     describe_counter!(
         "fiscald_store_commit_failures_total",
         "Transactions that failed: nothing of them was answered"

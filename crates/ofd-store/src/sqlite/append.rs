@@ -3,24 +3,23 @@
 use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::columns::{AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, SIGN_MARK, kopecks_column};
-use super::registers::{self, Source, Statement};
-use super::tasks;
+use super::keys::{self, Key, Keys};
 use crate::engine::WriteOutcome;
 use crate::records::{
     AppendOutcome, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument, NewQuarantine, QuarantineOutcome,
     StoredFinding, TaskKind,
 };
+use crate::tables::chains::{newest_chain, open_chain};
+use crate::tables::columns::{
+    AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, SIGN_MARK, kopecks_column,
+};
+use crate::tables::registers::{self, Source, Statement};
+use crate::tables::tasks;
 
-/// What came first under (ФН, ФД): the one look-up of an ordinary document.
-pub(super) const FIRST: &str = "SELECT seq, identity FROM journal INDEXED BY journal_identity \
-     WHERE fn = ?1 AND fd = ?2 AND chain = 0 AND conflict_no = 0";
+const IDENTITY: &str = "SELECT identity FROM journal WHERE seq = ?1";
 /// Everything else under it, by what it is: the index has only these rows.
 pub(super) const OTHER: &str = "SELECT seq FROM journal INDEXED BY journal_others \
      WHERE fn = ?1 AND fd = ?2 AND identity = ?3 AND (conflict_no > 0 OR chain > 0)";
-/// A step from the end of the index, however many conflicts there are.
-pub(super) const LAST_CONFLICT: &str = "SELECT max(conflict_no) FROM journal INDEXED BY journal_identity \
-     WHERE fn = ?1 AND fd = ?2 AND chain = ?3";
 const INSERT: &str = "INSERT INTO journal (fn, fd, chain, conflict_no, form, received_at, code, forward, marks, \
      verdict, sign_scheme, sign_generation, identity, peer, ffd_version, local_time, rnm, user_inn, kkt_serial, \
      shift, receipt_number, operation, total_kopecks, fiscal_sign, acknowledgement, container, opened) \
@@ -40,7 +39,7 @@ const CHAIN_OPENERS: [u16; 2] = [1, 11];
 /// Appends the documents of one batch. Borrows the open transaction.
 pub(super) struct BatchWriter<'c> {
     connection: &'c Connection,
-    first: CachedStatement<'c>,
+    keys: &'c mut Keys,
     insert: CachedStatement<'c>,
     /// The version of the register facts in this transaction, raised at the first change.
     facts_version: Option<i64>,
@@ -58,20 +57,16 @@ enum Place {
     New { chain: u32 },
 }
 
-impl<'c> BatchWriter<'c> {
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self {
-            connection,
-            first: connection.prepare_cached(FIRST)?,
-            insert: connection.prepare_cached(INSERT)?,
-            facts_version: None,
-        })
-    }
+/// Whether the tables and indexes of the file are those that the statements of a batch need.
+pub(super) fn fits(connection: &Connection) -> rusqlite::Result<()> {
+    [INSERT, OTHER, IDENTITY].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))?;
+    Keys::fits(connection)
+}
 
-    /// Whether the tables and indexes of the file are those that the statements of a batch need.
-    pub(super) fn fits(connection: &'c Connection) -> rusqlite::Result<()> {
-        Self::new(connection)?;
-        [OTHER, LAST_CONFLICT].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))
+impl<'c> BatchWriter<'c> {
+    /// `keys` must have been told that the transaction began.
+    pub(super) fn new(connection: &'c Connection, keys: &'c mut Keys) -> rusqlite::Result<Self> {
+        Ok(Self { connection, keys, insert: connection.prepare_cached(INSERT)?, facts_version: None })
     }
 
     /// Writes one document with everything that belongs to it, or finds it known, or refuses it.
@@ -91,7 +86,7 @@ impl<'c> BatchWriter<'c> {
         let (KnownContent::Acknowledged, Some(identity)) = (copy.known_content, copy.identity) else {
             return Ok(None);
         };
-        let first = self.first(&copy.fn_number, copy.fd_number)?;
+        let first = self.first(copy.fn_number, copy.fd_number)?;
         let known = match first {
             Some((seq, found)) if found == identity => Some(seq),
             _ => self.among_others(&copy.fn_number, copy.fd_number, &identity)?,
@@ -133,11 +128,15 @@ impl<'c> BatchWriter<'c> {
     /// same number: each new report with ФД 1 opens a chain, and what follows belongs to the newest one.
     fn place(&mut self, document: &NewDocument) -> rusqlite::Result<Place> {
         let (key, debug) = (document.fn_number.as_str(), document.fn_number.is_debug());
-        let newest = if debug { newest_chain(self.connection, key)? } else { Some(0) };
+        let newest = if debug { newest_chain(self.connection.into(), key)? } else { Some(0) };
         let opens_chain =
             debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
-        match (self.first(&document.fn_number, document.fd_number)?, newest) {
+        let is_known = document.fd_number.get() <= self.keys.highest(self.connection, document.fn_number)?;
+        // Above the highest number there is nothing, in no chain.
+        let first = if is_known { self.first(document.fn_number, document.fd_number)? } else { None };
+        match (first, newest) {
             (Some((seq, identity)), _) if identity == document.identity => return Ok(Place::Repeat { seq }),
+            (None, Some(chain)) if !is_known && !opens_chain => return Ok(Place::New { chain }),
             // Without a first there is no conflict, and there are no later chains to look into.
             (None, Some(0)) if !opens_chain => return Ok(Place::New { chain: 0 }),
             _ => {}
@@ -146,9 +145,9 @@ impl<'c> BatchWriter<'c> {
             return Ok(Place::Repeat { seq });
         }
         match newest {
-            None => Ok(Place::New { chain: open_chain(self.connection, key, 0)? }),
+            None => Ok(Place::New { chain: open_chain(self.connection.into(), key, 0)? }),
             Some(chain) if opens_chain => {
-                Ok(Place::New { chain: open_chain(self.connection, key, chain.saturating_add(1))? })
+                Ok(Place::New { chain: open_chain(self.connection.into(), key, chain.saturating_add(1))? })
             }
             Some(chain) => Ok(match self.last_conflict(document, chain)? {
                 Some(last) if last >= MAX_CONFLICTS => Place::Full,
@@ -158,14 +157,10 @@ impl<'c> BatchWriter<'c> {
         }
     }
 
-    fn first(
-        &mut self,
-        fn_number: &FnNumber,
-        fd_number: FdNumber,
-    ) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
-        self.first
-            .query_row(params![fn_number.as_str(), fd_number.get()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
+    fn first(&self, fn_number: FnNumber, fd_number: FdNumber) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+        let Some(seq) = self.keys.first(self.connection, fn_number, fd_number)? else { return Ok(None) };
+        let identity = self.connection.prepare_cached(IDENTITY)?.query_row([seq], |row| row.get(0))?;
+        Ok(Some((seq, identity)))
     }
 
     /// The same content among conflicts and in later chains.
@@ -183,11 +178,7 @@ impl<'c> BatchWriter<'c> {
 
     /// The highest number under (ФН, chain, ФД); none while nothing is there.
     fn last_conflict(&self, document: &NewDocument, chain: u32) -> rusqlite::Result<Option<u32>> {
-        self.connection
-            .prepare_cached(LAST_CONFLICT)?
-            .query_row(params![document.fn_number.as_str(), document.fd_number.get(), chain], |row| {
-                row.get(0)
-            })
+        self.keys.last_conflict(self.connection, document.fn_number, document.fd_number, chain)
     }
 
     fn acknowledgement(&self, seq: i64) -> rusqlite::Result<Vec<u8>> {
@@ -233,6 +224,9 @@ impl<'c> BatchWriter<'c> {
             document.container,
             document.opened,
         ])?;
+        let place =
+            keys::Place { fn_number: document.fn_number, fd: document.fd_number.get(), chain, conflict_no };
+        self.keys.note(Key { place, seq });
         for (ordinal, finding) in (0_u32..).zip(document.findings.iter().take(MAX_STORED_FINDINGS)) {
             self.write_finding(seq, ordinal, finding)?;
         }
@@ -251,7 +245,7 @@ impl<'c> BatchWriter<'c> {
 
     fn write_task(&self, document: &NewDocument, seq: i64, kind: Option<TaskKind>) -> rusqlite::Result<()> {
         match kind {
-            Some(kind) => tasks::add(self.connection, kind, seq, document.received_at),
+            Some(kind) => Ok(tasks::add(self.connection.into(), kind, seq, document.received_at)?),
             None => Ok(()),
         }
     }
@@ -262,11 +256,11 @@ impl<'c> BatchWriter<'c> {
         };
         let version = match self.facts_version {
             Some(version) => version,
-            None => registers::raise_version(self.connection)?,
+            None => registers::raise_version(self.connection.into())?,
         };
         self.facts_version = Some(version);
         registers::learn(
-            self.connection,
+            self.connection.into(),
             &Statement {
                 fn_number: Some(document.fn_number),
                 kkt_serial: report.kkt_serial.as_deref(),
@@ -300,22 +294,4 @@ fn too_many_conflicts(document: &NewDocument) -> String {
         document.fn_number.as_str(),
         document.fd_number.get()
     )
-}
-
-/// The newest chain of a debug ФН; none before its first document.
-pub(super) fn newest_chain(connection: &Connection, key: &str) -> rusqlite::Result<Option<u32>> {
-    connection
-        .prepare_cached("SELECT chain FROM debug_chains WHERE fn = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()
-}
-
-fn open_chain(connection: &Connection, key: &str, chain: u32) -> rusqlite::Result<u32> {
-    connection
-        .prepare_cached(
-            "INSERT INTO debug_chains (fn, chain) VALUES (?1, ?2) \
-             ON CONFLICT (fn) DO UPDATE SET chain = excluded.chain",
-        )?
-        .execute(params![key, chain])?;
-    Ok(chain)
 }

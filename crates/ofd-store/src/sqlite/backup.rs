@@ -15,11 +15,11 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{create_file, open_reader, sync_folder};
-use super::documents::newest_seq;
 use super::room::Room;
 use super::{disk, store_error};
 use crate::care::{BackupError, BackupProgress, BackupReport};
-use crate::{StoreError, Unavailability};
+use crate::tables::documents::newest_seq;
+use crate::{StoreError, Unavailability, sql};
 
 /// Pages copied between two words about the progress: 4 MiB. Few in tests.
 const STEP_PAGES: std::ffi::c_int = if cfg!(test) { 16 } else { 1024 };
@@ -104,7 +104,7 @@ impl Unfinished {
     ) -> Result<BackupReport, BackupError> {
         let state = source.unchecked_transaction().map_err(store_error)?;
         // The transaction begins with the first look at the file.
-        let newest_seq = newest_seq(&state).map_err(store_error)?;
+        let newest_seq = newest_seq((&*state).into()).map_err(sql::store_error)?;
         let page_bytes: u64 = pragma(&state, "page_size")?;
         let pages: u64 = pragma(&state, "page_count")?;
         room.require(pages.saturating_mul(page_bytes))?;
@@ -200,7 +200,11 @@ fn exists(to: &Path) -> StoreError {
 }
 
 fn pragma(connection: &Connection, name: &str) -> Result<u64, StoreError> {
-    connection.pragma_query_value(None, name, |row| super::quarantine::count(row, 0)).map_err(store_error)
+    connection
+        .pragma_query_value(None, name, |row| {
+            Ok(crate::tables::quarantine::count(&sql::Row::Sqlite(row), 0)?)
+        })
+        .map_err(store_error)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> StoreError {

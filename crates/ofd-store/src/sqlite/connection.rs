@@ -12,7 +12,7 @@ use super::disk::{self, FileId};
 use super::log;
 use super::schema::{self, Found};
 use super::{store_error, unsynced};
-use crate::{StoreError, Unavailability};
+use crate::{StoreError, Unavailability, sql};
 
 /// How long opening a store and an operator's transaction wait for others.
 const LOCK_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1000 } else { 5000 });
@@ -21,7 +21,9 @@ const BATCH_LOCK_WAIT: Duration = Duration::from_millis(250);
 const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// What is left of the log file after a time of long readers.
 const LOG_SIZE_LIMIT_BYTES: i64 = 64 << 20;
-const WRITER_CACHE_KIB: i64 = 256 << 10;
+/// Enough for the pages that a window of keys changes, and not more: with every commit that splits a page among others
+/// SQLite walks through all of its cache.
+const WRITER_CACHE_KIB: i64 = 64 << 10;
 const READER_CACHE_KIB: i64 = 16 << 10;
 const SECOND_CACHE_KIB: i64 = 32 << 10;
 /// Distinct statements kept compiled on a connection.
@@ -105,10 +107,10 @@ pub(super) fn open_second(path: &Path) -> Result<Connection, StoreError> {
 /// One short writing transaction of a command.
 pub(crate) fn write_once<T>(
     connection: &mut Connection,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    work: impl FnOnce(&Connection) -> sql::Result<T>,
 ) -> Result<T, StoreError> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate).map_err(store_error)?;
-    let result = work(&transaction).map_err(store_error)?;
+    let result = work(&transaction).map_err(sql::store_error)?;
     transaction.commit().map_err(store_error)?;
     Ok(result)
 }

@@ -20,6 +20,8 @@ const CUT_FROM_PAGES: i64 = 2 * COPY_FROM_PAGES;
 const WARN_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
 /// Pages still to be copied from which on that is not done in the writer's thread any more: 64 MiB.
 pub(super) const ASIDE_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
+/// Pages still to be copied past which nobody seems to do it (no daemon runs), so that a command does.
+const LEFT_FROM_PAGES: i64 = 16_384;
 /// Between two copies beside the writer: while a reader holds the log, little can be copied however often.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);
 /// Pages of our files. SQLite's default, and nobody sets another.
@@ -129,6 +131,14 @@ impl LogState {
     pub(super) fn to_copy(self) -> i64 {
         self.pages.saturating_sub(self.copied)
     }
+}
+
+/// For a command that writes much: copies a log that nobody else copies. Never waits.
+pub(crate) fn copy_left(connection: &Connection) -> rusqlite::Result<()> {
+    if checkpoint(connection, "NOOP")?.to_copy() >= LEFT_FROM_PAGES {
+        copy_and_cut(connection)?;
+    }
+    Ok(())
 }
 
 /// Copies the log as far as readers allow; if that was all of a log grown large, cuts its file, unless somebody reads:

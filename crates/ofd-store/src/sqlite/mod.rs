@@ -5,28 +5,16 @@
 
 mod append;
 pub(crate) mod backup;
-pub(crate) mod clock;
-mod columns;
 mod connection;
 mod copier;
 pub(crate) mod disk;
-pub(crate) mod documents;
-pub(crate) mod export;
-pub(crate) mod history;
-mod log;
-pub(crate) mod outbox;
-pub(crate) mod quarantine;
-pub(crate) mod registers;
-pub(crate) mod registration;
-pub(crate) mod reindex;
+pub(crate) mod keys;
+pub(crate) mod log;
 pub(crate) mod room;
 mod schema;
-pub(crate) mod search;
 pub(crate) mod second;
-pub(crate) mod tasks;
 mod unsynced;
 pub(crate) mod verify;
-pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,9 +24,10 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
+use self::keys::{Keys, Lag, Pace};
 use self::log::Log;
-pub use self::quarantine::MAX_QUARANTINE_PER_FN;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
+use crate::tables::quarantine;
 use crate::turnstile::Turnstile;
 use crate::{StoreError, Unavailability};
 
@@ -46,6 +35,8 @@ use crate::{StoreError, Unavailability};
 #[derive(Debug)]
 pub(crate) struct SqliteEngine {
     connection: Connection,
+    keys: Keys,
+    lag: Lag,
     path: PathBuf,
     quarantine_max_bytes: u64,
     log: Log,
@@ -76,8 +67,10 @@ impl SqliteEngine {
             StoreError::unavailable(Unavailability::CannotOpen, detail)
         };
         files.set(&[path.to_path_buf(), disk::beside(path, "-wal")]).map_err(cannot_look)?;
+        let keys = Keys::load(&connection, Pace::default()).map_err(store_error)?;
         let (path, log, turnstile) = (path.to_path_buf(), Log::default(), Turnstile::default());
-        Ok(Self { connection, path, quarantine_max_bytes, log, files, turnstile })
+        let lag = Lag::default();
+        Ok(Self { connection, keys, lag, path, quarantine_max_bytes, log, files, turnstile })
     }
 
     /// Takes turns with the other writers of the process.
@@ -97,31 +90,72 @@ impl SqliteEngine {
         batch: &[WriteItem],
         refused: &BTreeMap<usize, String>,
     ) -> Result<Vec<WriteOutcome>, BatchFault> {
-        // Immediate: the look-ups below must see what other writers of the file committed before us.
-        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        {
-            let mut writer = append::BatchWriter::new(&transaction)?;
-            for (index, item) in batch.iter().enumerate() {
-                if let Some(reason) = refused.get(&index) {
-                    outcomes.push(WriteOutcome::Refused { reason: reason.clone() });
-                    continue;
-                }
-                let outcome = match item {
-                    WriteItem::Document(document) => writer.append(document),
-                    WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
-                        Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
-                        Ok(None) => quarantine::keep(&transaction, self.quarantine_max_bytes, copy)
-                            .map(WriteOutcome::Quarantine),
-                        Err(error) => Err(error),
-                    },
-                };
-                outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error))?);
-            }
+        let Self { connection, keys, quarantine_max_bytes, .. } = self;
+        let outcomes = write(connection, keys, *quarantine_max_bytes, batch, refused);
+        match outcomes {
+            Ok(_) => keys.keep(),
+            Err(_) => keys.forget(),
         }
-        transaction.commit()?;
-        Ok(outcomes)
+        outcomes
     }
+
+    /// Lets the tables of keys follow. Its failure is that of a batch: the next one would lie behind it in the log.
+    fn follow_with<T>(
+        &mut self,
+        step: impl FnOnce(&mut Keys, &mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, EngineError> {
+        let turnstile = self.turnstile.clone();
+        let _turn = turnstile.enter();
+        if let Some(what) = turnstile.take_trouble() {
+            return Err(EngineError::Failed(what));
+        }
+        let done = step(&mut self.keys, &mut self.connection);
+        self.lag.show(&self.keys);
+        done.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => EngineError::Corrupt(format!(
+                "the keys of {} contradict its journal: {}; put them right with `fiscald reindex`",
+                self.path.display(),
+                in_words(&error)
+            )),
+            _ => self.engine_error(&error),
+        })
+    }
+}
+
+/// One transaction over a batch. `keys` is told of its rows, but not what became of them.
+fn write(
+    connection: &mut Connection,
+    keys: &mut Keys,
+    quarantine_max_bytes: u64,
+    batch: &[WriteItem],
+    refused: &BTreeMap<usize, String>,
+) -> Result<Vec<WriteOutcome>, BatchFault> {
+    // Immediate: the look-ups below must see what other writers of the file committed before us.
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    keys.begin(&transaction)?;
+    let mut outcomes = Vec::with_capacity(batch.len());
+    {
+        let mut writer = append::BatchWriter::new(&transaction, keys)?;
+        for (index, item) in batch.iter().enumerate() {
+            if let Some(reason) = refused.get(&index) {
+                outcomes.push(WriteOutcome::Refused { reason: reason.clone() });
+                continue;
+            }
+            let outcome = match item {
+                WriteItem::Document(document) => writer.append(document),
+                WriteItem::Quarantine(copy) => match writer.acknowledged(copy) {
+                    Ok(Some(known)) => Ok(WriteOutcome::Quarantine(known)),
+                    Ok(None) => quarantine::keep((&*transaction).into(), quarantine_max_bytes, copy)
+                        .map(WriteOutcome::Quarantine)
+                        .map_err(Into::into),
+                    Err(error) => Err(error),
+                },
+            };
+            outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error))?);
+        }
+    }
+    transaction.commit()?;
+    Ok(outcomes)
 }
 
 impl Engine for SqliteEngine {
@@ -148,6 +182,11 @@ impl Engine for SqliteEngine {
     }
 
     fn tend(&mut self) -> Result<(), EngineError> {
+        self.follow_with(Keys::tend).or_else(|error| match error {
+            // Somebody holds the file; the log can be copied all the same.
+            EngineError::Busy(_) => Ok(()),
+            error => Err(error),
+        })?;
         let Err(error) = self.log.keep_short(&self.connection, &self.path) else { return Ok(()) };
         if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) {
             return Err(self.engine_error(&error));
@@ -163,6 +202,10 @@ impl Engine for SqliteEngine {
                 in_words(&error)
             ),
         )))
+    }
+
+    fn follow(&mut self, at_once: bool) -> Result<bool, EngineError> {
+        self.follow_with(|keys, connection| keys.follow(connection, at_once))
     }
 
     fn probe(&mut self) -> Result<(), EngineError> {
@@ -234,7 +277,7 @@ impl From<rusqlite::Error> for BatchFault {
 }
 
 /// With the extended code: the message alone does not tell a failed sync from a failed write.
-fn in_words(error: &rusqlite::Error) -> String {
+pub(crate) fn in_words(error: &rusqlite::Error) -> String {
     match error.sqlite_error() {
         Some(code) => format!("{error} (SQLite code {})", code.extended_code),
         None => error.to_string(),
@@ -262,7 +305,7 @@ fn place_failure(path: &Path, error: StoreError) -> StoreError {
     }
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{disk, store_error};
+use super::disk;
+use crate::sql::{self, store_error};
 use crate::{StoreError, Unavailability};
 
 /// Between two looks at the disk; a commit adds kilobytes, so little is added meanwhile.
@@ -60,7 +61,7 @@ impl Room {
     pub(crate) fn watch<T>(
         &self,
         connection: &Connection,
-        read: impl FnOnce() -> rusqlite::Result<T>,
+        read: impl FnOnce() -> sql::Result<T>,
     ) -> Result<T, StoreError> {
         if self.keep_free_bytes == 0 {
             return read().map_err(store_error);
@@ -91,6 +92,6 @@ impl Room {
     }
 }
 
-fn is_interrupted(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+fn is_interrupted(error: &sql::Error) -> bool {
+    matches!(error, sql::Error::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted))
 }

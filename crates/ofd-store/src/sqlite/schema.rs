@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use super::append::BatchWriter;
+use super::append;
 use super::store_error;
 use crate::{StoreError, Unavailability};
 
@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
     include_str!("schema/v5.sql"),
+    include_str!("schema/v6.sql"),
 ];
 
 /// What the file is before anything was written to it.
@@ -133,7 +134,7 @@ pub(super) fn try_reading(connection: &Connection) -> Result<(), StoreError> {
         }
         Ok(())
     };
-    look().and_then(|()| BatchWriter::fits(connection)).map_err(store_error)
+    look().and_then(|()| append::fits(connection)).map_err(store_error)
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {

@@ -9,6 +9,7 @@ use super::disk::{FileId, OpenFiles};
 use super::log::Log;
 use super::{connection, in_words, is_busy, store_error, unsynced};
 use crate::journal::JournalHandle;
+use crate::sql::{self, Db};
 use crate::turnstile::Turnstile;
 use crate::{StoreError, Unavailability};
 
@@ -41,7 +42,7 @@ enum Failure {
     /// Before anything reached the log.
     Before(StoreError),
     /// While the work was done: nothing of it is to be seen by others.
-    Work(rusqlite::Error),
+    Work(sql::Error),
     /// While it was written and synced: others may see what is not on the disk.
     Commit(rusqlite::Error),
 }
@@ -68,21 +69,19 @@ impl SecondWriter {
     }
 
     /// For reading.
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
+    pub(crate) fn db(&self) -> Db<'_> {
+        Db::from(&self.connection)
     }
 
     /// One transaction. `work` is run anew when somebody else held the database.
     pub(crate) fn write<T>(
         &mut self,
-        mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+        mut work: impl FnMut(Db<'_>) -> sql::Result<T>,
     ) -> Result<T, StoreError> {
         let deadline = Instant::now() + PATIENCE;
         let result = loop {
             match self.attempt(&mut work) {
-                Err(Failure::Work(error) | Failure::Commit(error))
-                    if is_busy(&error) && Instant::now() < deadline =>
-                {
+                Err(failure) if failure.is_busy() && Instant::now() < deadline => {
                     std::thread::sleep(PAUSE);
                 }
                 result => break result,
@@ -93,10 +92,7 @@ impl SecondWriter {
         Ok(value)
     }
 
-    fn attempt<T>(
-        &mut self,
-        work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, Failure> {
+    fn attempt<T>(&mut self, work: &mut impl FnMut(Db<'_>) -> sql::Result<T>) -> Result<T, Failure> {
         let beside = match &self.company {
             Company::Journal(beside) => Some(beside.clone()),
             Company::Alone(_) => None,
@@ -106,8 +102,8 @@ impl SecondWriter {
             beside.check(&self.path).map_err(Failure::Before)?;
         }
         let transaction =
-            Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(Failure::Work)?;
-        let value = work(&transaction).map_err(Failure::Work)?;
+            Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(Failure::work)?;
+        let value = work(Db::from(&*transaction)).map_err(Failure::Work)?;
         transaction.commit().map_err(Failure::Commit)?;
         Ok(value)
     }
@@ -117,7 +113,8 @@ impl SecondWriter {
     fn failed(&self, failure: Failure) -> StoreError {
         let (error, at_commit) = match failure {
             Failure::Before(error) => return error,
-            Failure::Work(error) => (error, false),
+            Failure::Work(sql::Error::Sqlite(error)) => (error, false),
+            Failure::Work(error) => return sql::store_error(error),
             Failure::Commit(error) => (error, true),
         };
         let is_io = error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
@@ -146,6 +143,20 @@ impl SecondWriter {
                 Err(error) if !is_busy(&error) => Err(store_error(error)),
                 _ => Ok(()),
             },
+        }
+    }
+}
+
+impl Failure {
+    fn work(error: rusqlite::Error) -> Self {
+        Self::Work(error.into())
+    }
+
+    fn is_busy(&self) -> bool {
+        match self {
+            Self::Before(_) => false,
+            Self::Work(error) => error.is_busy(),
+            Self::Commit(error) => is_busy(error),
         }
     }
 }

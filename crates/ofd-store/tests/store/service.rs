@@ -196,7 +196,7 @@ fn bad_settings_are_refused_before_anything_is_made() {
     let config = StoreConfig { queue_max_documents: 0, url: url(folder.path()), ..StoreConfig::default() };
     assert!(matches!(Store::open(&config), Err(StoreError::Refused { .. })));
     let config = StoreConfig { url: "postgres://db/x".to_owned(), ..StoreConfig::default() };
-    assert!(matches!(Store::open(&config), Err(StoreError::NotBuilt { .. })));
+    assert!(matches!(Store::open(&config), Err(StoreError::Refused { .. })));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

@@ -27,10 +27,30 @@ pub(super) struct Said {
     pub(super) end: String,
 }
 
+/// The engine of the store that a session works on: whatever it is, people read the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Sqlite,
+    Postgres,
+}
+
 pub(super) struct Bench {
     folder: tempfile::TempDir,
     pub(super) url: String,
 }
+
+/// Makes of functions that take an engine one test for each engine.
+macro_rules! sessions {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test] fn $name() { super::$name($crate::commands::sessions::On::Sqlite); })+
+        }
+        mod postgres {
+            $(#[test] fn $name() { super::$name($crate::commands::sessions::On::Postgres); })+
+        }
+    };
+}
+pub(super) use sessions;
 
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
@@ -48,13 +68,25 @@ impl io::Write for Screen {
 
 impl Bench {
     /// An empty store, periods by default.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(on: On) -> Self {
+        let bench = Self::without_store(on);
+        drop(Store::open(&StoreConfig { url: bench.url.clone(), ..StoreConfig::default() }).unwrap());
+        bench
+    }
+
+    /// A place for a store.
+    pub(super) fn without_store(on: On) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("fiscald.db").display());
+        let url = match on {
+            On::Sqlite => format!("sqlite:{}", folder.path().join("fiscald.db").display()),
+            On::Postgres => {
+                let cluster = pg_testing::shared_without_sync();
+                cluster.url(&cluster.create_database())
+            }
+        };
         let config =
             format!("[operator]\ninn = \"7704358518\"\nname = \"ООО Оператор\"\n[store]\nurl = \"{url}\"\n");
         std::fs::write(folder.path().join("fiscald.toml"), config).unwrap();
-        drop(Store::open(&StoreConfig { url: url.clone(), ..StoreConfig::default() }).unwrap());
         Self { folder, url }
     }
 
@@ -104,7 +136,8 @@ impl Bench {
             }
             session += "\n";
         }
-        steady(&session.replace(&self.path(""), "FOLDER/"))
+        let session = session.replace(&self.path("fiscald.db"), "STORE").replace(&self.url, "STORE");
+        steady(&places(&session.replace(&self.path(""), "FOLDER/")))
     }
 
     /// A captured report comes to the journal, acknowledged with 0, and is followed. Its position.
@@ -156,12 +189,28 @@ impl Bench {
     }
 }
 
+/// With the numbers of documents in the journal instead of positions of PostgreSQL, which begin with the month. In these
+/// sessions there is no gap between them.
+fn places(text: &str) -> String {
+    let is_position =
+        |word: &str| word.len() == 16 && word.starts_with("20") && word.get(6..12) == Some("000000");
+    let is_no_digit = |sign: char| !sign.is_ascii_digit();
+    let mut words: Vec<&str> = text.split(is_no_digit).filter(|word| is_position(word)).collect();
+    words.sort_unstable();
+    words.dedup();
+    let first = words.first().and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
+    // The first position of a month ends with 1, wherever the store begins.
+    let base = first - first % 1_000_000;
+    words.iter().fold(text.to_owned(), |text, word| {
+        text.replace(word, &(word.parse::<u64>().unwrap() - base).to_string())
+    })
+}
+
 /// Without moments, and without the widths of columns that follow from them.
 fn steady(text: &str) -> String {
     let is_time = |word: &str| word.len() > 19 && word.ends_with('Z') && word.parse::<Timestamp>().is_ok();
     let mut steady = String::new();
     for line in text.lines() {
-        let indent = line.len() - line.trim_start().len();
         let words = line.split_inclusive(' ').map(|word| {
             let bare = word.trim_matches([' ', ',', ':', ';', ')', '(']);
             if is_time(bare) { word.replace(bare, "TIME") } else { word.to_owned() }
@@ -171,7 +220,9 @@ fn steady(text: &str) -> String {
         while shortened.contains("   ") {
             shortened = shortened.replace("   ", "  ");
         }
-        steady += &" ".repeat(indent);
+        if line.starts_with(' ') {
+            steady += "  ";
+        }
         steady += &shortened;
         steady += "\n";
     }

@@ -4,4 +4,4 @@ mod bench;
 mod registration;
 mod tax;
 
-use bench::Bench;
+use bench::{Bench, On, sessions};

@@ -2,7 +2,18 @@
 
 use ofd_store::{Commit, Kkt, KktKey, RegistrationState, Registry, RegistryChange};
 
-use super::Bench;
+use super::{Bench, On, sessions};
+
+sessions!(
+    from_the_contract_to_the_card,
+    what_scripts_read_of_a_register,
+    a_register_that_only_reception_knows_is_listed_too,
+    a_register_is_announced_without_a_contract,
+    a_store_is_made_by_the_daemon_only,
+    an_import_is_all_or_nothing,
+    a_card_is_read_from_its_xml,
+    applications_are_stored_for_the_daemon,
+);
 
 /// A report of the public test data: ККТ 000000000002 of 7702203276, РНМ 0000000005008570.
 const REPORT: &str = "msg_reg11_ffd105_9999078900005488_fd1";
@@ -17,9 +28,8 @@ fn put(bench: &Bench, state: RegistrationState) {
     assert!(matches!(registry.commit(&change).unwrap(), Commit::Done(_)));
 }
 
-#[test]
-fn from_the_contract_to_the_card() {
-    let bench = Bench::new();
+fn from_the_contract_to_the_card(on: On) {
+    let bench = Bench::new(on);
     let mut session = bench.session(&[
         "contracts list",
         "contracts show 17-КЗ",
@@ -59,12 +69,11 @@ fn from_the_contract_to_the_card() {
         "contracts close-line 000000000002",
         "contracts list",
     ]);
-    insta::assert_snapshot!(session);
+    insta::assert_snapshot!("from_the_contract_to_the_card", session);
 }
 
-#[test]
-fn what_scripts_read_of_a_register() {
-    let bench = Bench::new();
+fn what_scripts_read_of_a_register(on: On) {
+    let bench = Bench::new(on);
     bench.run("contracts add 17-КЗ --inn 7702203276 --name Ромашка --active");
     bench.run("contracts line 17-КЗ --kkt-serial 000000000002 --fn 9999078900005488");
     bench.receive(REPORT);
@@ -106,9 +115,8 @@ fn what_scripts_read_of_a_register() {
     );
 }
 
-#[test]
-fn a_register_that_only_reception_knows_is_listed_too() {
-    let bench = Bench::new();
+fn a_register_that_only_reception_knows_is_listed_too(on: On) {
+    let bench = Bench::new(on);
     bench.append(REPORT);
     let listed = bench.json("registers list");
     assert_eq!((&listed[0]["fn"], &listed[0]["source"]), (&FN.into(), &"report".into()));
@@ -123,9 +131,8 @@ fn a_register_that_only_reception_knows_is_listed_too() {
     assert_eq!(states, ["REPORT_RECEIVED"; 2]);
 }
 
-#[test]
-fn a_register_is_announced_without_a_contract() {
-    let bench = Bench::new();
+fn a_register_is_announced_without_a_contract(on: On) {
+    let bench = Bench::new(on);
     let session = bench.session(&[
         "registers list",
         "registers add --fn 9999078900005488 --inn 7702203275",
@@ -135,14 +142,11 @@ fn a_register_is_announced_without_a_contract() {
         "registers list",
         "registers show 9999078900005488",
     ]);
-    insta::assert_snapshot!(session);
+    insta::assert_snapshot!("a_register_is_announced_without_a_contract", session);
 }
 
-#[test]
-fn a_store_is_made_by_the_daemon_only() {
-    let bench = Bench::new();
-    let path = bench.path("fiscald.db");
-    std::fs::remove_file(&path).unwrap();
+fn a_store_is_made_by_the_daemon_only(on: On) {
+    let bench = Bench::without_store(on);
     for line in [
         "registers add --fn 9999078900005488",
         "registers list",
@@ -152,17 +156,16 @@ fn a_store_is_made_by_the_daemon_only() {
     ] {
         let said = bench.run(line);
         assert!(
-            said.end.contains(&format!("there is no store at {path}: `fiscald serve` makes one")),
+            said.end.contains("there is no store at") && said.end.contains("`fiscald serve` makes one"),
             "{}",
             said.end
         );
     }
-    assert!(!std::path::Path::new(&path).exists());
+    assert!(!std::path::Path::new(&bench.path("fiscald.db")).exists());
 }
 
-#[test]
-fn an_import_is_all_or_nothing() {
-    let bench = Bench::new();
+fn an_import_is_all_or_nothing(on: On) {
+    let bench = Bench::new(on);
     bench.run("contracts add 17-КЗ --inn 7702203276 --name Ромашка --active");
     bench.run("contracts add 18-КЗ --inn 7802781104 --name Лютик --active");
     bench.run("contracts line 18-КЗ --kkt-serial 9 --fn 9999078900000009");
@@ -204,9 +207,8 @@ fn an_import_is_all_or_nothing() {
     assert!(absent.end.contains("cannot read nowhere.csv"), "{}", absent.end);
 }
 
-#[test]
-fn a_card_is_read_from_its_xml() {
-    let bench = Bench::new();
+fn a_card_is_read_from_its_xml(on: On) {
+    let bench = Bench::new(on);
     bench.run("contracts add 17-КЗ --inn 7702203276 --name Ромашка --active");
     bench.run("contracts line 17-КЗ --kkt-serial 000000000002 --fn 9999078900005488");
     bench.receive(REPORT);
@@ -248,9 +250,8 @@ fn a_card_is_read_from_its_xml() {
     assert!(bench.run(&format!("cards upload {word}")).end.contains("is neither XML nor PDF"));
 }
 
-#[test]
-fn applications_are_stored_for_the_daemon() {
-    let bench = Bench::new();
+fn applications_are_stored_for_the_daemon(on: On) {
+    let bench = Bench::new(on);
     bench.run("contracts add 17-КЗ --inn 7702203276 --name Ромашка --active");
     bench.run("contracts line 17-КЗ --kkt-serial 000000000002 --fn 9999078900005488 --model 'Модель 1Ф'");
     let incomplete = bench.run("registers apply 000000000002");
@@ -266,7 +267,7 @@ fn applications_are_stored_for_the_daemon() {
         "registers applications --open",
         "registers show 9999078900005488",
     ]);
-    insta::assert_snapshot!(session);
+    insta::assert_snapshot!("applications_are_stored_for_the_daemon", session);
     let request = bench.json("registers applications")[0]["request"].clone();
     assert_eq!(request["knd"], "1110061");
     assert_eq!(request["ofd"], serde_json::json!({ "inn": "7704358518", "name": "ООО Оператор" }));

@@ -6,7 +6,9 @@ use ofd_store::{
     DocumentVerdict, FnsCode, Forwarding, HolderId, NewBatch, OutboxChange, Verdict,
 };
 
-use super::Bench;
+use super::{Bench, On, sessions};
+
+sessions!(what_became_of_documents, what_scripts_read_of_the_outbox,);
 
 const TAKEN: (&str, &str) = ("msg_reg11_ffd105_9999078900005488_fd1", "9999078900005488");
 const REFUSED: (&str, &str) = ("msg_reg11_ffd12_9999078902013267_fd1", "9999078902013267");
@@ -64,9 +66,8 @@ fn forward(bench: &Bench, taken: i64, refused: i64) {
     commit(OutboxChange { verdicts: vec![verdict], ..nothing });
 }
 
-#[test]
-fn what_became_of_documents() {
-    let bench = Bench::new();
+fn what_became_of_documents(on: On) {
+    let bench = Bench::new(on);
     let (taken, refused) = (bench.receive(TAKEN.0), bench.receive(REFUSED.0));
     let mut session = bench.session(&[
         "outbox summary",
@@ -94,12 +95,11 @@ fn what_became_of_documents() {
         "outbox requeue --all-dead",
         &format!("outbox show {} 1", REFUSED.1),
     ]);
-    insta::assert_snapshot!(session);
+    insta::assert_snapshot!("what_became_of_documents", session);
 }
 
-#[test]
-fn what_scripts_read_of_the_outbox() {
-    let bench = Bench::new();
+fn what_scripts_read_of_the_outbox(on: On) {
+    let bench = Bench::new(on);
     let (taken, refused) = (bench.receive(TAKEN.0), bench.receive(REFUSED.0));
     let waiting = bench.json("documents list");
     assert_eq!(waiting[0]["fns_status"], "WAITING");

@@ -135,8 +135,8 @@ async fn check_bind(change: impl FnOnce(&mut ReceptionParts), expected: &str) {
 #[tokio::test]
 async fn what_cannot_work_is_refused_before_the_port_opens() {
     check_bind(
-        |parts| parts.config.proxy_protocol = true,
-        "ingest.proxy_protocol: the PROXY protocol is not built",
+        |parts| parts.config.proxy_protocol = crate::ProxyProtocol::Required,
+        "ingest.proxy_from: proxy_protocol = \"required\" needs",
     )
     .await;
     check_bind(|parts| parts.config.max_connections = 0, "ingest.max_connections").await;

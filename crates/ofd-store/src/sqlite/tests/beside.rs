@@ -38,9 +38,8 @@ async fn neither_the_journal_nor_the_forwarder_starves() {
         let (stop, turns) = (Arc::clone(&stop), Arc::clone(&turns));
         std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                let raise = |connection: &Connection| {
-                    connection.execute("UPDATE outbox_cursors SET serial = serial + 1", []).map(|_| ())
-                };
+                let raise =
+                    |db: Db<'_>| db.execute("UPDATE outbox_cursors SET serial = serial + 1", []).map(|_| ());
                 second.write(raise).unwrap();
                 turns.fetch_add(1, Ordering::Relaxed);
             }
@@ -119,7 +118,7 @@ async fn nothing_is_written_into_a_file_put_in_the_place_of_the_store() {
     let is_lost =
         |error: &StoreError| matches!(error, StoreError::Unavailable { why: Unavailability::FileLost, .. });
     let touched = std::cell::Cell::new(false);
-    let touch = |_: &Connection| {
+    let touch = |_: Db<'_>| {
         touched.set(true);
         Ok(())
     };
@@ -140,8 +139,8 @@ async fn only_failures_of_commits_and_syncs_concern_the_journal() {
     let (turnstile, beside, journal) = beside(&bench);
     let mut second = SecondWriter::open(&bench.path(), Some(beside)).unwrap();
     let mut check = |extended: i32, expected: bool| {
-        let error = second.write(|_| -> rusqlite::Result<()> {
-            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None))
+        let error = second.write(|_| -> crate::sql::Result<()> {
+            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None).into())
         });
         assert!(error.is_err());
         assert_eq!(turnstile.take_trouble().is_some(), expected, "{extended}");

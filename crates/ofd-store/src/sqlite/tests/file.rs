@@ -23,7 +23,7 @@ fn an_item_that_breaks_a_constraint_is_refused_alone() {
     for refused in [&outcomes[1], &outcomes[3]] {
         assert!(matches!(refused, WriteOutcome::Refused { reason } if reason.contains("poison")));
     }
-    assert_eq!(export::counts(bench.sql()).unwrap().documents, 2);
+    assert_eq!(export::counts(bench.db()).unwrap().documents, 2);
 }
 
 #[test]

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::records::{AppendOutcome, Forward, NewDocument, TaskKind};
+use crate::registration::TaskFilter;
 use crate::rows::ExportFilter;
 use crate::support::{DEBUG_FN, PLAIN_FN, document};
+use crate::tables::tasks;
 
 /// Each step: (ФН, ФД, form, content) and what it must be: `new`, `conflict`, or the seq it repeats.
 #[test]
@@ -104,9 +106,9 @@ fn equal_documents_of_one_batch_and_two_contents_of_one_number() {
     let batch = [a.clone(), a.clone(), b.clone(), b.clone(), a.clone()];
     let expected = [appended(1), repeat(1, &a), conflict(2), repeat(2, &b), repeat(1, &a)];
     assert_eq!(bench.append(&batch), expected);
-    let rows = documents::find(bench.sql(), &a.fn_number, a.fd_number).unwrap();
+    let rows = documents::find(bench.db(), &a.fn_number, a.fd_number).unwrap();
     assert_eq!(rows.iter().map(|row| row.forward).collect::<Vec<_>>(), [Forward::Yes, Forward::No]);
-    let tasks = tasks::list(bench.sql(), &TaskFilter::default(), 10).unwrap();
+    let tasks = tasks::list(bench.db(), &TaskFilter::default(), 10).unwrap();
     assert_eq!(
         tasks.iter().map(|task| (task.kind, task.seq)).collect::<Vec<_>>(),
         [(TaskKind::Conflict, Some(2))]
@@ -114,14 +116,14 @@ fn equal_documents_of_one_batch_and_two_contents_of_one_number() {
 }
 
 /// The rules of identity over a plain list.
-#[derive(Default)]
-struct Model {
+#[derive(Clone, Default)]
+pub(super) struct Model {
     rows: Vec<(NewDocument, u32)>,
     newest: BTreeMap<String, u32>,
 }
 
 impl Model {
-    fn append(&mut self, sent: &NewDocument) -> AppendOutcome {
+    pub(super) fn append(&mut self, sent: &NewDocument) -> AppendOutcome {
         let key = sent.fn_number.to_string();
         let same_number = |row: &&(NewDocument, u32)| {
             row.0.fn_number == sent.fn_number && row.0.fd_number == sent.fd_number
@@ -144,7 +146,7 @@ impl Model {
     }
 }
 
-fn any_document() -> impl Strategy<Value = NewDocument> {
+pub(super) fn any_document() -> impl Strategy<Value = NewDocument> {
     let fns = prop_oneof![Just(PLAIN_FN), Just(DEBUG_FN)];
     let forms = prop_oneof![Just(1_u16), Just(3), Just(11)];
     let contents = prop_oneof![Just("a"), Just("b"), Just("c")];
@@ -175,7 +177,7 @@ proptest! {
             rest = later;
         }
         prop_assert_eq!(outcomes, expected);
-        let rows = export::page(bench.sql(), 0, &ExportFilter::default(), 1000).unwrap();
+        let rows = export::page(bench.db(), 0, i64::MAX, &ExportFilter::default(), 1000).unwrap();
         prop_assert_eq!(rows.len(), model.rows.len());
         for (row, (sent, chain)) in rows.iter().zip(&model.rows) {
             prop_assert_eq!((&row.container, row.chain), (&sent.container, *chain));
@@ -196,7 +198,7 @@ fn past_the_most_conflicts_a_document_is_refused_and_known_ones_are_answered() {
     assert_eq!(known, WriteOutcome::Append(repeat(101, &other(MAX_CONFLICTS))));
     assert_eq!(first, WriteOutcome::Append(repeat(1, &other(0))));
     assert_eq!(next, WriteOutcome::Append(appended(102)), "its neighbours are written");
-    let counts = export::counts(bench.sql()).unwrap();
+    let counts = export::counts(bench.db()).unwrap();
     assert_eq!((counts.documents, counts.conflicts), (102, 100));
-    assert_eq!(tasks::list(bench.sql(), &TaskFilter::default(), 1000).unwrap().len(), 100);
+    assert_eq!(tasks::list(bench.db(), &TaskFilter::default(), 1000).unwrap().len(), 100);
 }

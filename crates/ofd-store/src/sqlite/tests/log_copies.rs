@@ -122,7 +122,7 @@ fn after_a_failed_sync_a_reader_that_outlived_the_daemon_prevents_the_start() {
     assert!(refused.contains("end every process") && refused.contains("fuser"), "{refused}");
     drop(reader);
     let engine = start(&path).unwrap();
-    assert_eq!(export::counts(&engine.connection).unwrap().documents, 2);
+    assert_eq!(export::counts(Db::from(&engine.connection)).unwrap().documents, 2);
     assert!(!disk::beside(&path, "-unsynced").exists());
 }
 
@@ -150,5 +150,5 @@ fn an_unfinished_copy_ends_with_the_engine() {
     let (path, _folder) = (bench.path(), bench.folder);
     drop(bench.engine);
     let engine = start(&path).unwrap();
-    assert!(export::counts(&engine.connection).unwrap().documents > 0);
+    assert!(export::counts(Db::from(&engine.connection)).unwrap().documents > 0);
 }

@@ -1,18 +1,12 @@
-//! The engine on real files.
+//! What only this engine has: its files, its log, its locks, and what damage does to them. What both engines promise is
+//! in `tests/promises`.
 
 mod beside;
 mod damage;
 mod file;
-mod filters;
+mod following;
 mod identity;
 mod log_copies;
-mod quarantine;
-mod reading;
-mod register_history;
-mod registers;
-mod registration;
-mod registration_commit;
-mod reindexing;
 mod trouble;
 mod verification;
 
@@ -21,10 +15,10 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use super::{quarantine as quarantine_sql, registers as registers_sql};
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
-use crate::registration::TaskFilter;
+use crate::sql::Db;
 use crate::support::{fd_number, fn_number};
+use crate::tables::{documents, export, search, verify as rows};
 
 const ROOM: u64 = 64 << 20;
 const AGAIN: Opening = Opening::AfterFailure { same: None };
@@ -83,8 +77,12 @@ impl Bench {
         &self.engine.connection
     }
 
+    fn db(&self) -> Db<'_> {
+        Db::from(self.sql())
+    }
+
     fn chains(&self, fn_text: &str, fd: u32) -> Vec<(u32, u32)> {
-        let rows = documents::find(self.sql(), &fn_number(fn_text), fd_number(fd)).unwrap();
+        let rows = documents::find(self.db(), &fn_number(fn_text), fd_number(fd)).unwrap();
         rows.iter().map(|row| (row.chain, row.conflict_no)).collect()
     }
 }

@@ -4,14 +4,13 @@ use super::room::Room;
 use super::*;
 use crate::care::{IntegrityDepth, VerifyRow};
 use crate::records::{FindingSeverity, StoredFinding};
-use crate::rows::DocumentFilter;
 use crate::support::{PLAIN_FN, document};
 
 /// Walks to the end by pages of at most `limit`.
 fn walk(bench: &Bench, limit: usize) -> Vec<VerifyRow> {
     let (mut rows, mut after) = (Vec::new(), 0);
     loop {
-        let page = verify::page(bench.sql(), after, limit).unwrap();
+        let page = rows::page(bench.db(), after, limit).unwrap();
         assert!(page.rows.len() <= limit);
         rows.extend(page.rows);
         let Some(next) = page.next else { return rows };
@@ -51,23 +50,6 @@ fn filled(documents: u32) -> Bench {
     });
     bench.append(&documents.collect::<Vec<_>>());
     bench
-}
-
-#[test]
-fn every_row_with_everything() {
-    let bench = filled(20);
-    let mut whole = search::list(bench.sql(), &DocumentFilter::default(), 100).unwrap();
-    whole.reverse();
-    for limit in [1, 7, 20, 100] {
-        let rows = walk(&bench, limit).into_iter().map(|row| match row {
-            VerifyRow::Document(document) => *document,
-            other => panic!("{other:?}"),
-        });
-        assert_eq!(rows.collect::<Vec<_>>(), whole, "by {limit}");
-    }
-    // The bound is 4096 bytes in tests, and three rows are read at once.
-    assert_eq!(verify::page(bench.sql(), 0, 100).unwrap().rows.len(), 6);
-    assert_eq!(verify::page(Bench::new().sql(), 0, 10).unwrap(), crate::VerifyPage::default());
 }
 
 #[test]
@@ -119,7 +101,10 @@ fn a_damaged_page_hides_only_its_rows() {
     // A leaf of the journal with rows in the middle, as the file has it.
     let sql = "SELECT pageno FROM dbstat WHERE name = 'journal' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 3";
     let (path, folder) = (bench.path(), bench.folder);
-    drop(bench.engine);
+    // The writer reads the newest rows at its start, while their keys are in no table.
+    let mut engine = bench.engine;
+    while engine.follow(true).unwrap() {}
+    drop(engine);
     let page = Connection::open(&path).unwrap().query_row(sql, [], |row| row.get::<_, i64>(0));
     let page = page.unwrap_or(0);
     assert!(page > 1, "the file has several leaves");
@@ -178,14 +163,14 @@ fn a_statement_under_way_is_ended_when_the_disk_gets_short() {
     let endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
     let ended = room.watch(&reader, || {
         bench.append(&[document(PLAIN_FN, 2, 3, "x")]);
-        reader.query_row(endless, [], |row| row.get::<_, i64>(0))
+        Ok(reader.query_row(endless, [], |row| row.get::<_, i64>(0))?)
     });
     assert!(is_disk_low(&ended.unwrap_err()));
     // The connection is as good as before.
-    assert_eq!(at_rest(&bench).watch(&reader, || documents::newest_seq(&reader)), Ok(2));
+    assert_eq!(at_rest(&bench).watch(&reader, || documents::newest_seq(Db::from(&reader))), Ok(2));
     // A read that fails by itself says so.
     let room = Room::around(&bench.path(), 1);
-    let failed = room.watch(&reader, || reader.query_row("SELECT nothing", [], |_| Ok(())));
+    let failed = room.watch(&reader, || Ok(reader.query_row("SELECT nothing", [], |_| Ok(()))?));
     assert!(!is_disk_low(&failed.unwrap_err()));
 }
 
