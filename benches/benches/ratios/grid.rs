@@ -195,10 +195,10 @@ impl Grid {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (quiet, load) = wait_for_quiet(QUIET, settings.patience);
+            let (_, load) = wait_for_quiet(QUIET, settings.patience);
             let report = self.send(at, server, programs, cluster, settings);
             let foreign = report["foreign_share"].as_f64().unwrap_or(1.0);
-            let disturbed = !quiet || foreign > settings.foreign;
+            let disturbed = foreign > settings.foreign;
             if !disturbed || tries == TRIES {
                 return Run { report, load, disturbed };
             }
