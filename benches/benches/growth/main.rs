@@ -29,11 +29,12 @@ use self::store::Filled;
 const USAGE: &str = "\
 Growth benchmark of the SQLite engine.
 
-Usage: cargo bench -p fiscald-benches --bench growth -- [--rows N] [--registers N] [--reads N] [--rounds N] [--bare]
-       [--folder PATH] [--picture PATH] [--json]
+Usage: cargo bench -p fiscald-benches --bench growth -- [--rows N] [--registers N] [--batch N] [--reads N] [--rounds N]
+       [--bare] [--folder PATH] [--picture PATH] [--json]
 
   --rows N        documents in the store at the end (default 5000000)
   --registers N   registers that send them, in random order (default 10000)
+  --batch N       most documents of a transaction (default 512)
   --reads N       point reads a second from another connection (default 1000; 0: none)
   --rounds N      fresh stores for the sizes up to 100000, whose stretches are short (default 5)
   --bare          also a bare table with a unique index over (ФН, ФД), up to 2000000 rows
@@ -60,6 +61,7 @@ const BARE_ROWS: u64 = 2_000_000;
 struct Settings {
     rows: u64,
     registers: u64,
+    batch: usize,
     reads: u64,
     rounds: usize,
     bare: bool,
@@ -117,6 +119,7 @@ fn settings() -> Settings {
     let mut settings = Settings {
         rows: 5_000_000,
         registers: 10_000,
+        batch: 512,
         reads: 1000,
         rounds: 5,
         bare: false,
@@ -134,11 +137,12 @@ fn settings() -> Settings {
             "--picture" => settings.picture = text().into(),
             // What cargo bench adds.
             "--bench" => {}
-            "--rows" | "--registers" | "--reads" | "--rounds" => {
+            "--rows" | "--registers" | "--batch" | "--reads" | "--rounds" => {
                 let number: u64 = text().parse().unwrap_or_else(|_| wrong_usage(&argument));
                 match argument.as_str() {
                     "--rows" => settings.rows = number,
                     "--registers" => settings.registers = number.max(1),
+                    "--batch" => settings.batch = usize::try_from(number).unwrap().max(1),
                     "--reads" => settings.reads = number,
                     _ => settings.rounds = usize::try_from(number).unwrap().max(1),
                 }
@@ -171,7 +175,8 @@ fn follow(settings: &Settings, bare: bool, rows: u64) -> Vec<Size> {
 fn fill(settings: &Settings, bare: bool, until: u64, sizes: &mut [Size]) {
     let folder = tempfile::tempdir_in(&settings.folder).unwrap();
     let registers = usize::try_from(settings.registers).unwrap();
-    let mut filled = if bare { Filled::bare(folder.path()) } else { Filled::store(folder.path()) };
+    let make = if bare { Filled::bare } else { Filled::store };
+    let mut filled = make(folder.path(), settings.batch);
     let mut stream = Stream::new(registers);
     let reads = (settings.reads > 0).then(|| Reads::begin(folder.path(), bare, registers, settings.reads));
     let mut done = 0;

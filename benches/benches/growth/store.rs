@@ -2,35 +2,40 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use ofd_store::{AppendOutcome, JournalHandle, PendingAppend, Store, StoreConfig};
+use ofd_store::{AppendOutcome, JournalHandle, NewDocument, PendingAppend, Store, StoreConfig};
 use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
 
 use crate::documents::{Sent, Stream};
 
-/// Documents on their way at the same time: two batches.
-const OUTSTANDING: usize = 1024;
-/// What the bare table takes in one transaction: the most that the journal takes.
-const BARE_BATCH: usize = 512;
+/// Batches on their way at the same time: one is written while the next one gathers.
+const OUTSTANDING_BATCHES: usize = 2;
 const CLOSING: Duration = Duration::from_secs(600);
 
 pub(crate) enum Filled {
-    Store { store: Store, runtime: Runtime },
-    Bare(Connection),
+    Store { store: Store, runtime: Runtime, batch: usize },
+    Bare { connection: Connection, batch: usize },
 }
 
 impl Filled {
-    pub(crate) fn store(folder: &Path) -> Self {
-        let url = url(folder);
-        let store = Store::open(&StoreConfig { url, min_free_mib: 64, ..StoreConfig::default() }).unwrap();
+    /// `batch` documents at most are written in one transaction.
+    pub(crate) fn store(folder: &Path, batch: usize) -> Self {
+        let config = StoreConfig {
+            url: url(folder),
+            min_free_mib: 64,
+            batch_max_documents: batch,
+            ..StoreConfig::default()
+        };
+        let store = Store::open(&config).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self::Store { store, runtime }
+        Self::Store { store, runtime, batch }
     }
 
     /// The table of a server that does nothing but keep documents: the unique index decides.
-    pub(crate) fn bare(folder: &Path) -> Self {
+    pub(crate) fn bare(folder: &Path, batch: usize) -> Self {
         let connection = Connection::open(folder.join("store.db")).unwrap();
         connection
             .execute_batch(
@@ -42,20 +47,22 @@ impl Filled {
                  CREATE UNIQUE INDEX documents_identity ON documents (fn, fd);",
             )
             .unwrap();
-        Self::Bare(connection)
+        Self::Bare { connection, batch }
     }
 
     /// Writes so many documents, as fast as they are taken. Nothing is on its way afterwards.
     pub(crate) fn fill(&mut self, stream: &mut Stream, documents: u64) {
         match self {
-            Self::Store { store, runtime } => runtime.block_on(append(&store.journal(), stream, documents)),
-            Self::Bare(connection) => insert(connection, stream, documents),
+            Self::Store { store, runtime, batch } => {
+                runtime.block_on(append(&store.journal(), stream, documents, *batch * OUTSTANDING_BATCHES));
+            }
+            Self::Bare { connection, batch } => insert(connection, stream, documents, *batch),
         }
     }
 
     /// Waits until everything is where it stays; the size of the file is final then.
     pub(crate) fn close(self) {
-        if let Self::Store { store, runtime } = self {
+        if let Self::Store { store, runtime, .. } = self {
             runtime.block_on(store.close(CLOSING)).unwrap();
         }
     }
@@ -65,11 +72,11 @@ pub(crate) fn url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("store.db").display())
 }
 
-async fn append(journal: &JournalHandle, stream: &mut Stream, documents: u64) {
-    let mut on_their_way: VecDeque<(PendingAppend, Option<Vec<u8>>)> = VecDeque::with_capacity(OUTSTANDING);
+async fn append(journal: &JournalHandle, stream: &mut Stream, documents: u64, outstanding: usize) {
+    let mut on_their_way: VecDeque<(PendingAppend, Option<Vec<u8>>)> = VecDeque::with_capacity(outstanding);
     let mut sent = 0;
     while sent < documents || !on_their_way.is_empty() {
-        while sent < documents && on_their_way.len() < OUTSTANDING {
+        while sent < documents && on_their_way.len() < outstanding {
             let Sent { document, again } = stream.next();
             let expected = again.then(|| document.acknowledgement.clone());
             on_their_way.push_back((journal.append(document).await.unwrap(), expected));
@@ -98,33 +105,43 @@ fn check(outcome: &AppendOutcome, expected: Option<Vec<u8>>) {
     }
 }
 
-fn insert(connection: &mut Connection, stream: &mut Stream, documents: u64) {
-    let mut left = usize::try_from(documents).unwrap();
-    while left > 0 {
-        let batch: Vec<_> = (0..left.min(BARE_BATCH)).map(|_| stream.next().document).collect();
-        left -= batch.len();
-        let transaction = connection.transaction().unwrap();
-        {
-            let mut insert = transaction
-                .prepare_cached(
-                    "INSERT INTO documents (fn, fd, form, received_at, identity, acknowledgement, container) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (fn, fd) DO NOTHING",
-                )
-                .unwrap();
-            for document in &batch {
-                insert
-                    .execute(params![
-                        document.fn_number.as_str(),
-                        document.fd_number.get(),
-                        document.form,
-                        document.received_at.as_microsecond(),
-                        document.identity,
-                        document.acknowledgement,
-                        document.container,
-                    ])
-                    .unwrap();
-            }
+/// The documents are made beside the writer, as they are for the journal.
+fn insert(connection: &mut Connection, stream: &mut Stream, documents: u64, batch: usize) {
+    let (make, made) = mpsc::sync_channel::<Vec<NewDocument>>(OUTSTANDING_BATCHES);
+    std::thread::scope(|scope| {
+        scope.spawn(move || made.iter().for_each(|batch| insert_batch(connection, &batch)));
+        let mut left = usize::try_from(documents).unwrap();
+        while left > 0 {
+            let size = left.min(batch);
+            make.send((0..size).map(|_| stream.next().document).collect()).unwrap();
+            left -= size;
         }
-        transaction.commit().unwrap();
+        drop(make);
+    });
+}
+
+fn insert_batch(connection: &mut Connection, batch: &[NewDocument]) {
+    let transaction = connection.transaction().unwrap();
+    {
+        let mut insert = transaction
+            .prepare_cached(
+                "INSERT INTO documents (fn, fd, form, received_at, identity, acknowledgement, container) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (fn, fd) DO NOTHING",
+            )
+            .unwrap();
+        for document in batch {
+            insert
+                .execute(params![
+                    document.fn_number.as_str(),
+                    document.fd_number.get(),
+                    document.form,
+                    document.received_at.as_microsecond(),
+                    document.identity,
+                    document.acknowledgement,
+                    document.container,
+                ])
+                .unwrap();
+        }
     }
+    transaction.commit().unwrap();
 }

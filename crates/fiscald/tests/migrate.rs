@@ -50,10 +50,8 @@ fn document(n: u32) -> NewDocument {
         after_deregistration_mark: false,
         findings: Vec::new(),
         task: None,
-        register: (n < 50).then(|| RegisterReport {
-            kkt_serial: Some(format!("{n:04}")),
-            ..RegisterReport::default()
-        }),
+        register: (n < 50)
+            .then(|| RegisterReport { kkt_serial: Some(format!("{n:04}")), ..RegisterReport::default() }),
         derived: Derived::default(),
     }
 }
@@ -117,9 +115,8 @@ fn killed_at_any_moment_it_goes_on_and_the_commands_say_the_same_on_both_stores(
     let database = cluster.create_database();
     let to = cluster.url(&database);
     let arguments = ["migrate", "--from", &from];
-    let moved = |rows: u32| {
-        format!("SELECT coalesce(sum(moved_rows), 0) >= {rows} FROM fiscald_migration_tables")
-    };
+    let moved =
+        |rows: u32| format!("SELECT coalesce(sum(moved_rows), 0) >= {rows} FROM fiscald_migration_tables");
     let points = [
         "SELECT count(*) = 1 FROM fiscald_migration".to_owned(),
         moved(1),

@@ -71,7 +71,7 @@ pub(crate) struct Place {
 /// A connection for looking into a store and for meddling with it.
 pub(crate) enum Look {
     Sqlite(Connection),
-    Postgres(PgSession),
+    Postgres(Box<PgSession>),
 }
 
 impl Place {
@@ -109,7 +109,8 @@ impl Place {
         match On::here() {
             On::Sqlite => Look::Sqlite(Connection::open(self.path()).unwrap()),
             On::Postgres => {
-                Look::Postgres(PgSession::new(Target::parse(&self.url).unwrap(), Purpose::Writing))
+                let target = Target::parse(&self.url).unwrap();
+                Look::Postgres(Box::new(PgSession::new(target, Purpose::Writing)))
             }
         }
     }

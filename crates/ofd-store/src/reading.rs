@@ -20,7 +20,7 @@ pub(crate) enum ReadStore {
     /// A file.
     Sqlite(Connection),
     /// A server.
-    Postgres(Following),
+    Postgres(Box<Following>),
 }
 
 impl ReadStore {
@@ -34,7 +34,7 @@ impl ReadStore {
 
     /// Opens a session with a server.
     pub(crate) fn open_server(target: Target) -> Result<Self, StoreError> {
-        Ok(Self::Postgres(Following::open(target, Purpose::Reading)?))
+        Ok(Self::Postgres(Box::new(Following::open(target, Purpose::Reading)?)))
     }
 
     /// Opens a file.

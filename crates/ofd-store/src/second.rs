@@ -15,7 +15,7 @@ pub(crate) enum SecondWriter {
     /// Of a file.
     Sqlite(SqliteWriter),
     /// Of a server.
-    Postgres(PostgresWriter),
+    Postgres(Box<PostgresWriter>),
 }
 
 /// What a writer writes: on a server those of one family take turns.
@@ -31,7 +31,7 @@ impl SecondWriter {
     /// Opens a store that is there and of this program's version, for a process without a journal.
     pub(crate) fn open(url: &str, family: Family) -> Result<Self, StoreError> {
         if is_postgres(url) {
-            return Ok(Self::Postgres(PostgresWriter::open(url, family)?));
+            return Ok(Self::Postgres(Box::new(PostgresWriter::open(url, family)?)));
         }
         Ok(Self::Sqlite(SqliteWriter::open(&sqlite_path(url)?, None)?))
     }

@@ -34,7 +34,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use ofd_store::{Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability, shown_url};
+use ofd_store::{
+    Operator, Reader, Registry, RegistryReader, StoreConfig, StoreError, Unavailability, shown_url,
+};
 
 use crate::cli::{Command, ConfigArg};
 use crate::config::{BadConfig, Settings, load};

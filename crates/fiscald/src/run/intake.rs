@@ -61,7 +61,9 @@ impl Intake {
         let (store, newest) = tokio::task::spawn_blocking(|| process::while_starting(opening))
             .await
             .context("the store's opening was interrupted")?
-            .with_context(|| format!("cannot open the store {}", ofd_store::shown_url(&settings.store.url)))?;
+            .with_context(|| {
+                format!("cannot open the store {}", ofd_store::shown_url(&settings.store.url))
+            })?;
         store.facts().set_grace(Duration::from_secs(settings.registration.grace_s));
         let clock = Arc::new(TrustedClock::new(newest));
         let metrics = Arc::new(Metrics::new());

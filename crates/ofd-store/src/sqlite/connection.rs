@@ -21,7 +21,9 @@ const BATCH_LOCK_WAIT: Duration = Duration::from_millis(250);
 const OPEN_RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// What is left of the log file after a time of long readers.
 const LOG_SIZE_LIMIT_BYTES: i64 = 64 << 20;
-const WRITER_CACHE_KIB: i64 = 256 << 10;
+/// Enough for the pages that a window of keys changes, and not more: with every commit that splits a page among others
+/// SQLite walks through all of its cache.
+const WRITER_CACHE_KIB: i64 = 64 << 10;
 const READER_CACHE_KIB: i64 = 16 << 10;
 const SECOND_CACHE_KIB: i64 = 32 << 10;
 /// Distinct statements kept compiled on a connection.

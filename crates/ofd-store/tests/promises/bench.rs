@@ -243,19 +243,6 @@ impl Bench {
         }
     }
 
-    /// A number out of the tables.
-    pub(crate) fn number(&self, sql: &str) -> i64 {
-        match &self.home {
-            Home::Folder(folder) => {
-                let connection = Connection::open(folder.path().join("store.db")).unwrap();
-                connection.query_row(sql, [], |row| row.get(0)).unwrap()
-            }
-            Home::Database(name) => {
-                pg_testing::shared_without_sync().psql_in(name, sql).trim().parse().expect("a number")
-            }
-        }
-    }
-
     /// Chain and number of conflict of everything under (ФН, ФД), in order of arrival.
     pub(crate) fn chains(&self, fn_text: &str, fd: u32) -> Vec<(u32, u32)> {
         let rows = self.reader().document(fn_text, fd);

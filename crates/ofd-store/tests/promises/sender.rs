@@ -1,17 +1,15 @@
-//! The outbox: what is derived from the journal, sent, answered and decided.
+//! A forwarder, for stores in which something has been sent.
 
 use std::time::Duration;
 
-use ffd::ids::{FdNumber, FnNumber};
 use jiff::Timestamp;
 
 use super::Bench;
 use super::way::Way;
-use crate::support::{document, fd_number, fn_number, moment};
+use crate::support::{document, moment};
 use crate::{
     BatchDocument, BatchId, BatchStep, ClaimOrder, CommitReport, DeriveOrder, DeriveReport, DocumentOutcome,
-    DocumentResult, Forward, Forwarding, HolderId, Lease, NewBatch, NewDocument, OutboxChange, OutboxRow,
-    OutboxState, RegisterAdd, Slot,
+    DocumentResult, Forward, Forwarding, HolderId, Lease, NewBatch, NewDocument, OutboxChange,
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -30,17 +28,6 @@ pub(crate) struct Sender {
 }
 
 impl Bench {
-    /// Receipts of a ФН, in this order.
-    fn receipts(&mut self, fn_text: &str, numbers: impl IntoIterator<Item = u32>) {
-        let documents: Vec<_> = numbers.into_iter().map(|fd| document(fn_text, fd, 3, "")).collect();
-        self.append(&documents);
-    }
-
-    fn know(&self, fn_text: &str) {
-        let register = RegisterAdd { fn_number: Some(fn_number(fn_text)), ..RegisterAdd::default() };
-        self.operator().register_add(&register).unwrap();
-    }
-
     fn way(&self) -> Way {
         Way::new(Forwarding::open(&self.url()).unwrap(), self.places())
     }
@@ -57,45 +44,10 @@ impl Bench {
         sender.claim();
         sender
     }
-
-    fn rows(&self) -> Vec<OutboxRow> {
-        let (reader, mut filter, mut rows) = (self.reader(), crate::OutboxFilter::default(), Vec::new());
-        loop {
-            let page = reader.outbox_page(&filter, 1000);
-            rows.extend(page.rows);
-            filter.before_seq = page.next_before_seq;
-            if filter.before_seq.is_none() {
-                break;
-            }
-        }
-        rows.reverse();
-        rows
-    }
-
-    fn states(&self) -> Vec<(i64, OutboxState)> {
-        self.rows().into_iter().map(|row| (row.seq, row.state)).collect()
-    }
-
-    fn row(&self, seq: i64) -> OutboxRow {
-        self.reader().outbox_row(seq).unwrap()
-    }
-
-    /// The numbers kept beside the rows are those of the rows.
-    fn check_counts(&self) {
-        let count = |sql: &str| self.number(sql);
-        for state in OutboxState::ALL.map(OutboxState::number) {
-            let kept = count(&format!("SELECT n FROM outbox_counts WHERE state = {state}"));
-            assert_eq!(kept, count(&format!("SELECT count(*) FROM outbox WHERE state = {state}")), "{state}");
-        }
-        let kept = count("SELECT n FROM outbox_counts WHERE state = 8");
-        assert_eq!(kept, count("SELECT count(*) FROM outbox_waiting"));
-        let kept = count("SELECT n FROM outbox_counts WHERE state = 9");
-        assert_eq!(kept, count("SELECT count(*) FROM outbox_parked"));
-    }
 }
 
 impl Sender {
-    fn claim(&mut self) -> crate::Claim {
+    fn claim(&mut self) {
         let order = ClaimOrder {
             holder: self.holder.clone(),
             now: self.now,
@@ -104,8 +56,7 @@ impl Sender {
             registrar: true,
         };
         let claim = self.way.claim(&order).unwrap();
-        self.leases.clone_from(&claim.leases);
-        claim
+        self.leases = claim.leases;
     }
 
     pub(super) fn change(&self) -> OutboxChange {
@@ -116,22 +67,6 @@ impl Sender {
         let order = DeriveOrder { window, scan };
         let change = OutboxChange { derive: Some(order), ..self.change() };
         self.way.commit(&change).unwrap().derived.unwrap()
-    }
-
-    fn derive_all(&mut self) -> DeriveReport {
-        self.derive(1000, 1000)
-    }
-
-    /// Positions of what is to be sent.
-    fn open(&mut self) -> Vec<i64> {
-        let mut seqs: Vec<i64> = self.open_rows(0).into_iter().map(|row| row.seq).collect();
-        seqs.sort_unstable();
-        seqs
-    }
-
-    fn open_rows(&mut self, after: i64) -> Vec<OutboxRow> {
-        let slots: Vec<Slot> = self.leases.iter().map(|lease| lease.slot).collect();
-        self.way.open_rows(&slots, after).unwrap()
     }
 
     fn new_batch(&mut self, seqs: &[i64]) -> NewBatch {
@@ -181,10 +116,6 @@ fn taken(seq: i64) -> DocumentOutcome {
     DocumentOutcome::Delivered { ticket_id: Some(format!("T-{seq}")), refresh_at: None }
 }
 
-fn again(error: &str) -> DocumentOutcome {
-    DocumentOutcome::Again { next_at: Some(moment(9_000_000)), error: error.to_owned() }
-}
-
 pub(super) fn dead(code: &str) -> DocumentOutcome {
     DocumentOutcome::Dead {
         code: code.to_owned(),
@@ -192,14 +123,6 @@ pub(super) fn dead(code: &str) -> DocumentOutcome {
         request: b"{\"docKey\":1}".to_vec(),
         answer: b"{\"result\":\"refused\"}".to_vec(),
     }
-}
-
-fn number(fn_text: &str) -> FnNumber {
-    fn_number(fn_text)
-}
-
-fn fd(number: u32) -> FdNumber {
-    fd_number(number)
 }
 
 /// A document that waits until its ФН is known.

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use jiff::Timestamp;
-
 use super::places::Places;
 use crate::care::{VerifyPage, VerifyRow};
 use crate::rows::{
@@ -11,10 +9,7 @@ use crate::rows::{
     QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
 use crate::support::{fd_number, fn_number};
-use crate::{
-    BatchId, BatchRow, DeadLetter, FnsSummary, OutboxDepths, OutboxFilter, OutboxPage, OutboxRow, Reader,
-    RegisterHistory, Task,
-};
+use crate::{Reader, RegisterHistory, Task};
 
 pub(crate) struct View {
     reader: Reader,
@@ -36,11 +31,6 @@ impl View {
     }
 
     fn shorts(&self, mut rows: Vec<DocumentSummary>) -> Vec<DocumentSummary> {
-        rows.iter_mut().for_each(|row| self.places.name(&mut row.seq));
-        rows
-    }
-
-    fn outbox(&self, mut rows: Vec<OutboxRow>) -> Vec<OutboxRow> {
         rows.iter_mut().for_each(|row| self.places.name(&mut row.seq));
         rows
     }
@@ -119,50 +109,5 @@ impl View {
 
     pub(crate) fn register_history(&self, fn_text: &str, most: usize) -> Option<RegisterHistory> {
         self.reader.register_history(&fn_number(fn_text), most).unwrap()
-    }
-
-    pub(crate) fn outbox_page(&self, filter: &OutboxFilter, limit: usize) -> OutboxPage {
-        let filter = OutboxFilter {
-            before_seq: filter.before_seq.map(|place| self.places.at(place)),
-            ..filter.clone()
-        };
-        let page = self.reader.outbox_page(&filter, limit).unwrap();
-        OutboxPage {
-            rows: self.outbox(page.rows),
-            next_before_seq: page.next_before_seq.map(|seq| self.places.before(seq)),
-        }
-    }
-
-    pub(crate) fn outbox_rows(&self, fn_text: &str, fd: u32) -> Vec<OutboxRow> {
-        self.outbox(self.reader.outbox_rows(&fn_number(fn_text), fd_number(fd)).unwrap())
-    }
-
-    pub(crate) fn outbox_row(&self, place: i64) -> Option<OutboxRow> {
-        let row = self.reader.outbox_row(self.places.at(place)).unwrap();
-        row.map(|row| OutboxRow { seq: place, ..row })
-    }
-
-    pub(crate) fn outbox_batch(&self, id: BatchId) -> Option<BatchRow> {
-        let mut batch = self.reader.outbox_batch(id).unwrap()?;
-        batch.documents.iter_mut().for_each(|seq| self.places.name(seq));
-        Some(batch)
-    }
-
-    pub(crate) fn dead_letters(&self, place: i64) -> Vec<DeadLetter> {
-        let mut letters = self.reader.dead_letters(self.places.at(place)).unwrap();
-        letters.iter_mut().for_each(|letter| self.places.name(&mut letter.seq));
-        letters
-    }
-
-    pub(crate) fn outbox_depths(&self) -> OutboxDepths {
-        self.reader.outbox_depths().unwrap()
-    }
-
-    pub(crate) fn fns_summary(&self, fn_text: &str) -> FnsSummary {
-        self.reader.fns_summary(&fn_number(fn_text)).unwrap()
-    }
-
-    pub(crate) fn oldest_undelivered(&self) -> Option<Timestamp> {
-        self.reader.oldest_undelivered().unwrap()
     }
 }

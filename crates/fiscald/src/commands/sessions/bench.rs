@@ -192,7 +192,8 @@ impl Bench {
 /// With the numbers of documents in the journal instead of positions of PostgreSQL, which begin with the month. In these
 /// sessions there is no gap between them.
 fn places(text: &str) -> String {
-    let is_position = |word: &str| word.len() == 16 && word.starts_with("20") && word.get(6..12) == Some("000000");
+    let is_position =
+        |word: &str| word.len() == 16 && word.starts_with("20") && word.get(6..12) == Some("000000");
     let is_no_digit = |sign: char| !sign.is_ascii_digit();
     let mut words: Vec<&str> = text.split(is_no_digit).filter(|word| is_position(word)).collect();
     words.sort_unstable();

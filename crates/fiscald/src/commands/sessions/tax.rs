@@ -8,10 +8,7 @@ use ofd_store::{
 
 use super::{Bench, On, sessions};
 
-sessions!(
-    what_became_of_documents,
-    what_scripts_read_of_the_outbox,
-);
+sessions!(what_became_of_documents, what_scripts_read_of_the_outbox,);
 
 const TAKEN: (&str, &str) = ("msg_reg11_ffd105_9999078900005488_fd1", "9999078900005488");
 const REFUSED: (&str, &str) = ("msg_reg11_ffd12_9999078902013267_fd1", "9999078902013267");

@@ -7,11 +7,13 @@ use rusqlite::Connection;
 /// Rows behind the tables need none. Everything else is looked up where it should be, not through the view: that would
 /// scan those rows again for each.
 pub(crate) fn lost_sql(after: i64, until: i64) -> String {
-    let in_runs = |table: &str, runs: &str| {
+    // What was merged out of a run does not count there any more.
+    let in_runs = |table: &str, runs: &str, gathering: u8| {
         format!(
             "EXISTS (SELECT 1 FROM journal_keys_numbers AS r CROSS JOIN {table} AS k WHERE r.n <= s.{runs} \
              AND k.run = r.n AND k.fn = j.fn AND k.fd = j.fd AND k.chain = j.chain \
-             AND k.conflict_no = j.conflict_no AND k.seq = j.seq)"
+             AND k.conflict_no = j.conflict_no AND k.seq = j.seq AND (s.gathering = {gathering} \
+             OR (j.fn, j.fd, j.chain, j.conflict_no) > (s.fn, s.fd, s.chain, s.conflict_no)))"
         )
     };
     format!(
@@ -19,8 +21,8 @@ pub(crate) fn lost_sql(after: i64, until: i64) -> String {
          WHERE j.seq > {after} AND j.seq <= {until} AND j.seq <= s.seq \
          AND NOT EXISTS (SELECT 1 FROM journal_keys AS k WHERE k.fn = j.fn AND k.fd = j.fd AND k.chain = j.chain \
          AND k.conflict_no = j.conflict_no AND k.seq = j.seq) AND NOT {} AND NOT {}",
-        in_runs("journal_keys_even", "even_runs"),
-        in_runs("journal_keys_odd", "odd_runs"),
+        in_runs("journal_keys_even", "even_runs", 0),
+        in_runs("journal_keys_odd", "odd_runs", 1),
     )
 }
 

@@ -49,7 +49,7 @@ impl Default for Pace {
         Self {
             run_keys: 2048,
             window_keys: 1 << 17,
-            step_keys: (256, 8192),
+            step_keys: (1024, 8192),
             quiet: Duration::from_millis(250),
             longest_fresh: Duration::from_secs(1),
             longest_gathered: Duration::from_secs(60),
@@ -90,7 +90,6 @@ impl Keys {
     /// While there is something to merge, it is merged as fast as rows come, so that it is done when the next window is
     /// full: the work is spread evenly, and a register never waits for a large piece of it.
     pub(super) fn between_batches(&mut self) -> Plan {
-        let rows = std::mem::take(&mut self.pace.rows);
         let is_older =
             |since: Option<std::time::Instant>, than| since.is_some_and(|since| since.elapsed() >= than);
         let fresh_is_due =
@@ -99,9 +98,12 @@ impl Keys {
         let gathered: usize = self.gathered.iter().map(Vec::len).sum();
         let is_full = gathered >= self.pace.window_keys || runs >= MAX_RUNS / 4;
         let (least, most) = self.pace.step_keys;
+        // Small batches wait for each other: a step has a price of its own.
+        let rows = if self.pace.rows < least { 0 } else { std::mem::take(&mut self.pace.rows) };
         let merge = match self.merge.left() {
-            0 => 0,
             left if runs >= MAX_RUNS / 2 || gathered >= self.pace.window_keys.saturating_mul(2) => left,
+            0 => 0,
+            _ if rows == 0 => 0,
             left => {
                 let room = self.pace.window_keys.saturating_sub(gathered).max(1);
                 rows.saturating_mul(left).div_ceil(room).clamp(least, most)
@@ -115,8 +117,8 @@ impl Keys {
     }
 
     /// What is to be done while no batch comes; nothing when one came just now.
-    pub(super) fn in_a_pause(&self) -> Option<Plan> {
-        if self.times.batch.is_some_and(|batch| batch.elapsed() < self.pace.quiet) {
+    pub(super) fn in_a_pause(&self, at_once: bool) -> Option<Plan> {
+        if !at_once && self.times.batch.is_some_and(|batch| batch.elapsed() < self.pace.quiet) {
             return None;
         }
         let (_, most) = self.pace.step_keys;

@@ -93,7 +93,7 @@ fn check_copy(path: &Path, model: &Model, sent: &[NewDocument], coming: &[NewDoc
     assert_eq!(append(&mut engine, &all), expected);
     engine.tend().unwrap();
     check_index(&engine.connection);
-    while engine.follow().unwrap() {}
+    while engine.follow(false).unwrap() {}
     check_index(&engine.connection);
     assert_eq!(engine.keys.unindexed(), 0);
     let again: Vec<_> = all.iter().map(|document| model.append(document)).collect();
@@ -120,7 +120,7 @@ fn every_document_is_known_after_a_crash_at_any_moment() {
         check_copy(&path, &model, &traffic[..done], coming);
         // A pause now and then, cut short by the next batch.
         if size == 2 {
-            engine.follow().unwrap();
+            engine.follow(false).unwrap();
             check_copy(&path, &model, &traffic[..done], coming);
         }
         for table in ["journal_keys", "journal_keys_even", "journal_keys_odd"] {
@@ -169,7 +169,7 @@ proptest! {
                     prop_assert_eq!(append(open_engine, &documents), expected);
                 }
                 Act::Tend => open_engine.tend().unwrap(),
-                Act::Follow => drop(open_engine.follow().unwrap()),
+                Act::Follow => drop(open_engine.follow(false).unwrap()),
                 Act::Reopen => engine = None,
             }
             let found = engine.get_or_insert_with(|| open(&path));
@@ -237,10 +237,10 @@ fn commits_are_synced_again_after_a_step_without() {
     let other = Connection::open(bench.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     bench.engine.connection.busy_timeout(Duration::ZERO).unwrap();
-    assert!(matches!(bench.engine.follow(), Err(EngineError::Busy(_))));
+    assert!(matches!(bench.engine.follow(false), Err(EngineError::Busy(_))));
     assert_eq!(synchronous(&bench), 2);
     other.execute_batch("ROLLBACK").unwrap();
-    while bench.engine.follow().unwrap() {}
+    while bench.engine.follow(false).unwrap() {}
     assert_eq!((synchronous(&bench), bench.engine.keys.unindexed()), (2, 0));
 }
 
@@ -256,7 +256,7 @@ fn a_key_that_is_there_already_is_damage_and_not_passed_over() {
             [PLAIN_FN],
         )
         .unwrap();
-    let Err(EngineError::Corrupt(words)) = bench.engine.follow() else { panic!("passed over") };
+    let Err(EngineError::Corrupt(words)) = bench.engine.follow(false) else { panic!("passed over") };
     assert!(words.contains("fiscald reindex"), "{words}");
 }
 
@@ -273,4 +273,66 @@ fn more_registers_than_are_remembered() {
         }
     }
     check_index(bench.sql());
+}
+
+/// A store with keys in every place.
+fn spread() -> (Bench, Model) {
+    let mut bench = Bench::new();
+    bench.engine.keys.set_pace(small());
+    let mut model = Model::default();
+    let is_spread = |bench: &Bench| {
+        let empty = ["journal_keys", "journal_keys_even", "journal_keys_odd"].iter().find(|table| {
+            let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {table})");
+            bench.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
+        });
+        empty.is_none() && bench.engine.keys.unindexed() > 4
+    };
+    for sent in traffic(200) {
+        if is_spread(&bench) {
+            break;
+        }
+        assert_eq!(bench.append(std::slice::from_ref(&sent)), [model.append(&sent)]);
+        bench.engine.tend().unwrap();
+    }
+    assert!(is_spread(&bench));
+    (bench, model)
+}
+
+fn disagreements(bench: &Bench) -> Vec<String> {
+    let room = room::Room::around(&bench.path(), 0);
+    verify::index(bench.sql(), &room, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn an_index_that_does_not_agree_is_noticed_and_made_anew() {
+    let check = |change: &str, words: &str| {
+        let (mut bench, mut model) = spread();
+        assert_eq!(disagreements(&bench), Vec::<String>::new());
+        bench.sql().execute_batch(change).unwrap();
+        let found = disagreements(&bench);
+        assert!(found.first().is_some_and(|first| first.contains(words)), "{change}: {found:?}");
+        let transaction = bench.engine.connection.transaction().unwrap();
+        super::super::keys::check::rebuild(&transaction).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(disagreements(&bench), Vec::<String>::new(), "{change}");
+        // The engine goes on with what it finds.
+        for sent in traffic(30) {
+            assert_eq!(bench.append(std::slice::from_ref(&sent)), [model.append(&sent)], "{change}");
+            bench.engine.tend().unwrap();
+        }
+        check_index(bench.sql());
+    };
+    // The last one of a table is not merged yet.
+    let last = "fn DESC, fd DESC, chain DESC, conflict_no DESC LIMIT 1";
+    for table in ["journal_keys", "journal_keys_odd", "journal_keys_even"] {
+        check(
+            &format!("DELETE FROM {table} WHERE seq = (SELECT seq FROM {table} ORDER BY {last})"),
+            "does not lead to",
+        );
+    }
+    check("UPDATE journal_keys SET seq = seq + 1 WHERE fd = 1", "does not lead to");
+    check(
+        "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES ('1', 1, 0, 0, 1)",
+        "places for",
+    );
 }

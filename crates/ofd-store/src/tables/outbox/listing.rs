@@ -16,7 +16,7 @@ pub(super) const TROUBLED: &str = "FROM outbox INDEXED BY outbox_troubled \
      WHERE state >= 4 AND state = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 /// A piece of all positions.
 pub(super) const PIECE: &str = "FROM outbox NOT INDEXED \
-     WHERE seq < ?2 AND seq >= ?4 AND (?1 IS NULL OR state = ?1) ORDER BY seq DESC LIMIT ?3";
+     WHERE seq < ?2 AND seq >= ?4 AND (CAST(?1 AS BIGINT) IS NULL OR state = ?1) ORDER BY seq DESC LIMIT ?3";
 /// Positions of a ФН. The index has all of it; the sort is over positions only.
 pub(super) const OF_FN: &str = "SELECT seq FROM journal_index \
      WHERE fn = ?1 AND conflict_no = 0 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";

@@ -5,23 +5,25 @@ use super::*;
 fn documents_come_in_order_and_only_those_that_are_forwarded() {
     let mut bench = Bench::new();
     bench.receipts(A, [1, 2]);
-    bench.append(vec![not_forwarded(A, 3), document(A, 2, 3, "other content"), document(B, 7, 2, "")]);
+    bench.append(vec![not_forwarded(A, 3), document(A, 2, 3, "other content")]);
+    bench.append(vec![document(B, 7, 2, "")]);
+    // A conflict may take more positions than one.
+    let newest = bench.newest();
     let mut sender = bench.sender("one");
     let report = sender.derive_all();
-    assert_eq!((report.derived, report.scanned, report.cursor, report.more), (3, 5, 5, false));
+    assert_eq!((report.derived, report.scanned, report.cursor, report.more), (3, 5, newest, false));
     let rows = bench.rows();
-    let of = |seq: i64| rows.iter().find(|row| row.seq == seq).unwrap();
-    assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, 5]);
-    let last = of(5);
+    assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2, newest]);
+    let last = rows.last().unwrap();
     assert_eq!((last.fn_number, last.fd_number, last.kind, last.chain), (number(B), fd(7), 2, 0));
     assert_eq!((last.slot, last.state, last.attempts), (Slot::of_fn(&number(B)), OutboxState::New, 0));
     assert_eq!((last.created_at, last.raw_sha256, &last.ticket_id), (moment(7), None, &None));
-    assert_eq!(sender.open(), [1, 2, 5]);
+    assert_eq!(sender.open(), [1, 2, newest]);
     // Nothing twice.
     assert_eq!(sender.derive_all().derived, 0);
     bench.receipts(A, [4]);
     assert_eq!(sender.derive_all().derived, 1);
-    assert_eq!(sender.open(), [1, 2, 5, 6]);
+    assert_eq!(sender.open(), [1, 2, newest, bench.newest()]);
     bench.check_counts();
 }
 

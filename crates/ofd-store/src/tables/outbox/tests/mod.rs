@@ -62,6 +62,11 @@ impl Bench {
         self.append(numbers.into_iter().map(|fd| document(fn_text, fd, 3, "")).collect());
     }
 
+    /// The newest position of the journal.
+    fn newest(&self) -> i64 {
+        self.look().number("SELECT max(seq) FROM journal")
+    }
+
     /// A second connection for looking.
     fn look(&self) -> Look {
         self.0.look()
