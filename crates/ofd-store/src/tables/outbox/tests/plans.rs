@@ -99,7 +99,7 @@ fn what_is_asked_often_is_in_the_index() {
 #[test]
 fn the_index_of_the_journal_is_read_in_its_order() {
     let bench = Bench::new();
-    let sql = bench.sql();
+    let sql = Connection::open(bench.0.path()).unwrap();
     for statement in [gaps::LOWER, gaps::HIGHER, early::BELOW, reading::NEWEST_OF_FN] {
         let steps = plan(&sql, statement);
         let at_rest = steps.iter().position(|step| step.starts_with("SEARCH k USING PRIMARY KEY (fn=?")).unwrap();
