@@ -102,7 +102,8 @@ fn the_index_of_the_journal_is_read_in_its_order() {
     let sql = Connection::open(bench.0.path()).unwrap();
     for statement in [gaps::LOWER, gaps::HIGHER, early::BELOW, reading::NEWEST_OF_FN] {
         let steps = plan(&sql, statement);
-        let at_rest = steps.iter().position(|step| step.starts_with("SEARCH k USING PRIMARY KEY (fn=?")).unwrap();
+        let at_rest =
+            steps.iter().position(|step| step.starts_with("SEARCH k USING PRIMARY KEY (fn=?")).unwrap();
         assert_eq!(steps.get(at_rest + 1).map(String::as_str), Some("RIGHT"), "{steps:?}: {statement}");
         assert!(steps.iter().all(|step| !step.contains("CO-ROUTINE")), "{steps:?}: {statement}");
     }
