@@ -246,3 +246,40 @@ fn leases_are_counted_by_the_clock_of_the_server() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn a_month_that_turns_is_no_backlog_and_hides_nothing() {
+    let mut bench = bench();
+    let look = bench.look();
+    let month = |ahead: u32| {
+        look.number(&format!(
+            "SELECT CAST(to_char(now() AT TIME ZONE 'UTC' + interval '{ahead} month', 'YYYYMM') AS BIGINT) * 10000000000"
+        ))
+    };
+    let (this, next) = (month(0), month(1));
+    bench.append(vec![not_forwarded(A, 1), document(A, 2, 3, "")]);
+    let mut begins = |begin: i64, numbers: std::ops::RangeInclusive<u32>| {
+        look.number(&format!("SELECT setval('journal_seq', {begin})"));
+        bench.receipts(A, numbers);
+    };
+    begins(this, 3..=5);
+    begins(next, 6..=9);
+    let backlog = |bench: &Bench| bench.reader().outbox_depths().unwrap().backlog;
+    let owed_since = |bench: &Bench| bench.reader().oldest_undelivered().unwrap();
+    assert_eq!((backlog(&bench), owed_since(&bench)), (9, Some(moment(2))));
+    let mut sender = bench.sender("one");
+    // The last of the old store, then the last of a month: what is next lies in another one.
+    assert_eq!(sender.derive(1, 100).cursor, 2);
+    assert_eq!(backlog(&bench), 7);
+    sender.deliver(&[2]);
+    assert_eq!(owed_since(&bench), Some(moment(3)));
+    assert_eq!(sender.derive(3, 100).cursor, this + 3);
+    assert_eq!(backlog(&bench), 4);
+    sender.deliver(&[this + 1, this + 2, this + 3]);
+    assert_eq!(owed_since(&bench), Some(moment(6)));
+    let report = sender.derive_all();
+    assert_eq!((report.derived, report.gaps, report.late), (4, 0, 0));
+    assert_eq!((report.cursor, backlog(&bench)), (next + 4, 0));
+    // Pages of the list go over the gaps too.
+    assert_eq!(bench.rows().len(), 8);
+}
