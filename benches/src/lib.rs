@@ -4,6 +4,7 @@
 //! Absolute figures of one machine say little; compare runs of the same session. Run with
 //! `cargo bench -p fiscald-benches`.
 
+pub mod good;
 pub mod processes;
 
 use ffd::{FdNumber, FnNumber, Inn, TlvError, tlv};
@@ -124,6 +125,8 @@ fn write_item(out: &mut Vec<u8>, number: u8) -> Result<(), TlvError> {
 /// One document on its way in and what its acknowledgement is made of, signed with the published test keys.
 #[derive(Clone, Debug)]
 pub struct Exchange {
+    fn_number: FnNumber,
+    fd_number: FdNumber,
     container: Vec<u8>,
     items: AckItems,
     encrypted: bool,
@@ -136,15 +139,24 @@ impl Exchange {
     /// When `document` is longer than a container holds.
     #[must_use]
     pub fn new(document: &[u8], encrypted: bool) -> Self {
-        let keys = storage_keys();
+        Self::of(fn_number(), fd_number(), document, encrypted)
+    }
+
+    /// The same of another storage and number.
+    ///
+    /// # Panics
+    /// When `document` is longer than a container holds.
+    #[must_use]
+    pub fn of(fn_number: FnNumber, fd_number: FdNumber, document: &[u8], encrypted: bool) -> Self {
+        let keys = storage_keys(&fn_number);
         let header = ContainerHeader {
             kind: ContainerKind::FROM_FN,
             form: document.first().copied().unwrap_or_default(),
             version: container::FORMAT_VERSION,
             service1: container::SERVICE_1,
-            fn_number: fn_number(),
-            fd_number: fd_number(),
-            iv: message_iv([1, 2, 3, 4, 5], fd_number()),
+            fn_number,
+            fd_number,
+            iv: message_iv([1, 2, 3, 4, 5], fd_number),
             service2: container::SERVICE_2,
             open_len: u16::try_from(document.len()).expect("a document fits its container"),
         };
@@ -156,13 +168,13 @@ impl Exchange {
         let container = container::encode(&header, &data, sign).expect("a document fits its container");
         let fields = AckFields {
             ofd_inn: ofd_inn(),
-            fn_number: fn_number(),
-            fd_number: fd_number(),
+            fn_number,
+            fd_number,
             datetime: RECEIVED_AT,
             code: OperatorCode(0),
             format: AckFormat::Message1068,
         };
-        Self { container, items: fields.items(), encrypted }
+        Self { fn_number, fd_number, container, items: fields.items(), encrypted }
     }
 
     /// The container's bytes.
@@ -178,31 +190,31 @@ impl Exchange {
     #[must_use]
     pub fn raw_container(&self) -> RawContainer<'_> {
         let container = Container::decode(&self.container).expect("made whole a moment ago");
-        RawContainer { fn_number: fn_number(), container }
+        RawContainer { fn_number: self.fn_number, container }
     }
 
     /// The question to the signer that answers `header`.
     #[must_use]
     pub fn ack_request<'a>(&'a self, header: &'a ContainerHeader) -> AckRequest<'a> {
         AckRequest {
-            fn_number: fn_number(),
+            fn_number: self.fn_number,
             generation: Some(generation()),
-            fd_number: fd_number(),
+            fd_number: self.fd_number,
             ofd_inn: ofd_inn(),
             datetime: RECEIVED_AT,
             items: &self.items.bytes,
             fpo_offset: self.items.fpo_offset,
             reply_to: header,
-            iv: message_iv([5, 4, 3, 2, 1], fd_number()),
+            iv: message_iv([5, 4, 3, 2, 1], self.fd_number),
             encrypt: self.encrypted,
         }
     }
 }
 
-fn storage_keys() -> FnKeys {
+fn storage_keys(fn_number: &FnNumber) -> FnKeys {
     let store = Keystore::parse(test_keys::message_keystore(), Purpose::Message).expect("the published keys");
     let record = store.record(generation()).expect("the published keys have a generation 1");
-    FnKeys::derive(&fn_number(), record.key(), None).expect("a message master")
+    FnKeys::derive(fn_number, record.key(), None).expect("a message master")
 }
 
 fn generation() -> Generation {

@@ -28,7 +28,10 @@ pub fn program(name: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let path = here.parent().unwrap().parent().unwrap().join(name);
     if !path.exists() {
-        eprintln!("{} is not built: cargo build --release -p fiscald -p ofd-sim", path.display());
+        eprintln!(
+            "{} is not built: cargo build --release -p fiscald -p ofd-sim -p fiscald-baseline",
+            path.display()
+        );
         std::process::exit(1);
     }
     path
@@ -58,6 +61,34 @@ pub fn machine() -> Value {
     json!({ "cores": cores, "load": load.split(' ').next() })
 }
 
+/// Busy and all processor time of the machine so far, ticks.
+#[must_use]
+pub fn machine_ticks() -> (f64, f64) {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let first = stat.lines().next().unwrap();
+    let ticks: Vec<f64> =
+        first.split_whitespace().skip(1).take(8).map(|tick| tick.parse().unwrap()).collect();
+    let all: f64 = ticks.iter().sum();
+    (all - ticks[3] - ticks[4], all)
+}
+
+/// Waits until the machine is idle but for `most_busy` of it, half a second long, at most `patience`. Whether it is, and
+/// the load average then.
+#[must_use]
+pub fn wait_for_quiet(most_busy: f64, patience: Duration) -> (bool, String) {
+    let deadline = Instant::now() + patience;
+    loop {
+        let before = machine_ticks();
+        std::thread::sleep(Duration::from_millis(500));
+        let after = machine_ticks();
+        let quiet = (after.0 - before.0) / (after.1 - before.1).max(1.0) <= most_busy;
+        if quiet || Instant::now() >= deadline {
+            let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+            return (quiet, load.split(' ').next().unwrap_or_default().to_owned());
+        }
+    }
+}
+
 /// A running program, killed when dropped.
 #[derive(Debug)]
 pub struct Process(Child);
@@ -76,6 +107,12 @@ impl Process {
     #[must_use]
     pub fn new(child: Child) -> Self {
         Self(child)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// What it has used so far.
@@ -216,6 +253,30 @@ impl Daemon {
     }
 }
 
+/// A bare server of `benches/baseline`.
+#[derive(Debug)]
+pub struct Baseline {
+    /// The process.
+    pub process: Process,
+    /// Where registers connect.
+    pub registers: String,
+}
+
+impl Baseline {
+    /// Starts it in `folder` with these arguments and waits until it is ready.
+    #[must_use]
+    pub fn start(program: &Path, folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let process = Process::new(child);
+        let registers = ready.trim().strip_prefix("ready ").expect("the baseline ended before it was ready");
+        Self { process, registers: registers.to_owned() }
+    }
+}
+
 /// The simulated tax service behind mutual TLS, in a process of its own.
 #[derive(Debug)]
 pub struct FnsSim {
@@ -290,6 +351,12 @@ impl FnsSim {
 /// Runs `kkt-sim` to its end; what it printed as JSON. Its words are shown when it reports errors.
 #[must_use]
 pub fn kkt_sim(program: &Path, registers: &str, arguments: &[&str]) -> Value {
+    kkt_sim_with_words(program, registers, arguments).0
+}
+
+/// Runs `kkt-sim` to its end; what it printed as JSON, and its words. These are shown when it reports errors.
+#[must_use]
+pub fn kkt_sim_with_words(program: &Path, registers: &str, arguments: &[&str]) -> (Value, String) {
     let output: Output = Command::new(program)
         .args(arguments)
         .args(["--to", registers, "--json"])
@@ -300,7 +367,9 @@ pub fn kkt_sim(program: &Path, registers: &str, arguments: &[&str]) -> Value {
     if !output.status.success() {
         eprintln!("kkt-sim {arguments:?}:\n{said}");
     }
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("kkt-sim {arguments:?}: {said}"))
+    let report =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("kkt-sim {arguments:?}: {said}"));
+    (report, said)
 }
 
 /// The body of a plain HTTP answer.

@@ -72,12 +72,11 @@ impl<'a> Document<'a> {
         if usize::from(declared) != body.len() {
             return Err(DecodeError::LengthMismatch { form, declared, actual: body.len() });
         }
-        let declared_version = version_of(body);
+        let top_level = |source| DecodeError::TopLevel { form, source };
+        let (count, declared_version) = survey(body).map_err(top_level)?;
         let version = declared_version.unwrap_or(FfdVersion::V1_2);
         let reader = Reader { dictionary: dictionary(), version };
-        let nodes = reader
-            .nodes(body, HEADER_LEN, form, 0)
-            .map_err(|source| DecodeError::TopLevel { form, source })?;
+        let nodes = reader.counted(body, count, HEADER_LEN, form, 0).map_err(top_level)?;
         Ok(Self { bytes, form: FormCode(form), version, version_known: declared_version.is_some(), nodes })
     }
 
@@ -217,16 +216,24 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The version that the records of the top level declare; `None` for one that is unknown or unreadable. A top level
-/// that breaks off is no matter here: reading its records finds it.
-fn version_of(body: &[u8]) -> Option<FfdVersion> {
-    let declared = Records::new(body, 0).flatten().find(|record| record.tag == tags::FFD_VERSION);
-    match declared.map(|record| record.value) {
+/// How many records the top level has and which version they declare; none for one that is unknown or unreadable.
+fn survey(body: &[u8]) -> Result<(usize, Option<FfdVersion>), TlvError> {
+    let mut count = 0;
+    let mut declared = None;
+    for record in Records::new(body, HEADER_LEN) {
+        let record = record?;
+        count += 1;
+        if record.tag == tags::FFD_VERSION && declared.is_none() {
+            declared = Some(record.value);
+        }
+    }
+    let version = match declared {
         None => FfdVersion::from_tag_1209(None),
         Some([]) => FfdVersion::from_tag_1209(Some(0)),
         Some(&[value]) => FfdVersion::from_tag_1209(Some(value)),
         Some(_) => None,
-    }
+    };
+    Ok((count, version))
 }
 
 /// What all records of one document share.
@@ -247,6 +254,18 @@ impl Reader {
         // Counting first costs a walk over the headers and saves the growth of the list; it also finds damage before
         // anything is decoded.
         let count = Records::new(body, offset).try_fold(0, |count, record| record.map(|_| count + 1))?;
+        self.counted(body, count, offset, parent, depth)
+    }
+
+    /// The same when it is known how many they are.
+    fn counted<'a>(
+        &self,
+        body: &'a [u8],
+        count: usize,
+        offset: usize,
+        parent: u16,
+        depth: usize,
+    ) -> Result<Vec<Node<'a>>, TlvError> {
         let mut nodes = Vec::with_capacity(count);
         for record in Records::new(body, offset) {
             let tlv::Tlv { tag, offset, value } = record?;

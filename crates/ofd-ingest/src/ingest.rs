@@ -3,6 +3,7 @@
 
 mod outcome;
 mod records;
+mod scope;
 mod sealing;
 mod words;
 
@@ -19,9 +20,10 @@ use ofd_store::{Announced, Facts, JournalHandle, NewDocument, NewQuarantine};
 use pkz::{AckSigner, FiscalSignVerifier, OpenOutcome, RawContainer, SignMode};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tracing::{Span, debug, info};
+use tracing::{debug, info};
 
-use self::records::{document_span, quarantine_entry, register_report, sign_record, stored_findings};
+use self::records::{quarantine_entry, register_report, sign_record, stored_findings};
+use self::scope::{InHand, in_hand, telling};
 use self::words::register_in_words;
 use crate::abuse::AbuseTable;
 use crate::clock::{self, Moment, TrustedClock};
@@ -58,17 +60,13 @@ pub(crate) struct Intake {
 pub(crate) const MAX_QUARANTINE_IN_FLIGHT: usize = 64;
 
 /// What is to be done with a message after it was looked at.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "taken apart as soon as it is made; the common case is the large one"
-)]
 pub(crate) enum Examined {
     /// Nothing is kept, nothing is answered.
     Unanswered(Afterwards),
     /// A copy goes to quarantine, nothing is answered but a repeat of what was acknowledged.
-    Quarantine(NewQuarantine, Evidence),
+    Quarantine(Box<NewQuarantine>, Evidence),
     /// The document goes to the journal.
-    Journal(NewDocument, Admitted),
+    Journal(Box<NewDocument>, Admitted),
     /// The document would go to the journal, but what is known of its ФН has to be read first, to judge it. Here is the
     /// body for the second look.
     HistoryFirst(Vec<u8>),
@@ -101,12 +99,16 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    fn span(&self) -> Span {
-        document_span(&self.claimed.fn_number, self.claimed.fd_number, self.claimed.form)
+    fn in_hand(&self) -> InHand {
+        in_hand(&self.claimed)
     }
 }
 
 impl Admitted {
+    fn claimed(&self) -> Claimed {
+        Claimed { fn_number: self.fn_number, fd_number: self.fd_number, form: self.form }
+    }
+
     pub(crate) fn fn_number(&self) -> FnNumber {
         self.fn_number
     }
@@ -141,7 +143,7 @@ impl Intake {
         let container_cost = began.elapsed();
         let Some(moment) = self.moment() else { return Examined::Unanswered(Afterwards::Continue) };
         let claimed = claimed(&container.header);
-        let _document = document_span(&claimed.fn_number, claimed.fd_number, claimed.form).entered();
+        let _document = in_hand(&claimed);
         let opened = self.open(header, container);
         // Not again at the second look.
         if memory.is_none() && self.policy.sign_mode != SignMode::Off {
@@ -166,7 +168,7 @@ impl Intake {
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
                 let register = told_register(refusal, tree.as_ref());
                 let evidence = Evidence { refusal, afterwards, claimed, register };
-                return Examined::Quarantine(NewQuarantine { container: body, ..entry }, evidence);
+                return Examined::Quarantine(Box::new(NewQuarantine { container: body, ..entry }), evidence);
             }
             Some(Decision::Silence(refusal)) => {
                 self.refuse(refusal, told_register(refusal, tree.as_ref()).as_deref(), "silence");
@@ -185,12 +187,13 @@ impl Intake {
         }
         let admission = decision::admit(&facts, &self.policy);
         let message = Message { container: &container, opened: &opened, tree: tree.as_ref(), moment, peer };
-        let Some((document, admitted)) = self.prepare(&message, judged, &admission) else {
+        let Some((mut document, admitted)) = self.prepare(&message, judged, &admission) else {
             return Examined::Unanswered(Afterwards::Continue);
         };
         let opened = opened.was_encrypted.then(|| opened.document.map(|document| document.into_owned()));
-        let opened = opened.flatten();
-        Examined::Journal(NewDocument { container: body, opened, ..document }, admitted)
+        document.opened = opened.flatten();
+        document.container = body;
+        Examined::Journal(document, admitted)
     }
 
     /// The time of reception; none while the clock is not trusted. The clock itself tells the log, once.
@@ -283,7 +286,7 @@ impl Intake {
         message: &Message<'_>,
         judged: Judged,
         admission: &Admission,
-    ) -> Option<(NewDocument, Admitted)> {
+    ) -> Option<(Box<NewDocument>, Admitted)> {
         let Message { container, opened, tree, moment, peer } = *message;
         let claimed = &container.header;
         let acknowledgement = self.seal(message, admission)?;
@@ -293,7 +296,9 @@ impl Intake {
         if admission.makes_known {
             self.facts.know(claimed.fn_number);
             if let Some(left_out) = self.log_limiter.admit("fn_known", clock::monotonic_now()) {
-                info!(left_out, "the ФН is known from now on: its registration report was let in");
+                telling(|| {
+                    info!(left_out, "the ФН is known from now on: its registration report was let in")
+                });
             }
         }
         let admitted = Admitted {
@@ -309,7 +314,7 @@ impl Intake {
             advance: tree.and_then(|tree| judged.advance(&self.registers, claimed.fn_number, tree)),
         };
         let derived = tree.map(derived::derived).unwrap_or_default();
-        let document = NewDocument {
+        let document = Box::new(NewDocument {
             fn_number: claimed.fn_number,
             fd_number: claimed.fd_number,
             form: form.0,
@@ -334,7 +339,7 @@ impl Intake {
             task: admission.task,
             register: register_report(admission.registers, &derived),
             derived,
-        };
+        });
         Some((document, admitted))
     }
 }

@@ -198,12 +198,18 @@ pub(crate) struct LoadArgs {
     /// persistent, per-document or window=W (W documents of each connection on their way)
     #[arg(long, value_name = "MODE", default_value = "persistent")]
     pub(crate) mode: LoadMode,
-    /// Most lines of a receipt, or retail: mostly a few, now and then very many
+    /// Most lines of a receipt, =N for exactly N, or retail: mostly a few, now and then very many
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) items: Items,
     /// How answers are checked
     #[arg(long, value_enum, default_value_t = Check::Full)]
     pub(crate) check: Check,
+    /// Seconds at the beginning whose answers are not counted, with --seconds
+    #[arg(long, value_name = "S", requires = "seconds", value_parser = seconds)]
+    pub(crate) warm: Option<Duration>,
+    /// Process whose processor time, with that of its children, is reported; may be given several times
+    #[arg(long, value_name = "PID")]
+    pub(crate) watch: Vec<u32>,
     /// Share of registers that encrypt, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) encrypted: u8,

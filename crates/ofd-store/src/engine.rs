@@ -66,11 +66,13 @@ pub trait Engine: Send {
         Ok(())
     }
 
-    /// A short step of work that nobody waits for, asked for while nothing is queued. True when there is more of it.
+    /// A short step of work that nobody waits for, asked for while nothing is queued; `at_once` before the engine is closed,
+    /// when no batch can come any more. True when there is more of it.
     ///
     /// # Errors
     /// As [`Engine::tend`].
-    fn follow(&mut self) -> Result<bool, EngineError> {
+    fn follow(&mut self, at_once: bool) -> Result<bool, EngineError> {
+        let _ = at_once;
         Ok(false)
     }
 

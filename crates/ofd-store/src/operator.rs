@@ -88,6 +88,16 @@ impl Operator {
         reindex::page(&mut self.store, after_seq, limit.clamp(1, MAX_REINDEX_ROWS), recompute)
     }
 
+    /// Makes the index of the journal anew if it does not lead to every document, and tells whether it did: to be called
+    /// before anything else is taken from the journal. Looks at every key; making them anew is one transaction, for which
+    /// the daemon's writer waits. On a server the keys decide what is a repeat, and are left alone.
+    ///
+    /// # Errors
+    /// As [`Operator::open`].
+    pub fn rebuild_index(&mut self) -> Result<bool, StoreError> {
+        self.store.rebuild_index()
+    }
+
     /// Rebuilds from the journal what else follows from it, to be called after the last page of
     /// [`Operator::reindex_page`]: РНМ, ИНН and serial number of registers that nobody restated since their newest report,
     /// and the newest chain of each debug ФН.

@@ -8,7 +8,7 @@ use crate::StoreError;
 use crate::config::sqlite_path;
 use crate::postgres::{Purpose, Target, is_postgres};
 use crate::sql::{self, Db, PgSession, store_error};
-use crate::sqlite::{log, open_operator, write_once};
+use crate::sqlite::{keys, log, open_operator, verify, write_once};
 
 /// How long a transaction is tried again on a server while others are at the same rows.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -66,6 +66,17 @@ impl OperatorStore {
                 }
             }
         }
+    }
+
+    /// Whether the index of the journal had to be made anew, and was.
+    pub(crate) fn rebuild_index(&mut self) -> Result<bool, StoreError> {
+        let Self::Sqlite(connection) = self else { return Ok(false) };
+        if verify::index_agrees(connection)? {
+            return Ok(false);
+        }
+        write_once(connection, |transaction| Ok(keys::check::rebuild(transaction)?))?;
+        log::copy_left(connection).map_err(store_error)?;
+        Ok(true)
     }
 
     /// After much was written: a log that nobody else keeps short is copied. Never waits.

@@ -22,7 +22,7 @@ use crate::rows::{
 use crate::sql::{self, Db, store_error};
 use crate::sqlite::backup;
 use crate::sqlite::room::Room;
-use crate::sqlite::verify::integrity;
+use crate::sqlite::verify::{index, integrity};
 use crate::tables::{clock, documents, export, history, quarantine, registers, search, tasks, verify};
 use crate::{MAX_PAGE_ROWS, StoreError, Task, TaskFilter};
 
@@ -247,6 +247,21 @@ impl Reader {
                 integrity(connection, &Room::around(path, self.keep_free_bytes), depth, step)
             }
             (db, _) => verify::references(db, depth, step).map_err(store_error),
+        }
+    }
+
+    /// Whether the index leads to every document of the journal and nowhere else: what is wrong with it, at most some
+    /// hundred sentences. It follows from the journal, and [`crate::Operator::rebuild_index`] makes it anew. On a server
+    /// there is nothing to be compared, and nothing is said.
+    ///
+    /// # Errors
+    /// As [`Reader::integrity_check`].
+    pub fn index_check(&self, step: &mut dyn FnMut(&str)) -> Result<Vec<String>, StoreError> {
+        match (self.db(), &self.path) {
+            (Db::Sqlite(connection), Some(path)) => {
+                index(connection, &Room::around(path, self.keep_free_bytes), step)
+            }
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -6,10 +6,10 @@ use ctr::{
     cipher::{InnerIvInit, KeyInit as _, StreamCipher, StreamCipherCoreWrapper},
     flavors::Ctr128BE,
 };
-use hmac::{Hmac, Mac as _, digest::CtOutput};
 use kuznyechik::KuznyechikEnc;
-use streebog::Streebog256;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::streebog::{BLOCK_LEN, Digest, Hasher, State};
 
 /// Length of every key of the profile, in bytes.
 pub(crate) const KEY_LEN: usize = 32;
@@ -23,28 +23,41 @@ pub(crate) fn empty_key() -> KeyBytes {
 }
 
 /// HMAC_GOSTR3411_2012_256 with its key already absorbed: two compressions less for each message, and the
-/// raw key need not stay in memory. Wipes itself (feature `zeroize` of the hash crates).
-pub(crate) struct KeyedMac(Box<Hmac<Streebog256>>);
+/// raw key need not stay in memory. Wipes itself.
+pub(crate) struct KeyedMac(Box<Pads>);
+
+/// The states of the hash after the key with either pad (RFC 2104).
+#[derive(ZeroizeOnDrop)]
+struct Pads {
+    inner: State,
+    outer: State,
+}
 
 impl KeyedMac {
     pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
-        Self(Box::new(Hmac::new_from_slice(key).expect("HMAC takes keys of any length")))
+        let mut pads = Box::new(Pads { inner: State::new(), outer: State::new() });
+        for (state, pad) in [(&mut pads.inner, 0x36), (&mut pads.outer, 0x5C)] {
+            let mut block = Zeroizing::new([pad; BLOCK_LEN]);
+            block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+            state.absorb(&block);
+        }
+        Self(pads)
     }
 
-    /// MAC of the concatenated parts. The result wipes itself and compares in constant time.
-    pub(crate) fn mac(&self, parts: &[&[u8]]) -> CtOutput<Hmac<Streebog256>> {
-        let mut state = (*self.0).clone();
-        for part in parts {
-            state.update(part);
-        }
-        state.finalize()
+    /// MAC of the concatenated parts. The result wipes itself.
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> Digest {
+        let mut inner = Hasher::from(&self.0.inner);
+        parts.iter().for_each(|part| inner.update(part));
+        let mut outer = Hasher::from(&self.0.outer);
+        outer.update(&*inner.finish());
+        outer.finish()
     }
 
     /// Leftmost `N` bytes of the MAC, `N` at most 32.
     pub(crate) fn truncated<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
         let full = self.mac(parts);
         let mut left = [0; N];
-        for (to, from) in left.iter_mut().zip(full.as_bytes()) {
+        for (to, from) in left.iter_mut().zip(full.iter()) {
             *to = *from;
         }
         left
@@ -54,7 +67,7 @@ impl KeyedMac {
     pub(crate) fn derive(&self, label: &[u8], seed: &[u8]) -> KeyBytes {
         let output = self.mac(&[&[0x01], label, &[0x00], seed, &[0x01, 0x00]]);
         let mut key = empty_key();
-        key.copy_from_slice(output.as_bytes());
+        key.copy_from_slice(&*output);
         key
     }
 }
@@ -81,7 +94,9 @@ impl BodyCipher {
 
 #[cfg(test)]
 mod tests {
-    use zeroize::ZeroizeOnDrop;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use proptest::prelude::*;
+    use streebog::Streebog256;
 
     use super::*;
 
@@ -90,8 +105,8 @@ mod tests {
     fn whatever_holds_a_key_wipes_itself() {
         fn check<T: ZeroizeOnDrop>(_what: &T) {}
         let mac = KeyedMac::new(&[7; KEY_LEN]);
-        // The HMAC type lacks the marker, but is nothing beside hash cores and a block buffer, which have it.
-        check(&Streebog256::default());
+        check(&*mac.0);
+        check(&Hasher::from(&mac.0.inner));
         check(&mac.mac(&[b"x"]));
         check(&*mac.derive(b"label", b"seed"));
         check(&*BodyCipher::new(&[7; KEY_LEN]).0);
@@ -101,6 +116,15 @@ mod tests {
     fn parts_are_one_message() {
         let mac = KeyedMac::new(&[7; KEY_LEN]);
         assert_eq!(mac.truncated::<6>(&[b"ab", b"", b"c"]), mac.truncated::<6>(&[b"abc"]));
-        assert_eq!(mac.truncated::<32>(&[b"abc"]), **mac.mac(&[b"abc"]).as_bytes());
+        assert_eq!(mac.truncated::<32>(&[b"abc"]), *mac.mac(&[b"abc"]));
+    }
+
+    proptest! {
+        #[test]
+        fn the_mac_agrees_with_the_crates(key: [u8; KEY_LEN], message in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut expected = Hmac::<Streebog256>::new_from_slice(&key).unwrap();
+            expected.update(&message);
+            prop_assert_eq!(KeyedMac::new(&key).mac(&[&message]).to_vec(), expected.finalize().into_bytes().to_vec());
+        }
     }
 }

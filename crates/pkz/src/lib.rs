@@ -26,6 +26,7 @@ mod layout;
 mod none;
 mod self_test;
 mod soft;
+mod streebog;
 pub mod test_keys;
 mod verdict;
 

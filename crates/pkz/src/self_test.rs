@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use ffd::FnNumber;
-use streebog::{Digest as _, Streebog256};
 
 use crate::{
     derive::{FnKeys, MasterKey, Purpose},
     gost::{BodyCipher, KeyedMac},
     keystore::Keystore,
+    streebog::{Hasher, State},
     test_keys,
     verdict::Generation,
 };
@@ -39,9 +39,9 @@ fn expect(name: &'static str, holds: bool) -> Result<(), SelfTestError> {
 }
 
 fn streebog() -> [u8; 32] {
-    let mut hash = Streebog256::new();
+    let mut hash = Hasher::from(&State::new());
     hash.update(STREEBOG_IN);
-    hash.finalize().into()
+    *hash.finish()
 }
 
 fn profile_sign() -> Option<[u8; 8]> {

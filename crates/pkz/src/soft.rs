@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -52,6 +53,20 @@ pub enum SetupError {
     /// Documents of this generation could be checked, but not acknowledged.
     #[error("generation {0} has a message key (msg) but no operator key (opr)")]
     NoOperatorKey(Generation),
+}
+
+/// Keys, and whether the cache gave them: then they need not be put there.
+struct Found {
+    keys: Arc<FnKeys>,
+    is_kept: bool,
+}
+
+impl Deref for Found {
+    type Target = FnKeys;
+
+    fn deref(&self) -> &FnKeys {
+        &self.keys
+    }
 }
 
 impl SoftPkz {
@@ -127,14 +142,14 @@ impl SoftPkz {
     }
 
     /// Steps one to four of the check: kind, length byte, generation; then the keys.
-    fn keys_for_sign(&self, fn_number: &FnNumber, sign: &[u8; 8]) -> Result<Arc<FnKeys>, Verdict> {
+    fn keys_for_sign(&self, fn_number: &FnNumber, sign: &[u8; 8]) -> Result<Found, Verdict> {
         let generation = read_prefix(sign)?;
         self.keys(fn_number, generation).ok_or(Verdict::Unverifiable(UnverifiableReason::UnknownGeneration))
     }
 
     /// Last steps: the document's own length, then the MAC. Keys are kept only after a right sign, so that
     /// invented ФН numbers cannot push honest ones out of the cache.
-    fn judge(&self, keys: &Arc<FnKeys>, fn_number: &FnNumber, document: &[u8], sign: &[u8; 8]) -> Verdict {
+    fn judge(&self, keys: &Found, fn_number: &FnNumber, document: &[u8], sign: &[u8; 8]) -> Verdict {
         if !has_its_own_length(document) {
             return Verdict::Invalid(InvalidReason::Malformed);
         }
@@ -146,19 +161,22 @@ impl SoftPkz {
     }
 
     /// Keys of a usable generation, cached or derived.
-    fn keys(&self, fn_number: &FnNumber, generation: Generation) -> Option<Arc<FnKeys>> {
+    fn keys(&self, fn_number: &FnNumber, generation: Generation) -> Option<Found> {
         let now_unix = self.now_unix.load(Ordering::Relaxed);
         let message = find(&self.message, generation).filter(|record| record.verifies_at(now_unix))?;
         let operator = find(&self.operator, generation).filter(|record| record.verifies_at(now_unix))?;
         if let Some(keys) = self.cache.get(&(fn_number.to_bcd(), generation)) {
-            return Some(keys);
+            return Some(Found { keys, is_kept: true });
         }
         // Purposes and generations were checked when the device was made, so this cannot fail.
-        FnKeys::derive(fn_number, message.key(), Some(operator.key())).ok().map(Arc::new)
+        let derived = FnKeys::derive(fn_number, message.key(), Some(operator.key())).ok()?;
+        Some(Found { keys: Arc::new(derived), is_kept: false })
     }
 
-    fn keep(&self, fn_number: &FnNumber, keys: &Arc<FnKeys>) {
-        self.cache.insert((fn_number.to_bcd(), keys.generation()), Arc::clone(keys));
+    fn keep(&self, fn_number: &FnNumber, found: &Found) {
+        if !found.is_kept {
+            self.cache.insert((fn_number.to_bcd(), found.generation()), Arc::clone(&found.keys));
+        }
     }
 
     /// The generation new storages get, for requests that name none; while none is issued, the last that is still

@@ -12,4 +12,7 @@
 )]
 
 mod balancer;
+mod failover;
+mod hopping;
 mod place;
+mod stand;

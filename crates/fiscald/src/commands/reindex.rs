@@ -25,6 +25,8 @@ struct Report {
     /// Documents that are not what came: their columns may be the only true thing left of them.
     damaged: u64,
     tables: RebuiltTables,
+    /// The index of the journal did not lead to every document.
+    index: bool,
 }
 
 /// Takes the columns of every document out of it anew and says how many were wrong. Exit code 1 when a document is
@@ -46,6 +48,9 @@ pub(crate) fn run(args: &ReindexArgs, out: &mut Output) -> Result<ExitCode> {
     }
     out.line(format!("registers put right    {}", report.tables.registers))?;
     out.line(format!("debug chains put right {}", report.tables.chains))?;
+    if report.index {
+        out.line("index of the journal   made anew")?;
+    }
     Ok(if report.damaged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -59,7 +64,7 @@ fn columns(row: &OpenedRow<'_>, damaged: &mut BTreeSet<i64>) -> Option<Derived> 
 }
 
 fn rebuild(operator: &mut Operator, mut at: impl FnMut(u64)) -> Result<Report> {
-    let mut report = Report::default();
+    let mut report = Report { index: retried(|| operator.rebuild_index())?, ..Report::default() };
     let mut damaged = BTreeSet::new();
     let mut next = Some(0);
     while let Some(after) = next {

@@ -8,7 +8,7 @@ use ofd_store::{AppendOutcome, QuarantineOutcome, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 
-use super::records::document_span;
+use super::scope::in_hand;
 use super::{Admitted, Evidence, Intake};
 use crate::metrics::{Mark, reason};
 
@@ -16,7 +16,7 @@ impl Intake {
     /// The journal's word on a document turned into its answer. Whatever it is but "new", the state of the ФН may be
     /// wrong now; it is forgotten with `admitted`.
     pub(crate) fn answer(&self, admitted: Admitted, outcome: Result<AppendOutcome, StoreError>) -> Answer {
-        let _document = document_span(&admitted.fn_number, admitted.fd_number, admitted.form).entered();
+        let _document = in_hand(&admitted.claimed());
         match outcome {
             Ok(AppendOutcome::Appended { seq }) => {
                 debug!(seq, code = admitted.code.0, findings = admitted.findings.len(), "stored");
@@ -100,7 +100,7 @@ impl Intake {
     pub(crate) fn quarantine_place(&self, evidence: &Evidence) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.quarantine_places).try_acquire_owned().ok();
         if place.is_none() {
-            let _document = evidence.span().entered();
+            let _document = evidence.in_hand();
             self.refuse(evidence.refusal, evidence.register.as_deref(), "silence");
             self.metrics.quarantine_not_kept(evidence.refusal);
             self.warn_limited(
@@ -118,7 +118,7 @@ impl Intake {
         evidence: &Evidence,
         outcome: Result<QuarantineOutcome, StoreError>,
     ) -> Option<Answer> {
-        let _document = evidence.span().entered();
+        let _document = evidence.in_hand();
         let refusal = evidence.refusal;
         if let Ok(QuarantineOutcome::Acknowledged { seq, acknowledgement }) = outcome {
             debug!(seq, reason = refusal.as_str(), "came again, and was acknowledged before");

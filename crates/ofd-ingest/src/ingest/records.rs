@@ -1,13 +1,11 @@
 //! Records of the store, made of what is known of a message.
 
 use ffd::check::{Finding, Severity};
-use ffd::{FdNumber, FnNumber, FormCode};
 use kkt_proto::container::ContainerHeader;
 use ofd_store::{
     Derived, FindingSeverity, MAX_STORED_FINDINGS, NewQuarantine, RegisterReport, SignRecord, StoredFinding,
 };
 use pkz::{Generation, OpenOutcome, SignMode, UnverifiableReason, Verdict};
-use tracing::{Span, error_span};
 
 use crate::clock::Moment;
 use crate::decision::{Refusal, RegisterFeed};
@@ -81,9 +79,4 @@ pub(super) fn register_report(feed: RegisterFeed, derived: &Derived) -> Option<R
             inn: derived.user_inn.clone(),
         }),
     }
-}
-
-/// Level error, so that refusals keep their ФН and ФД whatever the filter of the log leaves out.
-pub(super) fn document_span(fn_number: &FnNumber, fd_number: FdNumber, form: FormCode) -> Span {
-    error_span!("document", fn_number = fn_number.as_str(), fd_number = fd_number.get(), kind = form.0)
 }

@@ -26,14 +26,14 @@ impl Intake {
             format: AckFormat::for_document(version, admission.code),
         }
         .items();
-        let mut random = [0_u8; 5];
-        if let Err(error) = getrandom::fill(&mut random) {
-            self.reject(
-                reason::SIGNER_UNAVAILABLE,
-                &format_args!("no random bytes from the system: {error}"),
-            );
-            return None;
-        }
+        let random = match stock::take() {
+            Ok(random) => random,
+            Err(error) => {
+                let detail = format_args!("no random bytes from the system: {error}");
+                self.reject(reason::SIGNER_UNAVAILABLE, &detail);
+                return None;
+            }
+        };
         let request = AckRequest {
             fn_number: claimed.fn_number,
             generation: sealing_generation(opened),
@@ -71,6 +71,46 @@ impl Intake {
                 self.signer.seal(&AckRequest { generation: None, ..request })
             }
             outcome => outcome,
+        }
+    }
+}
+
+/// Random bytes for initialisation vectors, fetched from the system for many documents at once. A vector is told to
+/// everybody who hears the acknowledgement; it must only never come twice.
+mod stock {
+    use std::cell::RefCell;
+
+    /// Random bytes of a vector.
+    const LEN: usize = 5;
+
+    /// Vectors of one call of the system, which gives 256 bytes at once.
+    const VECTORS: usize = 51;
+
+    thread_local! {
+        static STOCK: RefCell<Vec<[u8; LEN]>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn take() -> Result<[u8; LEN], getrandom::Error> {
+        STOCK.with_borrow_mut(|stock| {
+            if let Some(random) = stock.pop() {
+                return Ok(random);
+            }
+            let mut fresh = [[0; LEN]; VECTORS];
+            getrandom::fill(fresh.as_flattened_mut())?;
+            let [first, rest @ ..] = fresh;
+            stock.extend_from_slice(&rest);
+            Ok(first)
+        })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        fn none_is_given_twice() {
+            let mut taken: Vec<_> = (0..5 * super::VECTORS).map(|_| super::take().unwrap()).collect();
+            taken.sort_unstable();
+            taken.dedup();
+            assert_eq!(taken.len(), 5 * super::VECTORS);
         }
     }
 }

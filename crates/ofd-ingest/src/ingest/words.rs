@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Intake;
+use super::scope::telling;
 use crate::clock;
 use crate::decision::Refusal;
 use crate::derived::plain_text;
@@ -35,7 +36,7 @@ impl Intake {
     pub(super) fn fail(&self, reason: &'static str, detail: &dyn Display) {
         self.metrics.rejected(reason);
         if let Some(left_out) = self.log_limiter.admit(reason, clock::monotonic_now()) {
-            error!(reason, left_out, "{detail}");
+            telling(|| error!(reason, left_out, "{detail}"));
         }
     }
 
@@ -71,14 +72,14 @@ impl Intake {
     /// Something worth knowing that needs nobody.
     pub(super) fn info_limited(&self, what: &'static str, detail: &dyn Display) {
         if let Some(left_out) = self.log_limiter.admit(what, clock::monotonic_now()) {
-            info!(left_out, "{detail}");
+            telling(|| info!(left_out, "{detail}"));
         }
     }
 
     /// Peer and ФН are fields of the connection's span.
     pub(crate) fn warn_limited(&self, reason: &'static str, detail: &dyn Display) {
         if let Some(left_out) = self.log_limiter.admit(reason, clock::monotonic_now()) {
-            warn!(reason, left_out, "{detail}");
+            telling(|| warn!(reason, left_out, "{detail}"));
         }
     }
 }

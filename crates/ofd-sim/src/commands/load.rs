@@ -50,6 +50,8 @@ async fn options(args: &LoadArgs) -> anyhow::Result<LoadOptions> {
         items: args.items,
         mode: args.mode,
         check: args.check,
+        warm: args.warm.unwrap_or_default(),
+        watch: args.watch.clone(),
         fn_base: args.base.unwrap_or_else(fresh_fn_base),
         seed: args.seed,
         clock: 0,

@@ -1,5 +1,7 @@
 //! What a register can be asked to do: one document each.
 
+use std::ops::RangeInclusive;
+
 use ffd::{FfdVersion, FnNumber, FormCode};
 
 use super::basket::{Basket, Counter};
@@ -74,7 +76,15 @@ impl Kkt {
     /// # Errors
     /// [`KktError`]; the shift must be open.
     pub(crate) fn sell(&mut self, most_items: u64) -> Result<&Outgoing, KktError> {
-        let (basket, simple) = self.counter.sale(&mut self.rng, &self.shop, self.clock, most_items);
+        self.sell_lines(1..=most_items)
+    }
+
+    /// Sells a number of lines within these bounds.
+    ///
+    /// # Errors
+    /// As [`Self::sell`].
+    pub(crate) fn sell_lines(&mut self, lines: RangeInclusive<u64>) -> Result<&Outgoing, KktError> {
+        let (basket, simple) = self.counter.sale(&mut self.rng, &self.shop, self.clock, lines);
         self.last_sale = simple.then(|| basket.clone());
         self.receipt(Settlement::Sale, &basket)
     }
@@ -123,7 +133,7 @@ impl Kkt {
         let demand = if number.is_multiple_of(3) { Demand::Order(number) } else { Demand::Own };
         let basket = match settlement {
             Settlement::Sale | Settlement::SaleRefund => {
-                Counter::default().sale(&mut self.rng, &self.shop, self.clock, 1).0
+                Counter::default().sale(&mut self.rng, &self.shop, self.clock, 1..=1).0
             }
             Settlement::Payout | Settlement::PayoutRefund => Counter::payout(&mut self.rng, &self.shop),
         };

@@ -4,6 +4,7 @@
 //! roubles when a cash receipt is rounded as a whole.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use super::agents::{Agency, phone};
 use super::buyer::Buyer;
@@ -104,12 +105,19 @@ impl Counter {
         Self { variety, debts: VecDeque::new() }
     }
 
-    /// A sale at `clock` of 1 to `most_items` lines. The second value says whether goods and money have both
+    /// A sale at `clock` of so many lines. The second value says whether goods and money have both
     /// changed hands, so that the sale can simply be taken back.
-    pub(super) fn sale(&mut self, rng: &mut Rng, shop: &Shop, clock: u32, most_items: u64) -> (Basket, bool) {
+    pub(super) fn sale(
+        &mut self,
+        rng: &mut Rng,
+        shop: &Shop,
+        clock: u32,
+        lines: RangeInclusive<u64>,
+    ) -> (Basket, bool) {
         let taxation = shop.applied_taxation(rng);
-        let most_items = if self.is_whole() && rng.percent(2) { 60 } else { most_items.max(1) };
-        let count = rng.range(1, most_items);
+        let (least, most) = lines.into_inner();
+        let most = if self.is_whole() && rng.percent(2) { 60 } else { most.max(1) };
+        let count = rng.range(least.clamp(1, most), most);
         let mut items: Vec<Item> =
             (0..count).filter_map(|_| Item::invent(rng, shop, taxation, clock)).collect();
         let agency = rng.pick(&shop.agencies).cloned();
@@ -271,7 +279,7 @@ mod tests {
             let shop = Shop::invent(&mut rng, trade, 3, 1).unwrap();
             let mut counter = Counter::new(Variety::Whole);
             for _ in 0..400 {
-                let (basket, _) = counter.sale(&mut rng, &shop, 1_790_000_000, 5);
+                let (basket, _) = counter.sale(&mut rng, &shop, 1_790_000_000, 1..=5);
                 assert!(!basket.items.is_empty() && basket.total() > 0, "{basket:?}");
                 assert_eq!(basket.cost() / 100, basket.total() / 100, "{basket:?}");
                 rounded += u32::from(basket.cost() != basket.total());
@@ -295,7 +303,7 @@ mod tests {
         let shop = Shop::invent(&mut rng, Trade::Hardware, 3, 1).unwrap();
         let mut counter = Counter::new(Variety::Plain);
         for _ in 0..300 {
-            let (basket, simple) = counter.sale(&mut rng, &shop, 1_790_000_000, 1);
+            let (basket, simple) = counter.sale(&mut rng, &shop, 1_790_000_000, 1..=1);
             assert!(simple && basket.items.len() == 1 && basket.buyer.is_none() && basket.contact.is_none());
             assert_eq!(basket.total(), basket.cost());
             assert!(basket.items.iter().all(|item| item.method == Method::Full));

@@ -33,6 +33,11 @@ impl Histogram {
         }
     }
 
+    /// Forgets them all.
+    pub(crate) fn clear(&self) {
+        self.buckets.iter().for_each(|bucket| bucket.store(0, Ordering::Relaxed));
+    }
+
     /// How many latencies were counted.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kkt_proto::header::{HEADER_LEN, Header};
+use kkt_proto::header::{HEADER_LEN, Header, Signature};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -97,7 +97,7 @@ pub(super) struct Lane {
     written_at: VecDeque<Instant>,
     received: Vec<u8>,
     last_answer: Instant,
-    /// With a rate: when the document in hand should have left. Latency counts from there, so that documents that an
+    /// With a rate: when the document in hand could have left. Latency counts from there, so that documents that an
     /// operator keeps waiting show it.
     due: Option<Instant>,
 }
@@ -159,7 +159,11 @@ impl Lane {
                 () = tokio::time::sleep_until(due.into()) => {}
                 () = stop.cancelled() => return Ended::Stopped,
             }
-            (self.due, self.last_answer) = (Some(due), Instant::now());
+            // A document that the answer before kept waiting counts from the moment it should have left; one that an
+            // alarm of whole milliseconds woke late counts from then, which is no fault of the operator.
+            let woken = Instant::now();
+            self.due = Some(if self.last_answer > due { due } else { woken });
+            self.last_answer = self.last_answer.max(due);
             match self.work(self.unanswered + 1, 1, progress, stop).await {
                 Ended::Dry => due += interval,
                 ended => return ended,
@@ -301,13 +305,12 @@ impl Lane {
         let mut taken = 0;
         while let Some(rest) = self.received.get(taken..) {
             let Some(head) = rest.first_chunk::<HEADER_LEN>() else { break };
-            let header = Header::decode(head).map_err(|error| Broken::Failed(error.to_string()))?;
-            let whole = HEADER_LEN + usize::from(header.body_len);
+            let whole = HEADER_LEN + body_len(head)?;
             let Some(body) = rest.get(HEADER_LEN..whole) else { break };
             let Some(written_at) = self.written_at.pop_front() else {
                 return Err(Broken::Failed("an answer to nothing".to_owned()));
             };
-            if self.is_right(&header, body) {
+            if self.is_right(head, body)? {
                 progress.documents.fetch_add(1, Ordering::Relaxed);
                 progress.latencies.record(now.saturating_duration_since(written_at));
             } else {
@@ -321,12 +324,22 @@ impl Lane {
         Ok(())
     }
 
-    fn is_right(&self, header: &Header, body: &[u8]) -> bool {
+    fn is_right(&self, head: &[u8; HEADER_LEN], body: &[u8]) -> Result<bool, Broken> {
         if self.rules.check == Check::None {
-            return true;
+            return Ok(true);
         }
-        let Some(fd_number) = RegisterLoad::fd_number(self.unanswered) else { return false };
-        header.fn_number == self.load.checker.number()
-            && self.load.checker.check(fd_number, body).is_ok_and(|accepted| accepted.code == 0)
+        let header = Header::decode(head).map_err(|error| Broken::Failed(error.to_string()))?;
+        let Some(fd_number) = RegisterLoad::fd_number(self.unanswered) else { return Ok(false) };
+        Ok(header.fn_number == self.load.checker.number()
+            && self.load.checker.check(fd_number, body).is_ok_and(|accepted| accepted.code == 0))
     }
+}
+
+/// Length of the body that a session header announces: all that is looked at without checks.
+fn body_len(head: &[u8; HEADER_LEN]) -> Result<usize, Broken> {
+    let [a, b, c, d, .., low, high, _, _, _, _] = *head;
+    if [a, b, c, d] != Signature::OFD.0 {
+        return Err(Broken::Failed("an answer that does not begin with the signature".to_owned()));
+    }
+    Ok(u16::from_le_bytes([low, high]).into())
 }

@@ -7,11 +7,15 @@
 //! expected rate; the run ends early, and says so, when the first register has nothing left, because fewer
 //! registers would be another load.
 //!
+//! `--check none` with `--seconds` and `--warm` is how a server is measured: messages lie ready, an answer costs a look at
+//! its length, and the figures of [`Cost`] say what sender, server and the rest of the machine did meanwhile.
+//!
 //! Till time advances by a second a receipt in one shift, which ends before the run begins: no document is in the
 //! future. A register with more receipts than seconds in a shift makes several in one second.
 
 mod histogram;
 mod lane;
+mod meter;
 mod options;
 mod prepare;
 
@@ -26,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use histogram::Histogram;
 use lane::{Ended, Lane, Rules};
+pub(crate) use meter::Cost;
+use meter::Meter;
 pub(crate) use options::{Amount, Check, Items, LoadMode, LoadOptions};
 pub(crate) use prepare::{OPENING_DOCUMENTS, RegisterLoad, prepare};
 
@@ -40,6 +46,14 @@ pub(crate) struct LoadProgress {
     pub(crate) repeats: AtomicU64,
     /// Latencies of receipts.
     pub(crate) latencies: Histogram,
+}
+
+impl LoadProgress {
+    /// Forgets the documents answered so far: the warm-up is over. Errors and repeats are never forgotten.
+    fn begin_anew(&self) {
+        self.documents.store(0, Ordering::Relaxed);
+        self.latencies.clear();
+    }
 }
 
 /// The figures of a run: exactly these members are printed as JSON.
@@ -61,6 +75,9 @@ pub(crate) struct LoadReport {
     pub(crate) errors: u64,
     /// Documents sent again after silence or a lost connection.
     pub(crate) repeats: u64,
+    /// Processor time meanwhile.
+    #[serde(flatten)]
+    pub(crate) cost: Cost,
 }
 
 /// A run with what is to be said beside its figures.
@@ -93,18 +110,45 @@ pub(crate) async fn run(
         return Err(reason);
     }
     // Repeats of the opening are not part of the measured run.
-    let started = Instant::now();
+    let mut window = Window::open(options);
     let mut running = JoinSet::new();
     for lane in lanes {
         let (stop, progress) = (stop.clone(), Arc::clone(&progress));
         running.spawn(async move { lane.run(&progress, &stop).await });
     }
-    let finished = wait(&mut running, options, &stop, &mut notes).await;
-    let seconds = finished.saturating_duration_since(started).as_secs_f64();
-    Ok(LoadOutcome { report: report(&progress, seconds), notes, cancelled: token.is_cancelled() })
+    if !options.warm.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(options.warm) => {}
+            () = token.cancelled() => {}
+        }
+        progress.begin_anew();
+        window = Window::open(options);
+    }
+    let measured = wait(&mut running, options, &stop, &window, &progress, &mut notes).await;
+    Ok(LoadOutcome { report: measured, notes, cancelled: token.is_cancelled() })
 }
 
-fn report(progress: &LoadProgress, seconds: f64) -> LoadReport {
+/// The measured part of a run.
+struct Window {
+    started: Instant,
+    meter: Meter,
+}
+
+impl Window {
+    /// A window that begins now.
+    fn open(options: &LoadOptions) -> Self {
+        let meter = Meter::start(&options.watch);
+        Self { started: Instant::now(), meter }
+    }
+
+    /// The figures of a window that ends now.
+    fn close(&self, progress: &LoadProgress) -> LoadReport {
+        let seconds = self.started.elapsed().as_secs_f64();
+        report(progress, seconds, self.meter.stop(progress.documents.load(Ordering::Relaxed)))
+    }
+}
+
+fn report(progress: &LoadProgress, seconds: f64, cost: Cost) -> LoadReport {
     let documents = progress.documents.load(Ordering::Relaxed);
     let count = u32::try_from(documents).map_or(f64::from(u32::MAX), f64::from);
     LoadReport {
@@ -116,6 +160,7 @@ fn report(progress: &LoadProgress, seconds: f64) -> LoadReport {
         p999_us: progress.latencies.per_mille(999),
         errors: progress.errors.load(Ordering::Relaxed),
         repeats: progress.repeats.load(Ordering::Relaxed),
+        cost,
     }
 }
 
@@ -156,37 +201,38 @@ async fn open(
     lanes
 }
 
-/// Waits for the end; returns its moment.
+/// Waits for the end; returns the figures as of its moment, with the answers that were just being taken.
 async fn wait(
     running: &mut JoinSet<Ended>,
     options: &LoadOptions,
     stop: &CancellationToken,
+    window: &Window,
+    progress: &LoadProgress,
     notes: &mut Vec<String>,
-) -> Instant {
+) -> LoadReport {
     let timed = match options.amount {
         Amount::Seconds(time) => Some(time),
         Amount::Documents(_) => None,
     };
     let alarm = tokio::time::sleep(timed.unwrap_or(Duration::MAX));
     tokio::pin!(alarm);
-    let mut end = None;
+    let mut measured = None;
     let mut gave_up = 0_u32;
-    let begun = Instant::now();
     loop {
         tokio::select! {
-            () = &mut alarm, if timed.is_some() && end.is_none() => {
-                end = Some(Instant::now());
+            () = &mut alarm, if timed.is_some() && measured.is_none() => {
+                measured = Some(window.close(progress));
                 stop.cancel();
             }
             joined = running.join_next() => match joined {
-                None => return end.unwrap_or_else(Instant::now),
-                Some(Ok(Ended::Dry)) if timed.is_some() && end.is_none() => {
-                    end = Some(Instant::now());
-                    let seconds = begun.elapsed().as_secs_f64();
+                None => return measured.unwrap_or_else(|| window.close(progress)),
+                Some(Ok(Ended::Dry)) if timed.is_some() && measured.is_none() => {
+                    let report = window.close(progress);
                     notes.push(format!(
-                        "ended after {seconds:.1} s: a register had sent all that was prepared; \
-                         a larger --expect prepares more"
+                        "ended after {:.1} s: a register had sent all that was prepared; a larger --expect prepares more",
+                        report.seconds
                     ));
+                    measured = Some(report);
                     stop.cancel();
                 }
                 Some(Ok(Ended::GaveUp(reason))) => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +82,8 @@ impl fmt::Display for LoadMode {
 pub(crate) enum Check {
     /// As an ФН does: container, numbers, ФПП, document 7, ФПО, and the code must be 0.
     Full,
-    /// Only the frame: the session header and its length.
+    /// Nothing but where it ends: signature and length of its session header. Cheap, and content with the fixed answer of a
+    /// server that decodes nothing, so that one generator measures both.
     None,
 }
 
@@ -90,6 +92,8 @@ pub(crate) enum Check {
 pub(crate) enum Items {
     /// At most this many, every number as often as another.
     Most(u32),
+    /// This many.
+    Exactly(u32),
     /// As in shops: mostly a few, now and then very many.
     Retail,
 }
@@ -100,18 +104,19 @@ pub(crate) enum Items {
 const RETAIL: [(u64, u64); 7] = [(1, 30), (3, 32), (6, 20), (12, 10), (25, 5), (60, 2), (120, 1)];
 
 impl Items {
-    /// The most lines of the next receipt, by a draw of 0 to 99.
+    /// Bounds of the lines of the next receipt, by a draw of 0 to 99.
     #[must_use]
-    pub(crate) fn most(self, draw: u64) -> u64 {
+    pub(crate) fn lines(self, draw: u64) -> RangeInclusive<u64> {
         match self {
-            Self::Most(most) => most.into(),
+            Self::Most(most) => 1..=most.into(),
+            Self::Exactly(lines) => lines.into()..=lines.into(),
             Self::Retail => {
                 let mut below = 0;
                 let found = RETAIL.iter().find(|(_, share)| {
                     below += share;
                     draw < below
                 });
-                found.map_or(1, |(most, _)| *most)
+                1..=found.map_or(1, |(most, _)| *most)
             }
         }
     }
@@ -121,11 +126,13 @@ impl FromStr for Items {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            _ if text == "retail" => Ok(Self::Retail),
-            Ok(most) if (1..=200).contains(&most) => Ok(Self::Most(most)),
-            _ => Err("expected retail or a number of 1 to 200".to_owned()),
+        let number = |text: &str| text.parse().ok().filter(|lines| (1..=200).contains(lines));
+        match (text.strip_prefix('='), number(text)) {
+            _ if text == "retail" => Some(Self::Retail),
+            (Some(exactly), _) => number(exactly).map(Self::Exactly),
+            (None, most) => most.map(Self::Most),
         }
+        .ok_or_else(|| "expected retail, a number of 1 to 200, or = and such a number".to_owned())
     }
 }
 
@@ -153,6 +160,10 @@ pub(crate) struct LoadOptions {
     pub(crate) mode: LoadMode,
     /// How answers are checked.
     pub(crate) check: Check,
+    /// What is answered in this time at first is not counted. Only with [`Amount::Seconds`].
+    pub(crate) warm: Duration,
+    /// Processes whose processor time is reported.
+    pub(crate) watch: Vec<u32>,
     /// The ФН numbers are 9999 followed by this number and those after it, on 12 digits.
     pub(crate) fn_base: u64,
     /// The same seed, base and clock make the same documents.
@@ -185,6 +196,7 @@ impl LoadOptions {
             Amount::Documents(documents) => documents,
             // Half as much again: registers do not advance evenly, and the run ends with the first dry one.
             Amount::Seconds(time) => {
+                let time = time.saturating_add(self.warm);
                 let wanted = u128::from(self.expected_rate).saturating_mul(time.as_millis()) * 3 / 2000;
                 u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(registers)
             }
@@ -229,13 +241,17 @@ mod tests {
     fn shares_of_retail_receipts_add_up() {
         assert_eq!(RETAIL.iter().map(|(_, share)| share).sum::<u64>(), 100);
         assert_eq!(
-            [0, 29, 30, 61, 62, 98, 99].map(|draw| Items::Retail.most(draw)),
+            [0, 29, 30, 61, 62, 98, 99].map(|draw| *Items::Retail.lines(draw).end()),
             [1, 1, 3, 3, 6, 60, 120]
         );
-        assert_eq!(Items::Most(7).most(50), 7);
+        assert_eq!(Items::Most(7).lines(50), 1..=7);
+        assert_eq!(Items::Exactly(5).lines(50), 5..=5);
         let check = |text: &str, expected: Option<Items>| assert_eq!(text.parse().ok(), expected, "{text}");
         check("retail", Some(Items::Retail));
         check("200", Some(Items::Most(200)));
+        check("=5", Some(Items::Exactly(5)));
+        check("=", None);
+        check("=0", None);
         check("201", None);
         check("0", None);
     }

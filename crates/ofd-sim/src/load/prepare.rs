@@ -166,7 +166,7 @@ fn one_register(
         if count.is_multiple_of(64) && token.is_cancelled() {
             return Err(PrepareError::Cancelled);
         }
-        kkt.sell(options.items.most(items.range(0, 99)))?;
+        kkt.sell_lines(options.items.lines(items.range(0, 99)))?;
         push(kkt.storage_mut().take_front(), settings.fn_number)?;
     }
     bytes.shrink_to_fit();

@@ -11,6 +11,8 @@ fn options(to: SocketAddr, amount: Amount, mode: LoadMode) -> LoadOptions {
         items: Items::Most(1),
         mode,
         check: Check::Full,
+        warm: Duration::ZERO,
+        watch: Vec::new(),
         fn_base: 7_000,
         seed: 1,
         clock: 1_790_000_000,
@@ -173,10 +175,16 @@ fn the_same_options_prepare_the_same_bytes() {
 
 #[test]
 fn json_has_exactly_the_promised_keys() {
-    let report = report(&LoadProgress::default(), 0.0);
-    let json = serde_json::to_string(&report).unwrap();
-    let expected = r#"{"documents":0,"seconds":0.0,"documents_per_second":0.0,"p50_us":0,"p99_us":0,"p999_us":0,"errors":0,"repeats":0}"#;
-    assert_eq!(json, expected);
+    let json = |watched_cpu_us| {
+        let cost = Cost { sender_cpu_us: 1.5, watched_cpu_us, idle_share: 0.25, foreign_share: 0.5 };
+        serde_json::to_string(&report(&LoadProgress::default(), 0.0, cost)).unwrap()
+    };
+    let always = r#"{"documents":0,"seconds":0.0,"documents_per_second":0.0,"p50_us":0,"p99_us":0,"p999_us":0,"errors":0,"repeats":0,"sender_cpu_us":1.5,"#;
+    assert_eq!(json(None), format!(r#"{always}"idle_share":0.25,"foreign_share":0.5}}"#));
+    assert_eq!(
+        json(Some(9.0)),
+        format!(r#"{always}"watched_cpu_us":9.0,"idle_share":0.25,"foreign_share":0.5}}"#)
+    );
 }
 
 #[test]

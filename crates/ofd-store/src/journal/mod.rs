@@ -181,16 +181,19 @@ impl JournalHandle {
     /// # Errors
     /// [`StoreError::Unavailable`] after a failed write, while the disk is low or while closing; nothing was
     /// queued then.
-    pub async fn append(&self, document: NewDocument) -> Result<PendingAppend, StoreError> {
-        Ok(PendingAppend(self.enqueue(WriteItem::Document(Box::new(document))).await?))
+    pub async fn append(&self, document: impl Into<Box<NewDocument>>) -> Result<PendingAppend, StoreError> {
+        Ok(PendingAppend(self.enqueue(WriteItem::Document(document.into())).await?))
     }
 
     /// Queues a copy for the quarantine; waits while the queue is full.
     ///
     /// # Errors
     /// As [`JournalHandle::append`].
-    pub async fn quarantine(&self, copy: NewQuarantine) -> Result<PendingQuarantine, StoreError> {
-        Ok(PendingQuarantine(self.enqueue(WriteItem::Quarantine(Box::new(copy))).await?))
+    pub async fn quarantine(
+        &self,
+        copy: impl Into<Box<NewQuarantine>>,
+    ) -> Result<PendingQuarantine, StoreError> {
+        Ok(PendingQuarantine(self.enqueue(WriteItem::Quarantine(copy.into())).await?))
     }
 
     /// State of the store.

@@ -23,6 +23,9 @@ const FAILED_LOOK: Duration = Duration::from_millis(20);
 /// How often an idle journal tries whether a database that was held is free again.
 const HELD_LOOK: Duration = Duration::from_millis(200);
 
+/// How long a close is put off by work that nobody waits for.
+const LONGEST_END: Duration = Duration::from_secs(1);
+
 pub(super) struct Worker {
     settings: JournalSettings,
     queue: mpsc::Receiver<Queued>,
@@ -102,6 +105,7 @@ impl Worker {
             }
             let taken = self.queue.blocking_recv_many(&mut self.gathered, self.settings.batch_max_documents);
             if taken == 0 {
+                Self::follow_before_the_end(engine.as_mut());
                 return Stopped::Closed;
             }
             self.unpack();
@@ -212,7 +216,7 @@ impl Worker {
     fn follow(&mut self, engine: &mut dyn Engine) -> bool {
         while self.queue.is_empty() && !self.queue.is_closed() && !self.shared.is_closing() {
             self.shared.begin_batch();
-            let result = engine.follow();
+            let result = engine.follow(false);
             self.shared.end_batch();
             match result {
                 Ok(true) => {}
@@ -224,6 +228,21 @@ impl Worker {
             }
         }
         true
+    }
+
+    /// What is left is done at the next start otherwise, so a failure is only told.
+    fn follow_before_the_end(engine: &mut dyn Engine) {
+        let deadline = Instant::now() + LONGEST_END;
+        while Instant::now() < deadline {
+            match engine.follow(true) {
+                Ok(true) => {}
+                Ok(false) | Err(EngineError::Busy(_)) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what was left to be done before the close was not done");
+                    return;
+                }
+            }
+        }
     }
 
     /// Enters the failed state, from which only a new engine leads out (or nothing, when the file is lost).

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::tables::{LEFT_BEHIND, TABLES};
 use super::*;
-use crate::fixture::On;
+use crate::fixture::{On, postgres_engine};
 use crate::promises::{Bench, ClosedBench, block_on, everything};
 use crate::support::{document, fn_number};
 use crate::{
@@ -170,7 +170,7 @@ fn a_database_in_use_is_not_filled() {
     assert_eq!((first.documents, first.rows > 200), (0, true), "an empty store moves too");
     refused(migrate(&bench.url(), &database.config(), &mut go_on).unwrap_err(), "moved into it already");
     let used = Database::new();
-    used.cluster.psql_in(&used.name, include_str!("../postgres/schema/v1.sql"));
+    drop(postgres_engine(&used.config().url));
     used.cluster.psql_in(&used.name, "INSERT INTO clients VALUES ('7704358518', '', 0)");
     refused(migrate(&bench.url(), &used.config(), &mut go_on).unwrap_err(), "there are rows in clients");
 }

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
@@ -44,7 +44,6 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 pub(crate) struct WireWatch {
     warnings: AtomicU64,
-    ended: AtomicBool,
     words: Mutex<Option<String>>,
 }
 
@@ -56,11 +55,6 @@ impl WireWatch {
     /// commit; its words are not looked at, because they depend on its language.
     pub(crate) fn warnings(&self) -> u64 {
         self.warnings.load(Ordering::Acquire)
-    }
-
-    /// Whether the connection is at its end.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
     }
 
     /// The newest thing that the server warned of or that the connection ended with.
@@ -148,7 +142,6 @@ where
                 None => break,
             }
         }
-        watch.ended.store(true, Ordering::Release);
     })
 }
 

@@ -16,8 +16,7 @@ const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
 
 /// The first number of all our advisory locks: "FSCD" in ASCII.
 pub(crate) const LOCK_CLASS: i32 = 1_179_861_828;
-/// Held, shared, by every transaction that has taken positions. `schema/v1.sql` says the same number.
-pub(crate) const JOURNAL_LOCK: i32 = 1;
+// 1 is held, shared, by every transaction that has taken positions, 2 for a moment while they are taken: schema/v1.sql.
 const SCHEMA_LOCK: i32 = 3;
 pub(super) const PARTITION_LOCK: i32 = 4;
 

@@ -8,7 +8,7 @@ pub(crate) mod backup;
 mod connection;
 mod copier;
 pub(crate) mod disk;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod room;
 mod schema;
@@ -204,8 +204,8 @@ impl Engine for SqliteEngine {
         )))
     }
 
-    fn follow(&mut self) -> Result<bool, EngineError> {
-        self.follow_with(Keys::follow)
+    fn follow(&mut self, at_once: bool) -> Result<bool, EngineError> {
+        self.follow_with(|keys, connection| keys.follow(connection, at_once))
     }
 
     fn probe(&mut self) -> Result<(), EngineError> {

@@ -1,5 +1,7 @@
 //! Reading the file anew as a database: pages, trees, columns, references between tables.
 
+use std::path::Path;
+
 use rusqlite::{Connection, ErrorCode};
 
 use super::keys::check;
@@ -72,6 +74,12 @@ pub(crate) fn index(
         wrong.push(format!("the index has {keys} places for {rows} documents"));
     }
     Ok(wrong)
+}
+
+/// The same in a word, without a look at the disk.
+pub(crate) fn index_agrees(connection: &Connection) -> Result<bool, StoreError> {
+    let room = Room::around(Path::new(""), 0);
+    Ok(index(connection, &room, &mut |_| {})?.is_empty())
 }
 
 fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {

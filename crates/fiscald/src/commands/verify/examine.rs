@@ -26,7 +26,7 @@ pub(super) enum FaultKind {
     Document,
     /// The answer that a repeat would get is not the one that was given.
     Acknowledgement,
-    /// A column that can be made anew.
+    /// A column, or a part of the index, that can be made anew.
     Column,
     /// What was decided at reception: it can neither be made anew nor be right.
     Decision,

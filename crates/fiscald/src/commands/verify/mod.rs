@@ -150,10 +150,15 @@ fn database(reader: &Reader, depth: IntegrityDepth, walk: &mut Walk, found: &mut
         spinner.set_message(format!("database: {step}"));
         spinner.tick();
     })?;
+    let of_index = reader.index_check(&mut |step| {
+        spinner.set_message(format!("database: {step}"));
+        spinner.tick();
+    })?;
     spinner.finish_and_clear();
-    for what in sentences {
+    let sentences = sentences.into_iter().map(|what| (FaultKind::Database, what));
+    for (kind, what) in sentences.chain(of_index.into_iter().map(|what| (FaultKind::Column, what))) {
         walk.problems += 1;
-        found(Problem { place: None, fault: Fault { kind: FaultKind::Database, what } })?;
+        found(Problem { place: None, fault: Fault { kind, what } })?;
     }
     Ok(())
 }

@@ -117,8 +117,8 @@ impl Keys {
     }
 
     /// What is to be done while no batch comes; nothing when one came just now.
-    pub(super) fn in_a_pause(&self) -> Option<Plan> {
-        if self.times.batch.is_some_and(|batch| batch.elapsed() < self.pace.quiet) {
+    pub(super) fn in_a_pause(&self, at_once: bool) -> Option<Plan> {
+        if !at_once && self.times.batch.is_some_and(|batch| batch.elapsed() < self.pace.quiet) {
             return None;
         }
         let (_, most) = self.pace.step_keys;

@@ -28,10 +28,14 @@ impl Keys {
     }
 
     /// A step of what is left while no batch comes. False when there is none to do now.
-    pub(in crate::sqlite) fn follow(&mut self, connection: &mut Connection) -> rusqlite::Result<bool> {
-        let Some(plan) = self.in_a_pause() else { return Ok(false) };
+    pub(in crate::sqlite) fn follow(
+        &mut self,
+        connection: &mut Connection,
+        at_once: bool,
+    ) -> rusqlite::Result<bool> {
+        let Some(plan) = self.in_a_pause(at_once) else { return Ok(false) };
         self.carry_out(connection, plan)?;
-        Ok(self.in_a_pause().is_some())
+        Ok(self.in_a_pause(at_once).is_some())
     }
 
     /// In one transaction that needs no sync, see the head of this module. The connection syncs its commits again when

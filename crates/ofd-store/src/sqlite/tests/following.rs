@@ -93,7 +93,7 @@ fn check_copy(path: &Path, model: &Model, sent: &[NewDocument], coming: &[NewDoc
     assert_eq!(append(&mut engine, &all), expected);
     engine.tend().unwrap();
     check_index(&engine.connection);
-    while engine.follow().unwrap() {}
+    while engine.follow(false).unwrap() {}
     check_index(&engine.connection);
     assert_eq!(engine.keys.unindexed(), 0);
     let again: Vec<_> = all.iter().map(|document| model.append(document)).collect();
@@ -120,7 +120,7 @@ fn every_document_is_known_after_a_crash_at_any_moment() {
         check_copy(&path, &model, &traffic[..done], coming);
         // A pause now and then, cut short by the next batch.
         if size == 2 {
-            engine.follow().unwrap();
+            engine.follow(false).unwrap();
             check_copy(&path, &model, &traffic[..done], coming);
         }
         for table in ["journal_keys", "journal_keys_even", "journal_keys_odd"] {
@@ -169,7 +169,7 @@ proptest! {
                     prop_assert_eq!(append(open_engine, &documents), expected);
                 }
                 Act::Tend => open_engine.tend().unwrap(),
-                Act::Follow => drop(open_engine.follow().unwrap()),
+                Act::Follow => drop(open_engine.follow(false).unwrap()),
                 Act::Reopen => engine = None,
             }
             let found = engine.get_or_insert_with(|| open(&path));
@@ -237,10 +237,10 @@ fn commits_are_synced_again_after_a_step_without() {
     let other = Connection::open(bench.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     bench.engine.connection.busy_timeout(Duration::ZERO).unwrap();
-    assert!(matches!(bench.engine.follow(), Err(EngineError::Busy(_))));
+    assert!(matches!(bench.engine.follow(false), Err(EngineError::Busy(_))));
     assert_eq!(synchronous(&bench), 2);
     other.execute_batch("ROLLBACK").unwrap();
-    while bench.engine.follow().unwrap() {}
+    while bench.engine.follow(false).unwrap() {}
     assert_eq!((synchronous(&bench), bench.engine.keys.unindexed()), (2, 0));
 }
 
@@ -256,7 +256,7 @@ fn a_key_that_is_there_already_is_damage_and_not_passed_over() {
             [PLAIN_FN],
         )
         .unwrap();
-    let Err(EngineError::Corrupt(words)) = bench.engine.follow() else { panic!("passed over") };
+    let Err(EngineError::Corrupt(words)) = bench.engine.follow(false) else { panic!("passed over") };
     assert!(words.contains("fiscald reindex"), "{words}");
 }
 

@@ -226,7 +226,7 @@ fn many_conflicts_cost_the_writer_no_more_than_few() {
     let last = conflict(1);
     let costs = |bench: &mut Bench| {
         // Everything to its place first.
-        while bench.engine.follow().unwrap() {}
+        while bench.engine.follow(true).unwrap() {}
         let bench = &*bench;
         [
             steps(bench, keys::FIRST, &[&PLAIN_FN, &1]),

@@ -28,7 +28,7 @@ pub(super) const REPORTS: &str = "SELECT seq, fn, fd, chain, conflict_no, form, 
      WHERE (form = 1 OR form = 6 OR form = 11) AND conflict_no = 0 AND seq > ?1 \
      AND seq <= ?3 ORDER BY seq LIMIT ?2";
 /// Positions of a ФН downwards from a number. The index has all of it.
-pub(super) const BELOW: &str = "SELECT seq, chain, conflict_no FROM journal_index \
+pub(super) const BELOW: &str = "SELECT seq, chain, conflict_no, fd FROM journal_index \
      WHERE fn = ?1 AND fd <= ?2 ORDER BY fd DESC LIMIT ?3";
 
 /// A document by its position.

@@ -15,7 +15,7 @@ const MAX_LANES: usize = if cfg!(test) { 4 } else { 1 << 18 };
 
 pub(super) const LOWER: &str = "SELECT fd FROM journal_index \
      WHERE fn = ?1 AND fd < ?2 AND chain = ?3 ORDER BY fd DESC LIMIT 1";
-pub(super) const HIGHER: &str = "SELECT seq FROM journal_index \
+pub(super) const HIGHER: &str = "SELECT seq, fd FROM journal_index \
      WHERE fn = ?1 AND fd > ?2 AND chain = ?3 ORDER BY fd LIMIT 1";
 
 /// The highest number of lanes: saves the look into the index for a document that follows it.

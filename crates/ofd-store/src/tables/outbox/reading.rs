@@ -33,7 +33,7 @@ pub(super) const TROUBLED_OF_FN: &str = "SELECT state, count(*) FROM outbox INDE
 pub(super) const WAITING_OF_FN: &str =
     "SELECT count(*) FROM outbox_waiting INDEXED BY outbox_waiting_fn WHERE fn = ?1";
 /// The newest numbers of a ФН.
-pub(super) const NEWEST_OF_FN: &str = "SELECT seq FROM journal_index \
+pub(super) const NEWEST_OF_FN: &str = "SELECT seq, fd, chain, conflict_no FROM journal_index \
      WHERE fn = ?1 ORDER BY fd DESC, chain DESC, conflict_no DESC LIMIT ?2";
 pub(super) const BODY: &str = "SELECT seq, fn, fd, form, received_at, code, marks, ffd_version, acknowledgement, \
      container, opened FROM journal WHERE seq = ?1";

@@ -50,11 +50,11 @@ const NEWEST_REPORT: &str = concat!(
 );
 const NEWEST: &str = concat!(
     columns!(),
-    "WHERE seq = (SELECT seq FROM journal_index WHERE fn = ?1 AND chain = ?2 AND conflict_no = 0 \
-     ORDER BY fd DESC LIMIT 1)"
+    "WHERE seq = (SELECT seq FROM (SELECT seq, fd FROM journal_index WHERE fn = ?1 AND chain = ?2 \
+     AND conflict_no = 0 ORDER BY fd DESC LIMIT 1) AS newest)"
 );
-const LAST_SEEN: &str = "SELECT received_at FROM journal WHERE seq = (SELECT seq FROM journal_index \
-     WHERE fn = ?1 AND chain = ?2 ORDER BY fd DESC LIMIT 1)";
+const LAST_SEEN: &str = "SELECT received_at FROM journal WHERE seq = (SELECT seq FROM (SELECT seq, fd \
+     FROM journal_index WHERE fn = ?1 AND chain = ?2 ORDER BY fd DESC LIMIT 1) AS newest)";
 
 /// Reports after a position, up to the horizon.
 pub(crate) fn reports_after(

@@ -1,0 +1,128 @@
+//! How long an answer takes at a quarter of capacity, beside what a sync of the same disk takes.
+//!
+//! Capacity is what the daemon does with 256 persistent registers in the same session. Then the same registers send a
+//! quarter of it, evenly spread, whatever the answers do: a document that had to wait for the answer before it counts
+//! from the moment it was due.
+
+use std::fmt::Write as _;
+
+use fiscald_benches::processes::{kkt_sim, machine, median_and_spread, wait_for_quiet};
+use serde_json::{Value, json};
+
+use crate::disk::{FILE_BYTES, Syncs, fdatasync};
+use crate::servers::{Server, Signs};
+use crate::{Programs, Settings};
+
+const REGISTERS: &str = "256";
+/// How many times the p99 of a sync the p99 of an answer may take.
+const TARGET: f64 = 3.0;
+const SYNCS: usize = 1000;
+
+struct Round {
+    growing: Syncs,
+    preallocated: Syncs,
+    report: Value,
+}
+
+pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
+    let seconds = settings.seconds.unwrap_or(10).to_string();
+    let warm = settings.warm.max(1).to_string();
+    let capacities: Vec<f64> = (0..3).map(|_| capacity(programs, settings)).collect();
+    let capacity = median_and_spread(capacities.iter().copied()).0;
+    let rate = format!("{:.0}", capacity / 4.0);
+    let rounds: Vec<Round> = (0..settings.rounds)
+        .map(|round| {
+            eprintln!("round {} of {}: {rate} documents/s", round + 1, settings.rounds);
+            let _ = wait_for_quiet(0.12, settings.patience);
+            let (growing, preallocated) =
+                (fdatasync(FILE_BYTES, SYNCS, false), fdatasync(FILE_BYTES, SYNCS, true));
+            let arguments = ["--rate", &rate, "--seconds", &seconds, "--warm", &warm];
+            Round { growing, preallocated, report: send(programs, settings, &arguments) }
+        })
+        .collect();
+    (text(&rounds, &rate, capacity), json(&rounds, capacity))
+}
+
+fn capacity(programs: &Programs, settings: &Settings) -> f64 {
+    let _ = wait_for_quiet(0.12, settings.patience);
+    let report = send(programs, settings, &["--seconds", "4", "--warm", "1", "--expect", "60000"]);
+    let rate = report["documents_per_second"].as_f64().unwrap();
+    eprintln!("capacity: {rate:.0} documents/s");
+    rate
+}
+
+fn send(programs: &Programs, _settings: &Settings, arguments: &[&str]) -> Value {
+    let running = Server::Sqlite(Signs::Required).start(programs, None);
+    let watch = running.processes[0].to_string();
+    let load = ["load", "--registers", REGISTERS, "--items", "=5", "--check", "none", "--watch", &watch];
+    let report = kkt_sim(&programs.kkt_sim, &running.registers, &[load.as_slice(), arguments].concat());
+    assert_eq!(report["errors"], 0);
+    running.must_have_accepted_everything();
+    report
+}
+
+/// Median of a figure over the rounds.
+fn median(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> f64 {
+    median_and_spread(rounds.iter().map(figure)).0
+}
+
+fn p99(round: &Round) -> f64 {
+    round.report["p99_us"].as_f64().unwrap()
+}
+
+fn text(rounds: &[Round], rate: &str, capacity: f64) -> String {
+    let mut text = format!(
+        "p99 at a quarter of capacity: {rate} of {capacity:.0} documents/s, {REGISTERS} persistent registers, signs \
+         required\n\nround  answer p50 us  p99 us  p99.9 us | fdatasync, growing p50 us  p99 us | preallocated p50 us  \
+         p99 us | p99 to p99: growing  preallocated\n"
+    );
+    for (number, round) in rounds.iter().enumerate() {
+        let figure = |member: &str| round.report[member].as_f64().unwrap();
+        writeln!(
+            text,
+            "{:>5} {:>14.0} {:>7.0} {:>9.0} | {:>25.0} {:>7.0} | {:>19.0} {:>7.0} | {:>19.2} {:>13.2}",
+            number + 1,
+            figure("p50_us"),
+            figure("p99_us"),
+            figure("p999_us"),
+            round.growing.p50_us,
+            round.growing.p99_us,
+            round.preallocated.p50_us,
+            round.preallocated.p99_us,
+            p99(round) / round.growing.p99_us,
+            p99(round) / round.preallocated.p99_us,
+        )
+        .unwrap();
+    }
+    let answer = median(rounds, p99);
+    let [growing, preallocated] =
+        [median(rounds, |round| round.growing.p99_us), median(rounds, |round| round.preallocated.p99_us)];
+    let verdict = |sync: f64| if answer <= TARGET * sync { "reached" } else { "MISSED" };
+    writeln!(
+        text,
+        "\nmedians: p99 of answers {answer:.0} us; of fdatasync {growing:.0} us growing: ratio {:.2} (<= {TARGET}: {}), \
+         {preallocated:.0} us preallocated: ratio {:.2} (<= {TARGET}: {})\n{}",
+        answer / growing,
+        verdict(growing),
+        answer / preallocated,
+        verdict(preallocated),
+        machine()
+    )
+    .unwrap();
+    text
+}
+
+fn json(rounds: &[Round], capacity: f64) -> Value {
+    let syncs = |syncs: &Syncs| json!({ "p50_us": syncs.p50_us, "p99_us": syncs.p99_us });
+    let rounds: Vec<Value> = rounds
+        .iter()
+        .map(|round| {
+            json!({
+                "answers": round.report,
+                "growing": syncs(&round.growing),
+                "preallocated": syncs(&round.preallocated),
+            })
+        })
+        .collect();
+    json!({ "table": "latency", "capacity": capacity, "rounds": rounds, "machine": machine() })
+}
