@@ -152,7 +152,6 @@ fn killed_at_any_moment_it_goes_on_and_the_commands_say_the_same_on_both_stores(
         &["contracts", "list", "--json"],
         &["cards", "list", "--json"],
         &["quarantine", "list", "--json"],
-        &["clock", "show"],
     ] {
         let (here, there) = (run(folder.path(), question, &from), run(folder.path(), question, &to));
         assert!(here.status.success(), "{question:?}: {}", text(&here.stderr));

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::columns::contents;
 use super::output::Output;
-use super::{open_operator, open_reader, progress, settings};
+use super::progress::Along;
+use super::{open_operator, open_reader, settings};
 use crate::cli::ReindexArgs;
 
 /// How often a page is tried while the daemon's writer holds the store.
@@ -38,9 +39,9 @@ pub(crate) fn run(args: &ReindexArgs, out: &mut Output) -> Result<ExitCode> {
     let url = settings(&args.config)?.store.address();
     let newest =
         open_reader(&url)?.summaries(&DocumentFilter::default(), 1)?.first().map_or(0, |row| row.seq);
-    let bar = progress::bar(u64::try_from(newest)?, "documents");
-    let report = rebuild(&mut open_operator(&url)?, |seq| bar.set_position(seq))?;
-    bar.finish_and_clear();
+    let along = Along::to(newest, "documents");
+    let report = rebuild(&mut open_operator(&url)?, |seq, read| along.at(seq, read))?;
+    along.bar.finish_and_clear();
     out.line(format!("documents read         {}", report.read))?;
     out.line(format!("rows put right         {}", report.changed))?;
     if report.damaged > 0 {
@@ -63,7 +64,7 @@ fn columns(row: &OpenedRow<'_>, damaged: &mut BTreeSet<i64>) -> Option<Derived> 
     Some(contents(row.document, row.form).derived())
 }
 
-fn rebuild(operator: &mut Operator, mut at: impl FnMut(u64)) -> Result<Report> {
+fn rebuild(operator: &mut Operator, mut at: impl FnMut(i64, u64)) -> Result<Report> {
     let mut report = Report { index: retried(|| operator.rebuild_index())?, ..Report::default() };
     let mut damaged = BTreeSet::new();
     let mut next = Some(0);
@@ -74,7 +75,7 @@ fn rebuild(operator: &mut Operator, mut at: impl FnMut(u64)) -> Result<Report> {
         report.read += page.read;
         report.changed += page.changed;
         next = page.next;
-        at(u64::try_from(next.unwrap_or(after))?);
+        at(next.unwrap_or(after), report.read);
     }
     report.damaged = u64::try_from(damaged.len())?;
     report.tables = retried(|| operator.rebuild_tables())?;

@@ -8,8 +8,11 @@
 //! Neither question is answered from a snapshot. The horizon has to be taken before the snapshot with which the rows are
 //! read: then all that it promises is in that snapshot.
 
-/// The newest position that was ever taken, and by which connection with which start of the server it was asked.
-pub(crate) const NEWEST: &str = "SELECT last_value, CAST(pg_backend_pid() AS BIGINT), \
+/// The newest position that was ever taken.
+#[cfg(test)]
+pub(crate) const NEWEST: &str = "SELECT last_value FROM journal_seq";
+/// The same, and by which connection with which start of the server it was asked.
+pub(crate) const NEWEST_HERE: &str = "SELECT last_value, CAST(pg_backend_pid() AS BIGINT), \
      CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000000 AS BIGINT) FROM journal_seq";
 /// The transactions that have taken positions, or are about to; without our own.
 pub(crate) const HOLDERS: &str = "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' \

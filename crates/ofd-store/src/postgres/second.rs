@@ -101,8 +101,9 @@ impl Following {
     }
 
     fn look(&self) -> sql::Result<i64> {
-        let (newest, connection) =
-            self.db().query_row(horizon::NEWEST, [], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?])))?;
+        let (newest, connection) = self
+            .db()
+            .query_row(horizon::NEWEST_HERE, [], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?])))?;
         let mut holders = self.db().prepare(horizon::HOLDERS)?;
         let holders = holders.query_map([], |row| row.get(0))?.collect::<sql::Result<Vec<String>>>()?;
         let mut known = self.horizon.borrow_mut();

@@ -156,7 +156,7 @@ fn a_store_is_made_by_the_daemon_only(on: On) {
     ] {
         let said = bench.run(line);
         assert!(
-            said.end.contains("there is no store at") && said.end.contains("`fiscald serve` makes one"),
+            said.end.contains("there is no store ") && said.end.contains("`fiscald serve` makes one"),
             "{}",
             said.end
         );

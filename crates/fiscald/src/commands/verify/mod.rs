@@ -17,6 +17,7 @@ use ofd_store::{DocumentFilter, IntegrityDepth, Reader, StoreError, Unavailabili
 use serde_json::json;
 
 use super::output::Output;
+use super::progress::Along;
 use super::{progress, reader};
 use crate::cli::VerifyArgs;
 use examine::{Fault, FaultKind, examine};
@@ -130,7 +131,8 @@ type Found<'f> = dyn FnMut(Problem) -> io::Result<()> + 'f;
 
 fn journal(reader: &Reader, from_seq: i64, walk: &mut Walk, found: &mut Found<'_>) -> Result<()> {
     let newest = reader.summaries(&DocumentFilter::default(), 1)?.first().map_or(0, |row| row.seq);
-    let bar = progress::bar(u64::try_from(newest)?, "positions");
+    let along = Along::to(newest, "positions");
+    let bar = &along.bar;
     let mut next = Some(from_seq.saturating_sub(1));
     while let Some(after) = next {
         let page = reader.verify_page(after, PAGE_ROWS)?;
@@ -138,7 +140,7 @@ fn journal(reader: &Reader, from_seq: i64, walk: &mut Walk, found: &mut Found<'_
             walk.row(row, &mut |problem| bar.suspend(|| found(problem)))?;
         }
         next = page.next;
-        bar.set_position(u64::try_from(next.unwrap_or(newest))?);
+        along.at(next.unwrap_or(newest), walk.documents);
     }
     bar.finish_and_clear();
     Ok(())

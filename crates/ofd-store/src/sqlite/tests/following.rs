@@ -312,7 +312,7 @@ fn an_index_that_does_not_agree_is_noticed_and_made_anew() {
         let found = disagreements(&bench);
         assert!(found.first().is_some_and(|first| first.contains(words)), "{change}: {found:?}");
         let transaction = bench.engine.connection.transaction().unwrap();
-        super::super::keys::check::rebuild(&transaction).unwrap();
+        keys::check::rebuild(&transaction).unwrap();
         transaction.commit().unwrap();
         assert_eq!(disagreements(&bench), Vec::<String>::new(), "{change}");
         // The engine goes on with what it finds.
