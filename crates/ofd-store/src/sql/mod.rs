@@ -1,7 +1,7 @@
 //! One SQL for two engines.
 //!
 //! What is kept beside the journal's own appending is written once, in SQL that SQLite and PostgreSQL both understand;
-//! [`Db`] runs it on either. Values speak rusqlite's language on both: [`ToSql`] in, [`FromSql`] out, so that a column
+//! [`Db`] runs it on either. Values speak rusqlite's language on both: `ToSql` in, `FromSql` out, so that a column
 //! type of ours is written once too.
 //!
 //! On PostgreSQL the text is translated (see `dialect`), parameters are encoded by the type the server expects, and the
