@@ -98,14 +98,14 @@ fn main() -> Result<(), String> {
 /// Documents of many registers, and for a tenth of them rows of the outbox.
 fn fill(folder: &Path, settings: &Settings) {
     let began = Instant::now();
-    let mut filled = Filled::store(folder);
+    let mut filled = Filled::store(folder, 512);
     filled.fill(&mut Stream::new(settings.registers), settings.documents);
     filled.close();
     let mut forwarding = Forwarding::open(&url(folder)).unwrap();
     let holder = HolderId::new("bench").unwrap();
     let window = usize::try_from(settings.documents / 10).unwrap();
     let derive = Some(DeriveOrder { window, scan: 10_000 });
-    let mut report = None;
+    let mut report: Option<(bool, bool)> = None;
     while report.is_none_or(|(more, full)| more && !full) {
         let change = OutboxChange { derive, ..OutboxChange::new(holder.clone(), Timestamp::now()) };
         let derived = forwarding.commit(&change).unwrap().derived.unwrap();

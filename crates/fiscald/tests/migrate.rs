@@ -143,8 +143,7 @@ fn killed_at_any_moment_it_goes_on_and_the_commands_say_the_same_on_both_stores(
 
     // Whatever an operator asks, both stores answer the same.
     for question in [
-        &["export", "--as", "jsonl"][..],
-        &["export", "--fn", "8710000100000007", "--as", "csv"],
+        &["export", "--fn", "8710000100000007", "--as", "jsonl"][..],
         &["registers", "list", "--json"],
         &["documents", "list", "--limit", "20", "--json"],
         &["outbox", "list", "--json"],

@@ -56,7 +56,7 @@ impl Address {
     fn open(&self) -> Result<ReadStore, StoreError> {
         match self {
             Self::File(path) => ReadStore::open_path(path),
-            Self::Server(target) => ReadStore::open_server(target.as_ref().clone()),
+            Self::Server(target) => ReadStore::open_server((**target).clone()),
         }
     }
 }

@@ -153,7 +153,7 @@ impl Store {
     pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
         let store = match &self.place {
             Place::File { path, .. } => ReadStore::open_path(path)?,
-            Place::Server { target, .. } => ReadStore::open_server(target.as_ref().clone())?,
+            Place::Server { target, .. } => ReadStore::open_server((**target).clone())?,
         };
         clock::newest_acknowledged(store.db()).map_err(store_error)
     }

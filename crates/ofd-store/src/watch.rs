@@ -118,7 +118,7 @@ fn opened<'s>(store: &'s mut Option<ReadStore>, place: &Watched) -> Result<&'s R
         Some(open) => Ok(open),
         None => Ok(store.insert(match place {
             Watched::File(path) => ReadStore::open_path(path)?,
-            Watched::Server(target) => ReadStore::open_server(target.as_ref().clone())?,
+            Watched::Server(target) => ReadStore::open_server((**target).clone())?,
         })),
     }
 }
