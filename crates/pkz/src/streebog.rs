@@ -99,8 +99,8 @@ impl Hasher {
     fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let room = self.block.get_mut(self.filled..).unwrap_or_default();
         let (taken, rest) = bytes.split_at(bytes.len().min(room.len()));
-        for (to, from) in room.iter_mut().zip(taken) {
-            *to = *from;
+        if let Some(place) = room.get_mut(..taken.len()) {
+            place.copy_from_slice(taken);
         }
         self.filled += taken.len();
         rest
@@ -109,8 +109,9 @@ impl Hasher {
     /// The digest: the unfinished block is filled up with one 1 bit and zeros.
     pub(crate) fn finish(mut self) -> Digest {
         let bits = u64::try_from(self.filled * 8).unwrap_or_default();
-        for (place, byte) in self.block.iter_mut().enumerate().skip(self.filled) {
-            *byte = u8::from(place == self.filled);
+        if let Some((mark, zeros)) = self.block.get_mut(self.filled..).and_then(<[u8]>::split_first_mut) {
+            *mark = 1;
+            zeros.fill(0);
         }
         let block = Zeroizing::new(self.block);
         self.state.step(&block, bits);

@@ -171,7 +171,9 @@ impl Worker {
             Ok(outcomes) => {
                 self.pause = self.settings.reopen_pause_min;
                 self.shared.set_held(None);
-                for (reply, outcome) in self.replies.drain(..).zip(outcomes) {
+                // The youngest first: a connection waits for its oldest document, and finds all others of the batch
+                // answered when it wakes, which it does once.
+                for (reply, outcome) in self.replies.drain(..).zip(outcomes).rev() {
                     if matches!(outcome, WriteOutcome::Refused { .. }) {
                         self.metrics.refused.increment(1);
                     }

@@ -117,6 +117,7 @@ impl PgSession {
     }
 
     /// Runs statements without parameters or answers.
+    #[cfg(test)]
     pub(crate) fn batch(&self, sql: &str) -> Result<()> {
         let live = self.live()?;
         self.answer(&live, live.client.batch_execute(sql))

@@ -142,7 +142,7 @@ fn join(db: Db<'_>, row: i64, spare: i64) -> sql::Result<()> {
 /// An operator's statement.
 pub(crate) fn add(db: Db<'_>, register: &RegisterAdd, at: Timestamp) -> sql::Result<RegisterChange> {
     let version = raise_version(db)?;
-    registration::stated::put(db.into(), register, at, version)?;
+    registration::stated::put(db, register, at, version)?;
     learn(
         db,
         &Statement {

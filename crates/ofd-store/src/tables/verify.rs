@@ -196,3 +196,73 @@ fn keys_without_rows(db: Db<'_>, wrong: &mut Vec<String>) -> sql::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{On, Place};
+    use crate::support::{PLAIN_FN, document};
+    use crate::{Derived, OpenedRow, Operator, Reader};
+
+    fn filled() -> Place {
+        On::Postgres.choose();
+        let mut place = Place::new();
+        place.append((1..=9).map(|fd| document(PLAIN_FN, fd, 3, "x")).collect());
+        place
+    }
+
+    fn wrong(place: &Place, depth: IntegrityDepth) -> Vec<String> {
+        let reader = Reader::open(place.url()).unwrap();
+        let wrong = reader.integrity_check(depth, &mut |_| {}).unwrap();
+        // Positions are the engine's own.
+        wrong.iter().map(|words| words.split(" position").next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_server_has_lost_is_told() {
+        let place = filled();
+        for depth in [IntegrityDepth::Quick, IntegrityDepth::Full] {
+            assert!(wrong(&place, depth).is_empty(), "{depth:?}");
+        }
+        place.look().batch(
+            "DELETE FROM journal WHERE fd = 4; DELETE FROM journal_keys WHERE fd = 5; \
+             UPDATE journal_keys SET identity = '' WHERE fd = 6; \
+             INSERT INTO findings (seq, ordinal, path, rule, severity, text) VALUES (7, 0, '', 'x', 0, '')",
+        );
+        let without_keys = [5, 6].map(|fd| format!("ФН {PLAIN_FN} ФД {fd} at"));
+        let of_findings = "a row of findings has no row of journal:".to_owned();
+        let mut expected = without_keys.to_vec();
+        expected.push(of_findings.clone());
+        assert_eq!(wrong(&place, IntegrityDepth::Quick), expected);
+        expected = without_keys.to_vec();
+        expected.push(format!("ФН {PLAIN_FN} ФД 4 is lost: its key names"));
+        expected.push(of_findings);
+        assert_eq!(wrong(&place, IntegrityDepth::Full), expected);
+        // The rows themselves are read past the hole, which a server may have for other reasons.
+        let page = Reader::open(place.url()).unwrap().verify_page(0, 100).unwrap();
+        assert!(page.rows.iter().all(|row| matches!(row, VerifyRow::Document(_))), "{page:?}");
+        assert_eq!(page.rows.len(), 8);
+    }
+
+    #[test]
+    fn a_server_is_not_copied_by_us() {
+        let place = filled();
+        let reader = Reader::open(place.url()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let copied =
+            reader.backup(&folder.path().join("copy"), 0, &mut |_| std::ops::ControlFlow::Continue(()));
+        assert!(copied.unwrap_err().to_string().contains("pg_basebackup"));
+    }
+
+    #[test]
+    fn columns_that_a_server_cannot_hold_are_not_changed_for_ever() {
+        let place = filled();
+        let mut operator = Operator::open(place.url()).unwrap();
+        let mut changed = |rnm: &str| {
+            let mut wanted =
+                |_: &OpenedRow<'_>| Some(Derived { rnm: Some(rnm.to_owned()), ..Derived::default() });
+            operator.reindex_page(0, 100, &mut wanted).unwrap().changed
+        };
+        assert_eq!((changed("1\0"), changed("1\0"), changed("1")), (9, 0, 9));
+    }
+}

@@ -206,3 +206,25 @@ async fn it_works_inside_of_a_task_and_in_any_thread() {
     let session = session.await.unwrap();
     std::thread::spawn(move || assert_eq!(ids(Db::Postgres(&session)), [1])).join().unwrap();
 }
+
+#[test]
+fn a_commit_that_did_not_wait_for_its_standby_is_not_believed() {
+    let cluster = pg_testing::Cluster::builder().without_sync().start();
+    let url = cluster.url(&cluster.create_database());
+    let writer = session(&url, Purpose::Writing);
+    let db = Db::Postgres(&writer);
+    db.execute("CREATE TABLE kinds (id bigint PRIMARY KEY, number bigint)", []).unwrap();
+    cluster.set("synchronous_standby_names", "nobody");
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+            cluster.wait_for(&format!("SELECT count(*) {waiting}"), "1");
+            cluster.psql(&format!("SELECT pg_cancel_backend(pid) {waiting}"));
+        });
+        writer.transaction("BEGIN", || db.execute(INSERT, [1, 1]))
+    });
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Lost(_)), "{error}");
+    // It is there all the same: nobody knows for how long.
+    assert_eq!(ids(db), [1]);
+}
