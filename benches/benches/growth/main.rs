@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use self::documents::Stream;
 use self::picture::{Curve, draw};
 use self::reads::Reads;
-use self::store::Filled;
+use self::store::{Filled, writer_cpu_s};
 
 const USAGE: &str = "\
 Growth benchmark of the SQLite engine.
@@ -75,6 +75,7 @@ struct Size {
     at: u64,
     rates: Vec<f64>,
     written: Vec<f64>,
+    cpu_us: Vec<f64>,
     p50: Vec<f64>,
     p99: Vec<f64>,
     reads: usize,
@@ -187,12 +188,13 @@ fn fill(settings: &Settings, bare: bool, until: u64, sizes: &mut [Size]) {
             reads.each_has((done / settings.registers).max(1));
             reads.taken();
         }
-        let (began, written) = (Instant::now(), written());
+        let (began, written, cpu_s) = (Instant::now(), written(), writer_cpu_s());
         filled.fill(&mut stream, stretch);
         let seconds = began.elapsed().as_secs_f64();
         done += stretch;
         size.rates.push(real(stretch) / seconds);
         size.written.push(real(self::written() - written) / real(stretch));
+        size.cpu_us.push((writer_cpu_s() - cpu_s) * 1e6 / real(stretch));
         if let Some(reads) = &reads {
             let (p50, p99, count) = reads.taken();
             size.p50.push(p50);
@@ -227,6 +229,7 @@ impl Size {
             at,
             rates: Vec::new(),
             written: Vec::new(),
+            cpu_us: Vec::new(),
             p50: Vec::new(),
             p99: Vec::new(),
             reads: 0,
@@ -243,7 +246,7 @@ impl Size {
         let (rate, spread) = self.rate();
         json!({
             "documents": self.at, "rate": rate, "rate_spread": spread, "read_p50_us": median(&self.p50),
-            "read_p99_us": median(&self.p99), "reads": self.reads, "written_per_document": median(&self.written),
+            "read_p99_us": median(&self.p99), "writer_cpu_us": median(&self.cpu_us), "reads": self.reads, "written_per_document": median(&self.written),
             "file_per_document": self.file_bytes,
         })
     }
@@ -252,15 +255,16 @@ impl Size {
 fn print_table(name: &str, sizes: &[Size]) {
     let median = |figures: &[f64]| median_and_spread(figures.iter().copied()).0;
     println!("\n{name}");
-    println!("documents  docs/s  spread  of first  read p50 us  p99 us  written B  file B");
+    println!("documents  docs/s  spread  of first  CPU us  read p50 us  p99 us  written B  file B");
     let first = sizes.first().map_or(0.0, |size| size.rate().0);
     for size in sizes {
         let (rate, spread) = size.rate();
         println!(
-            "{:>9} {rate:>7.0} {:>6.0}% {:>9.2} {:>12.0} {:>7.0} {:>10.0} {:>7}",
+            "{:>9} {rate:>7.0} {:>6.0}% {:>9.2} {:>7.1} {:>12.0} {:>7.0} {:>10.0} {:>7}",
             size.at,
             spread * 100.0,
             rate / first,
+            median(&size.cpu_us),
             median(&size.p50),
             median(&size.p99),
             median(&size.written),

@@ -1,10 +1,13 @@
 //! What is filled: the store through its journal, or a bare table with the index that the store does without.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use fiscald_benches::processes::real;
 use ofd_store::{AppendOutcome, JournalHandle, NewDocument, PendingAppend, Store, StoreConfig};
 use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
@@ -13,6 +16,8 @@ use crate::documents::{Sent, Stream};
 
 /// Batches on their way at the same time: one is written while the next one gathers.
 const OUTSTANDING_BATCHES: usize = 2;
+/// Of the threads that filled a bare table and are gone.
+static BARE_NANOSECONDS: AtomicU64 = AtomicU64::new(0);
 const CLOSING: Duration = Duration::from_secs(600);
 
 pub(crate) enum Filled {
@@ -68,6 +73,22 @@ impl Filled {
     }
 }
 
+/// Processor time of the thread that writes, seconds: steadier than the clock on a machine that others use too.
+pub(crate) fn writer_cpu_s() -> f64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let journals = tasks.filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "journal")
+    });
+    let nanoseconds: u64 = journals.map(|task| ran(&task.path().join("schedstat"))).sum();
+    real(nanoseconds + BARE_NANOSECONDS.load(Ordering::Relaxed)) / 1e9
+}
+
+/// The first number of a `schedstat`.
+fn ran(schedstat: &Path) -> u64 {
+    let text = fs::read_to_string(schedstat).unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 pub(crate) fn url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("store.db").display())
 }
@@ -109,7 +130,10 @@ fn check(outcome: &AppendOutcome, expected: Option<Vec<u8>>) {
 fn insert(connection: &mut Connection, stream: &mut Stream, documents: u64, batch: usize) {
     let (make, made) = mpsc::sync_channel::<Vec<NewDocument>>(OUTSTANDING_BATCHES);
     std::thread::scope(|scope| {
-        scope.spawn(move || made.iter().for_each(|batch| insert_batch(connection, &batch)));
+        scope.spawn(move || {
+            made.iter().for_each(|batch| insert_batch(connection, &batch));
+            BARE_NANOSECONDS.fetch_add(ran(Path::new("/proc/thread-self/schedstat")), Ordering::Relaxed);
+        });
         let mut left = usize::try_from(documents).unwrap();
         while left > 0 {
             let size = left.min(batch);

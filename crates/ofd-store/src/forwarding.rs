@@ -149,10 +149,21 @@ impl Forwarding {
             }
             outbox::commit(db, change, deriver, horizon)
         });
-        if result.is_err() {
-            self.deriver = Deriver::default();
+        match result {
+            Ok(mut report) => {
+                if let Some(derived) = &mut report.derived {
+                    // What is written is written: without this look holes are not counted.
+                    self.deriver.judge(self.writer.db(), derived).unwrap_or_else(|error| {
+                        tracing::warn!(%error, "holes in the numbers of documents cannot be looked for");
+                    });
+                }
+                Ok(report)
+            }
+            Err(error) => {
+                self.deriver = Deriver::default();
+                Err(error)
+            }
         }
-        result
     }
 
     /// What comes of a change that only derives when there is nothing to be derived: no transaction, for the store's lock

@@ -49,14 +49,14 @@ pub struct HistoryReader {
 #[derive(Debug)]
 enum Address {
     File(PathBuf),
-    Server(Target),
+    Server(Box<Target>),
 }
 
 impl Address {
     fn open(&self) -> Result<ReadStore, StoreError> {
         match self {
             Self::File(path) => ReadStore::open_path(path),
-            Self::Server(target) => ReadStore::open_server(target.clone()),
+            Self::Server(target) => ReadStore::open_server((**target).clone()),
         }
     }
 }
@@ -75,7 +75,7 @@ impl HistoryReader {
 
     /// Of a store on a server.
     pub(crate) fn on_server(target: Target) -> Self {
-        Self::of(Address::Server(target))
+        Self::of(Address::Server(Box::new(target)))
     }
 
     fn of(address: Address) -> Self {

@@ -48,7 +48,7 @@ enum Place {
         turnstile: Turnstile,
     },
     /// On a server.
-    Server { address: Address, target: Target },
+    Server { address: Address, target: Box<Target> },
 }
 
 /// An address that may hold a password.
@@ -96,8 +96,8 @@ impl Store {
         let engine = opened_apart(&target, config)?;
         let reopen = reopen_server(target.clone(), config, engine.store_id().to_owned());
         let history = HistoryReader::on_server(target.clone());
-        let watched = Watched::Server(target.clone());
-        let place = Place::Server { address, target };
+        let watched = Watched::Server(Box::new(target.clone()));
+        let place = Place::Server { address, target: Box::new(target) };
         Self::around(config, Box::new(engine), reopen, watched, history, place)
     }
 
@@ -153,7 +153,7 @@ impl Store {
     pub fn newest_acknowledged(&self) -> Result<Option<Timestamp>, StoreError> {
         let store = match &self.place {
             Place::File { path, .. } => ReadStore::open_path(path)?,
-            Place::Server { target, .. } => ReadStore::open_server(target.clone())?,
+            Place::Server { target, .. } => ReadStore::open_server((**target).clone())?,
         };
         clock::newest_acknowledged(store.db()).map_err(store_error)
     }

@@ -35,7 +35,7 @@ pub(crate) enum Watched {
     /// A file.
     File(PathBuf),
     /// A database.
-    Server(Target),
+    Server(Box<Target>),
 }
 
 impl Watch {
@@ -118,7 +118,7 @@ fn opened<'s>(store: &'s mut Option<ReadStore>, place: &Watched) -> Result<&'s R
         Some(open) => Ok(open),
         None => Ok(store.insert(match place {
             Watched::File(path) => ReadStore::open_path(path)?,
-            Watched::Server(target) => ReadStore::open_server(target.clone())?,
+            Watched::Server(target) => ReadStore::open_server((**target).clone())?,
         })),
     }
 }

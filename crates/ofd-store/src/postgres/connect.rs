@@ -220,7 +220,12 @@ impl Purpose {
                  SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off; \
                  SET enable_mergejoin = off"
             }
-            Self::Writing => "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'",
+            // Every statement leads over an index to few rows, whatever the planner thinks of tables that it has never
+            // looked at.
+            Self::Writing => {
+                "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s'; \
+                 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+            }
             Self::Reading => {
                 "SET default_transaction_read_only = on; SET idle_in_transaction_session_timeout = '5min'"
             }

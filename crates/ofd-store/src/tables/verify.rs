@@ -227,7 +227,7 @@ mod tests {
         place.look().batch(
             "DELETE FROM journal WHERE fd = 4; DELETE FROM journal_keys WHERE fd = 5; \
              UPDATE journal_keys SET identity = '' WHERE fd = 6; \
-             INSERT INTO findings (seq, ordinal, path, rule, severity, text) VALUES (7, 0, '', 'x', 0, '')",
+             INSERT INTO findings (seq, ordinal, path, rule, severity, text) VALUES (1000, 0, '', 'x', 0, '')",
         );
         let without_keys = [5, 6].map(|fd| format!("ФН {PLAIN_FN} ФД {fd} at"));
         let of_findings = "a row of findings has no row of journal:".to_owned();

@@ -36,7 +36,9 @@ const SPARE: usize = 32;
 /// What a deriving connection remembers between two transactions. Nothing of it has to be there.
 #[derive(Debug, Default)]
 pub(crate) struct Deriver {
-    pub(super) lanes: Lanes,
+    lanes: Lanes,
+    /// What was taken by the newest transaction and not judged yet.
+    taken: Vec<Document>,
     pub(super) release: Release,
     pub(super) counts: Counts,
 }
@@ -112,7 +114,7 @@ impl Deriver {
         parked::resume(&mut work)?;
         self.release.run(&mut work)?;
         let newest = positions::newest(db, horizon)?;
-        follow(&mut self.lanes, &mut work, order.scan, newest)?;
+        self.taken = follow(&mut work, order.scan, newest)?;
         if work.cursors.derived < newest {
             work.report.more = true;
             work.report.window_full = work.room == 0;
@@ -132,6 +134,13 @@ impl Deriver {
         Ok(work.report)
     }
 
+    /// Reports the holes before what the newest transaction took. After it: the looks into the journal may take their
+    /// time, and others wait for the lock.
+    pub(crate) fn judge(&mut self, db: Db<'_>, report: &mut DeriveReport) -> sql::Result<()> {
+        let taken = std::mem::take(&mut self.taken);
+        self.lanes.note(db, &taken, report)
+    }
+
     /// The report of a derivation that would change nothing; none when there may be something to do.
     pub(crate) fn idle(&self, db: Db<'_>, horizon: i64) -> sql::Result<Option<DeriveReport>> {
         let cursor = cursors(db)?.derived;
@@ -141,8 +150,8 @@ impl Deriver {
     }
 }
 
-/// Follows the journal until it ends, the window is full or enough was looked at.
-fn follow(lanes: &mut Lanes, work: &mut Derivation<'_>, scan: usize, newest: i64) -> sql::Result<()> {
+/// Follows the journal until it ends, the window is full or enough was looked at. What was taken.
+fn follow(work: &mut Derivation<'_>, scan: usize, newest: i64) -> sql::Result<Vec<Document>> {
     let mut taken = Vec::new();
     let mut left = scan;
     while work.cursors.derived < newest && left > 0 {
@@ -165,7 +174,7 @@ fn follow(lanes: &mut Lanes, work: &mut Derivation<'_>, scan: usize, newest: i64
             break;
         }
     }
-    lanes.note(work.db, &taken, &mut work.report)
+    Ok(taken)
 }
 
 impl Document {

@@ -15,7 +15,7 @@ use crate::sql;
 pub(super) const ROOM: usize = 1_000;
 
 /// Reports looked at in one transaction.
-const LOOKS: u32 = if cfg!(test) { 4 } else { 256 };
+const LOOKS: u32 = if cfg!(test) { 4 } else { 64 };
 /// Documents of the same ФН looked at, downwards from the report. Registers send in order: what lies so far below and
 /// came after the cursor all the same is a straggler, and those are sent when they come.
 const LANE_LOOKS: u32 = 5_000;

@@ -8,9 +8,9 @@ use crate::outbox::{OutboxFilter, OutboxPage, OutboxRow, OutboxState};
 use crate::sql::{self, Db};
 use crate::tables::documents::SCAN_POSITIONS;
 
-/// All that is open: at most a window, sorted.
+/// All that is open: at most a window, sorted. Not by position itself, see `reading`.
 pub(super) const OPEN: &str = "FROM outbox INDEXED BY outbox_open \
-     WHERE state <= 1 AND state = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+     WHERE state <= 1 AND state = ?1 AND seq < ?2 ORDER BY seq + 0 DESC LIMIT ?3";
 /// What went wrong, by state and position.
 pub(super) const TROUBLED: &str = "FROM outbox INDEXED BY outbox_troubled \
      WHERE state >= 4 AND state = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";

@@ -19,8 +19,10 @@ pub(super) const OPEN: &str = "FROM outbox INDEXED BY outbox_open \
      WHERE state <= 1 AND slot = ?1 AND serial > ?2 ORDER BY serial";
 /// The same of all slots: what a server is asked for that holds another index for it.
 const OPEN_OF_ALL: &str = "FROM outbox WHERE state <= 1 AND serial > ?1 ORDER BY slot, serial";
-/// The first of all that is open: the index alone, of at most a window.
-pub(super) const OLDEST_OPEN: &str = "SELECT min(seq) FROM outbox INDEXED BY outbox_open WHERE state <= 1";
+/// The first of all that is open: the index alone, of at most a window. Not by position: PostgreSQL would walk there over
+/// everything that is finished.
+pub(super) const OLDEST_OPEN: &str =
+    "SELECT min(seq + 0) FROM outbox INDEXED BY outbox_open WHERE state <= 1";
 /// The first after the cursor that is owed.
 pub(super) const OLDEST_UNDERIVED: &str = "SELECT received_at FROM journal NOT INDEXED \
      WHERE seq > ?1 AND seq <= ?2 AND forward = 1 ORDER BY seq LIMIT 1";
