@@ -61,6 +61,8 @@ impl Target {
         runtime.spawn(session.wire);
         let masked = address.masked().to_owned();
         let target = Self { runtime, client: Arc::new(session.client), watch: session.watch, masked };
+        // Whatever the server's owner thinks long: an index over years is.
+        target.run("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
         target.lock()?;
         if memory::begun(&target)?.is_none() {
             target.runtime.block_on(prepare_store(address))?;
