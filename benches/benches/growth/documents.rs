@@ -103,7 +103,7 @@ fn document(register: usize, fd: u32) -> NewDocument {
             shift: Some(fd / 100),
             receipt_number: Some(fd % 100),
             operation: Some(1),
-            total_kopecks: Some(139_40),
+            total_kopecks: Some(13_940),
             fiscal_sign: Some(3_000_000_000),
         },
     }
