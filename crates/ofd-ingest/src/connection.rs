@@ -256,7 +256,7 @@ impl Connection<'_> {
         }
         let mut examined = intake.examine(header, body, &self.peer, None);
         if let Examined::HistoryFirst(body) = examined {
-            let memory = self.settling_until(intake.registers.load(header.fn_number)).await?;
+            let memory = self.settling_until(Box::pin(intake.registers.load(header.fn_number))).await?;
             examined = intake.examine(header, body, &self.peer, Some(memory));
         }
         let work = match examined {
@@ -270,7 +270,7 @@ impl Connection<'_> {
                 return Ok(());
             }
             Examined::Journal(document, admitted) => {
-                let handed = self.settling_until(intake.journal.append(document)).await?;
+                let handed = self.settling_until(Box::pin(intake.journal.append(document))).await?;
                 handed.map(|outcome| Work::Append { outcome, admitted })
             }
             Examined::Quarantine(entry, evidence) => {
@@ -281,7 +281,7 @@ impl Connection<'_> {
                     self.dialogue.answer(id, unanswered(evidence.afterwards));
                     return Ok(());
                 };
-                let handed = self.settling_until(intake.journal.quarantine(entry)).await?;
+                let handed = self.settling_until(Box::pin(intake.journal.quarantine(entry))).await?;
                 handed.map(|outcome| Work::Quarantine { outcome, evidence, _place: place })
             }
         };
@@ -308,8 +308,12 @@ impl Connection<'_> {
 
     /// Waits for a place in the queue of the journal, or for the history of an ФН. Meanwhile documents handed over
     /// before are still answered.
-    async fn settling_until<T>(&mut self, waited_for: impl Future<Output = T>) -> Result<T, End> {
-        let mut waited_for = pin!(waited_for);
+    ///
+    /// What is waited for comes in a box: it would otherwise be a part of every connection, and most of them are idle.
+    async fn settling_until<T>(
+        &mut self,
+        mut waited_for: Pin<Box<impl Future<Output = T>>>,
+    ) -> Result<T, End> {
         loop {
             // Both branches are cancellation-safe: waiting goes on with the same future, an outcome is taken by finishing.
             tokio::select! {
