@@ -207,7 +207,7 @@ fn verify_tells_a_damaged_file_and_goes_on() {
         connection.query_row(sql, [name], |row| row.get(0)).unwrap()
     };
     let page_bytes: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
-    let at = u64::from(page_of("journal_refused") - 1) * u64::from(page_bytes);
+    let at = u64::from(page_of("journal_reports") - 1) * u64::from(page_bytes);
     drop(connection);
     let file = std::fs::OpenOptions::new().write(true).open(setup.folder().join("fiscald.db")).unwrap();
     file.write_all_at(&[0xEE; 64], at).unwrap();

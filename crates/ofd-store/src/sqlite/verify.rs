@@ -126,7 +126,8 @@ fn look(connection: &Connection, sql: &str, wrong: &mut Vec<String>, read: Readi
 
 fn sentence(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<String>> {
     let text: String = row.get(0)?;
-    Ok((text != "ok").then_some(text))
+    // SQLite may put the place on a line of its own; a problem is one line.
+    Ok((text != "ok").then(|| text.lines().collect::<Vec<_>>().join(" ")))
 }
 
 /// Names of our tables: plain words, so they stand in a statement as they are.
