@@ -7,6 +7,7 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -29,7 +30,9 @@ const HIDDEN: &str = "***";
 
 /// A database and how it is reached. Its `Debug` shows no password.
 #[derive(Clone)]
-pub(crate) struct Target {
+pub(crate) struct Target(Arc<Reached>);
+
+struct Reached {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     masked: String,
@@ -60,7 +63,7 @@ impl Target {
             config.password(read_password(&path)?);
         }
         let tls = tls.map(|files| tls::connector(&files)).transpose()?;
-        Ok(Self { config, tls, masked, allow_asynchronous_commit })
+        Ok(Self(Arc::new(Reached { config, tls, masked, allow_asynchronous_commit })))
     }
 
     /// Checks an address without reading a file or asking anybody.
@@ -69,34 +72,34 @@ impl Target {
     }
 
     pub(super) fn config(&self) -> &Config {
-        &self.config
+        &self.0.config
     }
 
     pub(super) fn tls(&self) -> Option<&MakeRustlsConnect> {
-        self.tls.as_ref()
+        self.0.tls.as_ref()
     }
 
     pub(super) fn allows_asynchronous_commit(&self) -> bool {
-        self.allow_asynchronous_commit
+        self.0.allow_asynchronous_commit
     }
 
     /// How long one attempt over all hosts may take.
     pub(super) fn patience(&self) -> Duration {
-        let hosts = u32::try_from(self.config.get_hosts().len().max(1)).unwrap_or(u32::MAX);
-        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        let hosts = u32::try_from(self.0.config.get_hosts().len().max(1)).unwrap_or(u32::MAX);
+        let each = self.0.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
         // A name may stand for two addresses, and the session is looked at before it is used.
         each.saturating_mul(hosts).saturating_mul(2).saturating_add(Duration::from_secs(5))
     }
 
     /// For logs and errors: without the password.
     pub(crate) fn masked(&self) -> &str {
-        &self.masked
+        &self.0.masked
     }
 }
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Target").field(&self.masked).finish()
+        f.debug_tuple("Target").field(&self.0.masked).finish()
     }
 }
 
