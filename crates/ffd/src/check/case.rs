@@ -1,4 +1,6 @@
-//! One document under judgement and what is known around it, laid out so that every check finds its requisites at once.
+//! One document under judgement and what is known around it, for every check.
+
+use std::borrow::Cow;
 
 use super::Surroundings;
 use super::register::{RegisterState, Registration};
@@ -8,10 +10,6 @@ use crate::document::{Document, Node};
 use crate::ids::{FnNumber, Inn};
 use crate::tags;
 
-/// Tags below this one and from [`FIRST_TAG`] on are found by index.
-const FIRST_TAG: u16 = 1000;
-const TAGS: usize = 300;
-
 /// A document and its surroundings.
 pub(super) struct Case<'c, 'd> {
     pub(super) doc: &'c Document<'d>,
@@ -19,8 +17,6 @@ pub(super) struct Case<'c, 'd> {
     pub(super) version: FfdVersion,
     pub(super) received_at: u32,
     pub(super) operator_inn: Option<Inn>,
-    /// The first record of the top level of each tag.
-    first: [Option<&'c Node<'d>>; TAGS],
     register: Option<&'c RegisterState>,
     /// Number of the document in its storage.
     pub(super) fd: Option<u32>,
@@ -28,18 +24,11 @@ pub(super) struct Case<'c, 'd> {
 
 impl<'c, 'd> Case<'c, 'd> {
     pub(super) fn new(doc: &'c Document<'d>, around: &Surroundings<'c>) -> Self {
-        let mut first = [None; TAGS];
-        for node in doc.nodes() {
-            if let Some(place @ None) = slot(node.tag).and_then(|slot| first.get_mut(slot)) {
-                *place = Some(node);
-            }
-        }
         let mut case = Self {
             doc,
             version: version(doc),
             received_at: around.received_at,
             operator_inn: around.operator_inn,
-            first,
             register: None,
             fd: None,
         };
@@ -51,11 +40,8 @@ impl<'c, 'd> Case<'c, 'd> {
     }
 
     /// The first record of the top level with this tag.
-    pub(super) fn node(&self, tag: u16) -> Option<&'c Node<'d>> {
-        match slot(tag) {
-            Some(slot) => self.first.get(slot).copied().flatten(),
-            None => self.doc.node(tag),
-        }
+    pub(super) fn node(&self, tag: u16) -> Option<Node<'c>> {
+        self.doc.node(tag)
     }
 
     /// Its number.
@@ -64,8 +50,8 @@ impl<'c, 'd> Case<'c, 'd> {
     }
 
     /// Its text without spaces at either end.
-    pub(super) fn text(&self, tag: u16) -> Option<&'c str> {
-        self.node(tag)?.text().map(str::trim)
+    pub(super) fn text(&self, tag: u16) -> Option<Cow<'c, str>> {
+        self.node(tag)?.text().map(trimmed)
     }
 
     /// When the document was made, seconds of the till's clock (tag 1012).
@@ -109,8 +95,15 @@ impl<'c, 'd> Case<'c, 'd> {
     }
 }
 
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
 /// Whether a record says nothing: it is empty, or spaces alone.
-pub(super) fn is_blank(node: &Node<'_>) -> bool {
+pub(super) fn is_blank(node: Node<'_>) -> bool {
     node.raw.iter().all(|&byte| byte == b' ')
 }
 
@@ -118,8 +111,4 @@ pub(super) fn is_blank(node: &Node<'_>) -> bool {
 fn version(doc: &Document<'_>) -> FfdVersion {
     let declared = dictionary().form(doc.form(), doc.version()).is_some();
     if declared || !doc.form().is_known() { doc.version() } else { FfdVersion::V1_2 }
-}
-
-fn slot(tag: u16) -> Option<usize> {
-    tag.checked_sub(FIRST_TAG).map(usize::from).filter(|&slot| slot < TAGS)
 }

@@ -248,7 +248,7 @@ impl Registration {
 }
 
 /// The number inside a group.
-fn inner(group: &Node<'_>, tag: u16) -> Option<u64> {
+fn inner(group: Node<'_>, tag: u16) -> Option<u64> {
     group.child(tag).and_then(Node::unsigned)
 }
 

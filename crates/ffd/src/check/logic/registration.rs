@@ -133,7 +133,7 @@ fn same(case: &Case<'_, '_>, registration: &Registration, report: &mut Report<'_
             continue;
         }
         let (Some(text), Some(registered)) = (case.text(tag), registered) else { continue };
-        if text != registered && !report.is_judged(tag) {
+        if text != registered.as_str() && !report.is_judged(tag) {
             report.add(rule, case.at(tag), || {
                 format!(
                     "{name} (тег {tag}) не совпадает с отчётом о регистрации: «{text}», а в отчёте «{registered}»"

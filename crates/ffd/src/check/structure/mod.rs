@@ -15,7 +15,7 @@ mod value;
 use super::report::{Path, Place, Report};
 use crate::check::case::{Case, is_blank};
 use crate::dict::FfdVersion;
-use crate::document::{Content, Node};
+use crate::document::{Content, Node, Nodes};
 use crate::tags;
 use crate::text::bytes_ru;
 use plan::{FormPlan, ParentPlan};
@@ -54,15 +54,15 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
     size(case, plan, report);
     if let Some(top) = plan.parent(plan.form.0) {
         let mut walk = Walk { case, plan, report };
-        walk.group(case.doc.nodes(), top, Place::DOCUMENT);
+        walk.group(&case.doc.nodes(), top, Place::DOCUMENT);
     }
 }
 
 /// Nothing can be demanded of a version that is not known; what is read of it is read as the newest.
-fn unknown_version(node: &Node<'_>, report: &mut Report<'_>) {
+fn unknown_version(node: Node<'_>, report: &mut Report<'_>) {
     let place = Place { offset: node.offset, path: Path::top(node.tag) };
-    if let Content::Broken(error) = &node.content {
-        report.add("structure.type", place, || value::unreadable(node, error));
+    if let Content::Broken(error) = node.content() {
+        report.add("structure.type", place, || value::unreadable(node, &error));
     } else {
         report.add("structure.version", place, || {
             format!(
@@ -93,10 +93,10 @@ struct Walk<'w, 'c, 'd, 's> {
 
 impl Walk<'_, '_, '_, '_> {
     /// The records of one group, or of the top level.
-    fn group(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, place: Place) {
+    fn group(&mut self, nodes: &Nodes<'_>, parent: &'static ParentPlan, place: Place) {
         // A blank record is there, so it must not be repeated, but it is not what a condition demands.
         let (mut seen, mut blank) = (0_u128, 0_u128);
-        for node in nodes {
+        for node in nodes.clone() {
             // A path is only laid out when there is something to say about it.
             let here = || Place { offset: node.offset, path: place.path.with(node.tag) };
             let Some((bit, field)) = parent.field(node.tag) else {
@@ -123,17 +123,18 @@ impl Walk<'_, '_, '_, '_> {
             if field.is_of_versions {
                 self.version(node, here());
             }
-            if let (Content::Group(children), false) = (&node.content, is_free)
+            if node.is_group()
+                && !is_free
                 && let Some(inner) = self.plan.parent(node.tag)
             {
-                self.group(children, inner, here());
+                self.group(&node.children(), inner, here());
             }
         }
         self.missing(parent, seen, place);
         self.conditional(nodes, parent, seen & !blank, place);
     }
 
-    fn undeclared(&mut self, node: &Node<'_>, parent: &ParentPlan, here: Place) {
+    fn undeclared(&mut self, node: Node<'_>, parent: &ParentPlan, here: Place) {
         if OF_VERSIONS.iter().any(|&(tag, _)| tag == node.tag) {
             return self.version(node, here);
         }
@@ -149,7 +150,7 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     /// Check 21d: tags that came or went with ФФД 1.1.
-    fn version(&mut self, node: &Node<'_>, here: Place) {
+    fn version(&mut self, node: Node<'_>, here: Place) {
         let Some(&(_, is_old)) = OF_VERSIONS.iter().find(|&&(tag, _)| tag == node.tag) else { return };
         if is_old != (self.case.version <= FfdVersion::V1_05) {
             self.report.add("version.tags", here, || {
@@ -176,7 +177,7 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     /// Fields that are not there, and must be under a condition that holds.
-    fn conditional(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, seen: u128, place: Place) {
+    fn conditional(&mut self, nodes: &Nodes<'_>, parent: &'static ParentPlan, seen: u128, place: Place) {
         for &(bit, condition) in &parent.conditions {
             if seen & bit == 0 && condition.holds(self.case, nodes) {
                 let here = Place { offset: place.offset, path: place.path.with(condition.demanded) };

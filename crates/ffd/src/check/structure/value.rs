@@ -92,23 +92,23 @@ impl Values {
 
 /// What is wrong with a value; of several things the first.
 pub(super) enum Fault<'n> {
-    Type(&'n ValueError),
+    Type(ValueError),
     Length(Limit),
-    NotInList(&'n Value<'n>),
+    NotInList(Value<'n>),
 }
 
 /// Checks one record of a declared tag.
-pub(super) fn fault<'n>(node: &'n Node<'_>, field: &FieldPlan) -> Option<Fault<'n>> {
-    let value = match &node.content {
-        Content::Broken(error) => return Some(Fault::Type(error)),
-        Content::Value(value) => Some(value),
-        Content::Group(_) | Content::Unknown => None,
-    };
+pub(super) fn fault<'n>(node: Node<'n>, field: &FieldPlan) -> Option<Fault<'n>> {
+    if node.is_broken()
+        && let Content::Broken(error) = node.content()
+    {
+        return Some(Fault::Type(error));
+    }
     if !field.limit.admits(node.raw.len()) {
         return Some(Fault::Length(field.limit));
     }
     let list = field.values.as_ref()?;
-    value.filter(|value| !list.holds(value)).map(Fault::NotInList)
+    node.value().filter(|value| !list.holds(value)).map(Fault::NotInList)
 }
 
 impl Fault<'_> {
@@ -123,7 +123,7 @@ impl Fault<'_> {
     }
 
     /// What is wrong with the record, for people.
-    pub(super) fn text_ru(&self, node: &Node<'_>) -> String {
+    pub(super) fn text_ru(&self, node: Node<'_>) -> String {
         let expected = match self {
             Self::Type(error) => return unreadable(node, error),
             Self::NotInList(value) => {
@@ -142,12 +142,12 @@ impl Fault<'_> {
 }
 
 /// Says that a value is not of its type.
-pub(super) fn unreadable(node: &Node<'_>, error: &ValueError) -> String {
+pub(super) fn unreadable(node: Node<'_>, error: &ValueError) -> String {
     format!("значение реквизита {} не читается: {}", requisite(node), error.text_ru(0))
 }
 
 /// Name and number of the requisite.
-pub(super) fn requisite(node: &Node<'_>) -> String {
+pub(super) fn requisite(node: Node<'_>) -> String {
     match node.def {
         Some(def) => format!("«{}» (тег {})", def.name_ru, node.tag),
         None => format!("(тег {})", node.tag),
