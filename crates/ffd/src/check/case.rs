@@ -9,6 +9,7 @@ use crate::dict::{FfdVersion, FormCode, dictionary};
 use crate::document::{Document, Node};
 use crate::ids::{FnNumber, Inn};
 use crate::tags;
+use crate::value::cp866;
 
 /// A document and its surroundings.
 pub(super) struct Case<'c, 'd> {
@@ -49,9 +50,14 @@ impl<'c, 'd> Case<'c, 'd> {
         self.node(tag)?.unsigned()
     }
 
-    /// Its text without spaces at either end.
+    /// Its text without spaces at either end, as it stands on the wire: two are equal when their bytes are.
+    pub(super) fn raw_text(&self, tag: u16) -> Option<&'c [u8]> {
+        self.node(tag).filter(|node| node.is_text()).map(|node| cp866::trim(node.raw))
+    }
+
+    /// The same to be read.
     pub(super) fn text(&self, tag: u16) -> Option<Cow<'c, str>> {
-        self.node(tag)?.text().map(trimmed)
+        self.raw_text(tag).map(cp866::decode)
     }
 
     /// When the document was made, seconds of the till's clock (tag 1012).
@@ -92,13 +98,6 @@ impl<'c, 'd> Case<'c, 'd> {
     pub(super) fn is_debug_fn(&self) -> bool {
         let number = self.node(tags::FN_NUMBER).and_then(|node| FnNumber::from_padded(node.raw).ok());
         number.is_some_and(|number| number.is_debug())
-    }
-}
-
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
 }
 

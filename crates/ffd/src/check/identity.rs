@@ -11,7 +11,7 @@ use crate::dict::{FfdVersion, FormCode, Requirement, dictionary};
 use crate::document::{Document, Node};
 use crate::ids::{FdNumber, FnNumber};
 use crate::tags;
-use crate::value::Value;
+use crate::value::{Value, cp866};
 
 /// Bytes of the document's sign, its type and length included.
 const FISCAL_SIGN_LEN: usize = 6;
@@ -148,7 +148,7 @@ fn fd_number(node: Node<'_>) -> Option<u32> {
 }
 
 fn is_filled_text(node: Node<'_>) -> bool {
-    node.text().is_some_and(|text| !text.trim().is_empty())
+    node.is_text() && !cp866::trim(node.raw).is_empty()
 }
 
 fn finding(path: Vec<u16>, rule: &'static str, text_ru: String) -> Finding {

@@ -106,6 +106,11 @@ impl<'n> Node<'n> {
         matches!(self.state, State::BrokenValue | State::BrokenGroup | State::TooDeep)
     }
 
+    /// Whether this is a single value that reads.
+    pub(crate) fn is_value(self) -> bool {
+        self.state == State::Value
+    }
+
     /// Whether this is a group that reads.
     pub fn is_group(self) -> bool {
         self.state == State::Group

@@ -239,15 +239,14 @@ impl Judged<'_, '_, '_, '_> {
 }
 
 /// Whether `cost` is `price` times `quantity`, give or take one kopeck. Exact: both sides are multiplied by the power of
-/// ten that makes the quantity whole.
+/// ten that makes the quantity whole. Of a quantity with more digits than are read from the wire
+/// nothing is said.
 fn is_product(cost: u64, price: u64, quantity: Decimal) -> bool {
-    let Some(unit) = 10_u128.checked_pow(quantity.scale.into()) else { return true };
-    let (Some(cost), Some(product)) =
-        (u128::from(cost).checked_mul(unit), u128::from(price).checked_mul(quantity.mantissa.into()))
-    else {
-        return true;
-    };
-    cost.abs_diff(product) <= unit
+    let Some(unit) = 10_u64.checked_pow(quantity.scale.into()) else { return true };
+    // Two numbers of 64 bits have a product of 128.
+    let cost = u128::from(cost) * u128::from(unit);
+    let product = u128::from(price) * u128::from(quantity.mantissa);
+    cost.abs_diff(product) <= u128::from(unit)
 }
 
 #[cfg(test)]

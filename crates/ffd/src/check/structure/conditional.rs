@@ -92,6 +92,18 @@ impl Condition {
             && self.versions.contains(&version)
     }
 
+    /// A field of the same group without which the condition cannot hold.
+    pub(super) fn rests_on(&self) -> Option<u16> {
+        match self.when {
+            When::SomethingUnsent => Some(tags::UNSENT_COUNT),
+            When::FnKept => Some(tags::REASON_MASK),
+            When::Internet => Some(tags::INTERNET_PAYMENT),
+            When::SoldByAgent => Some(tags::ITEM_AGENT),
+            When::GoodsNamedNoAdvance => Some(tags::PAYMENT_METHOD),
+            When::ReportOnline | When::RegisteredOnline | When::Always | When::GoodsNamed => None,
+        }
+    }
+
     /// Whether the field must be there; `nodes` are the records of its group. What cannot be read decides nothing.
     pub(super) fn holds(&self, case: &Case<'_, '_>, nodes: &Nodes<'_>) -> bool {
         let number = |tag| nodes.clone().find(|node| node.tag == tag).and_then(Node::unsigned);

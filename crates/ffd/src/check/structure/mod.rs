@@ -96,42 +96,46 @@ impl Walk<'_, '_, '_, '_> {
     fn group(&mut self, nodes: &Nodes<'_>, parent: &'static ParentPlan, place: Place) {
         // A blank record is there, so it must not be repeated, but it is not what a condition demands.
         let (mut seen, mut blank) = (0_u128, 0_u128);
+        let is_top = place.path == Path::DOCUMENT;
         for node in nodes.clone() {
             // A path is only laid out when there is something to say about it.
             let here = || Place { offset: node.offset, path: place.path.with(node.tag) };
-            let Some((bit, field)) = parent.field(node.tag) else {
+            let Some(field) = parent.field(node.tag) else {
                 self.undeclared(node, parent, here());
                 continue;
             };
-            if seen & bit != 0 && !field.repeatable {
+            if seen & field.bit != 0 && !field.repeatable {
                 self.report.add("structure.repeat", here(), || {
                     format!("{} встречается в {} повторно", value::requisite(node), parent.name_ru())
                 });
             }
-            seen |= bit;
-            if field.may_be_blank && is_blank(node) {
-                blank |= bit;
+            seen |= field.bit;
+            if field.is_plain && node.is_value() {
                 continue;
             }
-            if place.path == Path::DOCUMENT && self.report.is_judged(node.tag) {
+            if field.is_special && field.may_be_blank && is_blank(node) {
+                blank |= field.bit;
                 continue;
             }
-            let is_free = field.is_free_in_1_0 && self.case.version == FfdVersion::V1_0;
+            if is_top && self.report.is_judged(node.tag) {
+                continue;
+            }
+            let is_free = field.is_special && field.is_free_in_1_0 && self.case.version == FfdVersion::V1_0;
             if !is_free && let Some(fault) = value::fault(node, field) {
                 self.report.add(fault.rule(field), here(), || fault.text_ru(node));
             }
-            if field.is_of_versions {
+            if field.is_special && field.is_of_versions {
                 self.version(node, here());
             }
             if node.is_group()
                 && !is_free
-                && let Some(inner) = self.plan.parent(node.tag)
+                && let Some(inner) = self.plan.inside(field)
             {
                 self.group(&node.children(), inner, here());
             }
         }
         self.missing(parent, seen, place);
-        self.conditional(nodes, parent, seen & !blank, place);
+        self.conditional(nodes, parent, (seen, seen & !blank), place);
     }
 
     fn undeclared(&mut self, node: Node<'_>, parent: &ParentPlan, here: Place) {
@@ -177,12 +181,21 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     /// Fields that are not there, and must be under a condition that holds.
-    fn conditional(&mut self, nodes: &Nodes<'_>, parent: &'static ParentPlan, seen: u128, place: Place) {
-        for &(bit, condition) in &parent.conditions {
-            if seen & bit == 0 && condition.holds(self.case, nodes) {
+    /// `seen` are those that are there, and of them those that are not blank.
+    fn conditional(
+        &mut self,
+        nodes: &Nodes<'_>,
+        parent: &'static ParentPlan,
+        (seen, said): (u128, u128),
+        place: Place,
+    ) {
+        for plan in &parent.conditions {
+            let condition = plan.condition;
+            let may_hold = plan.rests_on == 0 || seen & plan.rests_on != 0;
+            if said & plan.demanded == 0 && may_hold && condition.holds(self.case, nodes) {
                 let here = Place { offset: place.offset, path: place.path.with(condition.demanded) };
                 self.report.add("structure.conditional", here, || {
-                    let name = parent.field(condition.demanded).map(|(_, field)| field.name_ru());
+                    let name = parent.field(condition.demanded).map(|field| field.name_ru());
                     format!(
                         "нет реквизита {} в {}: он обязателен, {}",
                         name.unwrap_or_default(),

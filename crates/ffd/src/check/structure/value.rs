@@ -1,6 +1,6 @@
 //! One value: whether it reads, is as long as it may be, and stands in its list.
 
-use crate::dict::{EnumCode, EnumDef, Fixed, TagDef, ValueKind, dictionary};
+use crate::dict::{EnumCode, EnumDef, EnumValue, Fixed, TagDef, ValueKind, dictionary};
 use crate::document::{Content, Node};
 use crate::error::ValueError;
 use crate::tags;
@@ -75,17 +75,21 @@ impl Values {
         Some(Self { list, known })
     }
 
-    fn holds(&self, value: &Value<'_>) -> bool {
-        match value {
-            Value::Bits { mask, .. } => u64::from(*mask) & !self.known == 0,
-            Value::Text(text) => {
-                let text = text.trim_end_matches(' ');
-                self.list.values.iter().any(|entry| entry.spelling == text)
-            }
-            number => number.unsigned().is_none_or(|number| match number {
-                0..64 => self.known >> number & 1 == 1,
-                _ => self.list.values.iter().any(|entry| entry.code == EnumCode::Number(number)),
-            }),
+    /// Whether the value of a record is in the list. Of what is no number, mask or text there is no list.
+    fn holds(&self, node: Node<'_>) -> bool {
+        let holds = |is_it: &dyn Fn(&EnumValue) -> bool| self.list.values.iter().any(is_it);
+        let is_mask = node.def.is_some_and(|def| def.kind == ValueKind::Bits);
+        match node.unsigned() {
+            Some(mask) if is_mask => mask & !self.known == 0,
+            Some(number @ 0..64) => self.known >> number & 1 == 1,
+            Some(number) => holds(&|entry| entry.code == EnumCode::Number(number)),
+            None => match node.value() {
+                Some(Value::Text(text)) => {
+                    let text = text.trim_end_matches(' ');
+                    holds(&|entry| entry.spelling == text)
+                }
+                _ => true,
+            },
         }
     }
 }
@@ -98,6 +102,7 @@ pub(super) enum Fault<'n> {
 }
 
 /// Checks one record of a declared tag.
+#[inline]
 pub(super) fn fault<'n>(node: Node<'n>, field: &FieldPlan) -> Option<Fault<'n>> {
     if node.is_broken()
         && let Content::Broken(error) = node.content()
@@ -108,7 +113,7 @@ pub(super) fn fault<'n>(node: Node<'n>, field: &FieldPlan) -> Option<Fault<'n>> 
         return Some(Fault::Length(field.limit));
     }
     let list = field.values.as_ref()?;
-    node.value().filter(|value| !list.holds(value)).map(Fault::NotInList)
+    if list.holds(node) { None } else { node.value().map(Fault::NotInList) }
 }
 
 impl Fault<'_> {
