@@ -108,6 +108,9 @@ impl Serialize for Body<'_, '_, '_> {
     }
 }
 
+/// Members that an object has at most, as a rule; a list that turns out longer grows.
+const USUAL_MEMBERS: usize = 32;
+
 /// The records of one level.
 #[derive(Clone)]
 struct Object<'d> {
@@ -132,7 +135,8 @@ impl<'d> Object<'d> {
     /// has names, so the inner search stays short however many records there are.
     fn collect(&self) -> Vec<Member<'d>> {
         let mut nodes = self.nodes.clone();
-        let mut members: Vec<Member<'d>> = Vec::with_capacity(nodes.clone().count().min(64));
+        let (_, most) = nodes.size_hint();
+        let mut members: Vec<Member<'d>> = Vec::with_capacity(most.unwrap_or_default().min(USUAL_MEMBERS));
         while let Some(node) = nodes.next() {
             let Some((name, def)) = self.readable(node) else { continue };
             match members.iter_mut().find(|member| member.node.tag == node.tag || member.name == name) {
@@ -248,6 +252,10 @@ struct MemberValue<'d> {
 
 impl Serialize for MemberValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Most are numbers, and a number reads the same whatever its width.
+        if let Some(number) = self.node.unsigned() {
+            return serializer.serialize_u64(number);
+        }
         match self.node.content() {
             // The tax service wraps each code of goods and adds what it finds inside (gtin, serial number); the code
             // itself is plain text in its output.
@@ -274,11 +282,9 @@ fn serialize_value<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match value {
-        Value::Byte(value) => serializer.serialize_u8(*value),
-        Value::U16(value) => serializer.serialize_u16(*value),
-        Value::U32(value) => serializer.serialize_u32(*value),
-        Value::Bits { mask, .. } => serializer.serialize_u32(*mask),
-        Value::Vln(value) => serializer.serialize_u64(*value),
+        Value::Byte(_) | Value::U16(_) | Value::U32(_) | Value::Bits { .. } | Value::Vln(_) => {
+            serializer.serialize_u64(value.unsigned().unwrap_or_default())
+        }
         Value::Fvln(value) => serialize_decimal(value, serializer),
         Value::Text(text) => match fixed_width(node.tag) {
             Some(width) if text.chars().count() < width => {

@@ -219,6 +219,10 @@ impl<'n> Iterator for Nodes<'n> {
         self.rest = rest;
         Some(Node { record, below })
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::from(!self.rest.is_empty()), Some(self.rest.len()))
+    }
 }
 
 impl FusedIterator for Nodes<'_> {}
