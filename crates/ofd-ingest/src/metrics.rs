@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use ffd::dict::FormCode;
 use kkt_proto::ack::OperatorCode;
-use kkt_proto::error::Flaw;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -21,18 +20,24 @@ use crate::limits::Exceeded;
 mod defence;
 mod documents;
 mod findings;
+mod histories;
 mod marks;
 mod proxy;
+mod refusals;
 
 pub(crate) use defence::SisterOutcome;
 use defence::{DefenceMetrics, SisterMetrics};
 use documents::DocumentCounters;
 use findings::FindingCounters;
 pub(crate) use findings::FindingLabel;
+use histories::HistoryCounters;
+pub(crate) use histories::HistoryOutcome;
 pub(crate) use marks::Mark;
 use marks::MarkCounters;
 use proxy::ProxyMetrics;
 pub(crate) use proxy::ProxyOutcome;
+use refusals::RefusalCounters;
+pub(crate) use refusals::reason;
 
 /// Upper bounds of the time histograms in seconds: from a hash of a short document to a disk that hangs.
 const TIME_BUCKETS_S: &[f64] = &[
@@ -63,38 +68,8 @@ fn builder() -> Result<PrometheusBuilder, IngestError> {
         .map_err(failed)
 }
 
-/// Reasons of refusal that are not decisions: our own troubles, and a register that hung up in a message.
-pub(crate) mod reason {
-    pub(crate) const STORE_UNAVAILABLE: &str = "store_unavailable";
-    pub(crate) const STORE_REFUSED: &str = "store_refused";
-    pub(crate) const STORE_DAMAGED: &str = "store_damaged";
-    pub(crate) const SIGNER_UNAVAILABLE: &str = "signer_unavailable";
-    pub(crate) const CLOCK_UNTRUSTED: &str = "clock_untrusted";
-    pub(crate) const CUT_OFF: &str = "cut_off";
-}
-
-/// Flaws of messages that the operator's end can meet.
-const FLAWS: [Flaw; 19] = [
-    Flaw::Signature,
-    Flaw::SVersion,
-    Flaw::PVersion,
-    Flaw::FnNumber,
-    Flaw::CrcMode,
-    Flaw::Capability,
-    Flaw::BodySize,
-    Flaw::EmptyContainer,
-    Flaw::BodyWithoutContainer,
-    Flaw::MarkingService,
-    Flaw::HeaderCrc,
-    Flaw::MessageCrc,
-    Flaw::ContainerLength,
-    Flaw::ContainerCrc,
-    Flaw::ContainerKind,
-    Flaw::ContainerVersion,
-    Flaw::ContainerFn,
-    Flaw::ContainerFd,
-    Flaw::ForeignContainer,
-];
+/// Label of what has no counter of its own.
+const OTHER: &str = "other";
 
 /// Why a connection was closed by us although the register did nothing wrong with its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,18 +95,13 @@ pub struct Metrics {
     conflicts: Counter,
     probes: Counter,
     in_flight: Gauge,
-    quarantined: [Counter; Refusal::ALL.len()],
-    quarantine_not_kept: [Counter; Refusal::ALL.len()],
-    refusals: [Counter; Refusal::ALL.len()],
-    rejects: Vec<(&'static str, Counter)>,
-    rejects_other: Counter,
+    refusals: RefusalCounters,
     pub(crate) defence: DefenceMetrics,
     pub(crate) sister: SisterMetrics,
     pub(crate) proxy: ProxyMetrics,
     findings: FindingCounters,
     marks: MarkCounters,
-    histories: [Counter; HistoryOutcome::ALL.len()],
-    judged_without_history: Counter,
+    histories: HistoryCounters,
     pub(crate) stage_decode: Histogram,
     pub(crate) stage_open: Histogram,
     pub(crate) stage_check: Histogram,
@@ -160,21 +130,13 @@ impl Metrics {
             conflicts: counter!("fiscald_conflicts_total"),
             probes: counter!("fiscald_probes_total"),
             in_flight: gauge!("fiscald_documents_in_flight"),
-            quarantined: Refusal::ALL
-                .map(|reason| counter!("fiscald_quarantined_total", "reason" => reason.as_str())),
-            quarantine_not_kept: Refusal::ALL
-                .map(|reason| counter!("fiscald_quarantine_not_kept_total", "reason" => reason.as_str())),
-            refusals: Refusal::ALL.map(|reason| reject_counter(reason.as_str())),
-            rejects: reject_reasons().map(|reason| (reason, reject_counter(reason))).collect(),
-            rejects_other: reject_counter(OTHER),
+            refusals: RefusalCounters::new(),
             defence: DefenceMetrics::new(),
             sister: SisterMetrics::new(),
             proxy: ProxyMetrics::new(),
             findings: FindingCounters::new(),
             marks: MarkCounters::new(),
-            histories: HistoryOutcome::ALL
-                .map(|outcome| counter!("fiscald_history_loads_total", "outcome" => outcome.as_str())),
-            judged_without_history: counter!("fiscald_judged_without_history_total"),
+            histories: HistoryCounters::new(),
             stage_decode: stage("decode"),
             stage_open: stage("open"),
             stage_check: stage("check"),
@@ -240,17 +202,17 @@ impl Metrics {
 
     /// A message was refused by a decision.
     pub(crate) fn refused(&self, reason: Refusal) {
-        add_one(&self.refusals, reason);
+        self.refusals.refused(reason);
     }
 
     /// A refused message was kept in quarantine.
     pub(crate) fn quarantined(&self, reason: Refusal) {
-        add_one(&self.quarantined, reason);
+        self.refusals.quarantined(reason);
     }
 
     /// A message for quarantine of which no copy was kept: quarantine is full, or too much of it came at once.
     pub(crate) fn quarantine_not_kept(&self, reason: Refusal) {
-        add_one(&self.quarantine_not_kept, reason);
+        self.refusals.quarantine_not_kept(reason);
     }
 
     /// A document that is new in the journal has this finding.
@@ -265,36 +227,19 @@ impl Metrics {
 
     /// The history of an ФН was asked for.
     pub(crate) fn history_loaded(&self, outcome: HistoryOutcome) {
-        let position = HistoryOutcome::ALL.iter().position(|known| *known == outcome);
-        if let Some(counter) = position.and_then(|position| self.histories.get(position)) {
-            counter.increment(1);
-        }
+        self.histories.loaded(outcome);
     }
 
     /// A document was judged without what is known of its ФН.
     pub(crate) fn judged_without_history(&self) {
-        self.judged_without_history.increment(1);
+        self.histories.missed();
     }
 
     /// A message was refused before there was anything to decide, or could not be finished: damage, store or signer
     /// out of work, clock not trusted.
     pub(crate) fn rejected(&self, reason: &'static str) {
-        let known = self.rejects.iter().find(|(known, _)| *known == reason);
-        known.map_or(&self.rejects_other, |(_, counter)| counter).increment(1);
+        self.refusals.rejected(reason);
     }
-}
-
-fn reject_counter(reason: &'static str) -> Counter {
-    counter!("fiscald_rejects_total", "reason" => reason)
-}
-
-fn reject_reasons() -> impl Iterator<Item = &'static str> {
-    use reason::{
-        CLOCK_UNTRUSTED, CUT_OFF, SIGNER_UNAVAILABLE, STORE_DAMAGED, STORE_REFUSED, STORE_UNAVAILABLE,
-    };
-    let ours =
-        [STORE_UNAVAILABLE, STORE_REFUSED, STORE_DAMAGED, SIGNER_UNAVAILABLE, CLOCK_UNTRUSTED, CUT_OFF];
-    FLAWS.into_iter().map(Flaw::reason).chain(ours)
 }
 
 impl Default for Metrics {
@@ -302,41 +247,6 @@ impl Default for Metrics {
         Self::new()
     }
 }
-
-fn add_one(counters: &[Counter; Refusal::ALL.len()], reason: Refusal) {
-    let position = Refusal::ALL.iter().position(|known| *known == reason);
-    if let Some(counter) = position.and_then(|position| counters.get(position)) {
-        counter.increment(1);
-    }
-}
-
-/// What came of asking for the history of an ФН.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HistoryOutcome {
-    /// It was read.
-    Found,
-    /// Nothing of the ФН is stored.
-    Nothing,
-    /// The store could not be read.
-    Failed,
-    /// It took too long.
-    Late,
-}
-
-impl HistoryOutcome {
-    const ALL: [Self; 4] = [Self::Found, Self::Nothing, Self::Failed, Self::Late];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Found => "found",
-            Self::Nothing => "nothing",
-            Self::Failed => "failed",
-            Self::Late => "late",
-        }
-    }
-}
-
-const OTHER: &str = "other";
 
 fn describe() {
     describe_gauge!("fiscald_connections_open", "Connections of registers that are open now");
@@ -361,12 +271,6 @@ fn describe() {
     describe_counter!("fiscald_conflicts_total", "Documents with other content under a known number");
     describe_counter!("fiscald_probes_total", "Messages without a body that were answered");
     describe_gauge!("fiscald_documents_in_flight", "Documents handed to the store and not answered yet");
-    describe_counter!("fiscald_quarantined_total", "Messages kept in quarantine, by reason");
-    describe_counter!(
-        "fiscald_quarantine_not_kept_total",
-        "Messages for quarantine of which no copy was kept, by reason: it is full, or too much came at once"
-    );
-    describe_counter!("fiscald_rejects_total", "Messages that got no answer, by reason");
     describe_counter!(
         "fiscald_findings_total",
         "Findings in documents new in the journal, by rule and severity (hard: answered with code 14)"
@@ -374,14 +278,6 @@ fn describe() {
     describe_counter!(
         "fiscald_marked_total",
         "Documents new in the journal that are forwarded with a mark, by mark"
-    );
-    describe_counter!(
-        "fiscald_history_loads_total",
-        "Times the history of a fiscal storage was asked for, by outcome"
-    );
-    describe_counter!(
-        "fiscald_judged_without_history_total",
-        "Documents judged without what is known of their fiscal storage, because it could not be read in time"
     );
     describe_histogram!(
         "fiscald_stage_seconds",
@@ -434,47 +330,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_refusal_has_its_counter_from_the_start() {
-        for reason in Refusal::ALL {
-            let label = reason.as_str();
-            check(|_| {}, &format!(r#"fiscald_rejects_total{{reason="{label}"}} 0"#));
-            check(
-                |metrics| metrics.refused(reason),
-                &format!(r#"fiscald_rejects_total{{reason="{label}"}} 1"#),
-            );
-            check(
-                |metrics| metrics.quarantined(reason),
-                &format!(r#"fiscald_quarantined_total{{reason="{label}"}} 1"#),
-            );
-            check(
-                |metrics| metrics.quarantine_not_kept(reason),
-                &format!(r#"fiscald_quarantine_not_kept_total{{reason="{label}"}} 1"#),
-            );
-        }
-        for label in reject_reasons() {
-            check(
-                |metrics| metrics.rejected(label),
-                &format!(r#"fiscald_rejects_total{{reason="{label}"}} 1"#),
-            );
-        }
-        check(|metrics| metrics.rejected("a new flaw"), r#"fiscald_rejects_total{reason="other"} 1"#);
-    }
-
-    #[test]
     fn marks_are_counted() {
         for mark in Mark::ALL {
             let line = format!(r#"fiscald_marked_total{{mark="{}"}} 1"#, mark.as_str());
             check(|metrics| metrics.marked(mark), &line);
         }
-    }
-
-    #[test]
-    fn histories_are_counted_by_outcome() {
-        for outcome in HistoryOutcome::ALL {
-            let line = format!(r#"fiscald_history_loads_total{{outcome="{}"}} 1"#, outcome.as_str());
-            check(|metrics| metrics.history_loaded(outcome), &line);
-        }
-        check(Metrics::judged_without_history, "fiscald_judged_without_history_total 1");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use ofd_store::{
     AppendOutcome, BackupError, IntegrityDepth, JournalHandle, NewDocument, Reader, Store, StoreConfig,
@@ -80,7 +81,9 @@ async fn a_copy_under_load_holds_everything_acknowledged_before_it_began() {
             let newest = Reader::open(&url(&from)).unwrap();
             let counts = newest.summaries(&ofd_store::DocumentFilter::default(), 1).unwrap();
             let seen = counts.first().map_or(0, |row| row.seq);
+            let deadline = Instant::now() + GRACE;
             while newest.summaries(&ofd_store::DocumentFilter::default(), 1).unwrap()[0].seq == seen {
+                assert!(Instant::now() < deadline, "nobody commits any more");
                 std::thread::yield_now();
             }
             commits += 1;

@@ -6,7 +6,7 @@ mod faults;
 mod nodes;
 mod opening;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pg_testing::Cluster;
 
@@ -71,6 +71,18 @@ fn ask(url: &str, sql: &str) -> String {
         tokio::spawn(connection);
         client.query_one(&format!("SELECT ({sql})::text"), &[]).await.unwrap().get(0)
     })
+}
+
+/// Waits until it is so: as long as somebody is at work on it, and not for ever.
+fn until(what: &str, is_at_work: impl Fn() -> bool, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let goes_on = is_at_work() && Instant::now() < deadline;
+        if is_so() {
+            return;
+        }
+        assert!(goes_on, "{what} did not come");
+    }
 }
 
 fn item(document: NewDocument) -> WriteItem {

@@ -1,6 +1,5 @@
 //! Several nodes on one database.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -10,36 +9,24 @@ use crate::support::{PLAIN_FN, registration};
 
 #[test]
 fn the_same_documents_on_two_nodes_are_one() {
-    let mut nodes = [Node::new(), Node::new()];
-    nodes[1] = nodes[0].beside();
-    let (url, start) = (nodes[0].url.clone(), Barrier::new(2));
-    let all: Vec<Vec<WriteOutcome>> = thread::scope(|scope| {
-        let threads: Vec<_> = nodes
-            .iter_mut()
-            .enumerate()
-            .map(|(index, node)| {
-                let start = &start;
-                scope.spawn(move || {
-                    let mut outcomes = Vec::new();
-                    for fd in 1..=20 {
-                        let mut batch = receipts(50, fd);
-                        batch.push(item(registration(PLAIN_FN, "0042")));
-                        if index == 1 {
-                            batch.reverse();
-                        }
-                        start.wait();
-                        let mut answers = patiently(node, &batch);
-                        if index == 1 {
-                            answers.reverse();
-                        }
-                        outcomes.extend(answers);
-                    }
-                    outcomes
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
+    let one = Node::new();
+    let mut nodes = [one.beside(), one];
+    let url = nodes[0].url.clone();
+    let mut all = [Vec::new(), Vec::new()];
+    for fd in 1..=20 {
+        let mut batch = receipts(50, fd);
+        batch.push(item(registration(PLAIN_FN, "0042")));
+        let reversed: Vec<_> = batch.iter().rev().cloned().collect();
+        let [one, other] = &mut nodes;
+        let [answers, mut reversed_answers] = thread::scope(|scope| {
+            let one = scope.spawn(|| patiently(one, &batch));
+            let other = scope.spawn(|| patiently(other, &reversed));
+            [one, other].map(|thread| thread.join().unwrap())
+        });
+        reversed_answers.reverse();
+        all[0].extend(answers);
+        all[1].extend(reversed_answers);
+    }
     for (one, other) in all[0].iter().zip(&all[1]) {
         assert_eq!(seq_of(one), seq_of(other));
         let new = [one, other].iter().filter(|outcome| is_new(outcome)).count();
@@ -109,6 +96,21 @@ impl Follower {
     }
 }
 
+/// A mark that is set at the end of a test, however that ends.
+struct Raised<'a>(&'a AtomicBool);
+
+impl Raised<'_> {
+    fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.raise();
+    }
+}
+
 #[test]
 fn a_follower_meets_every_row_once_although_one_node_pauses_in_its_transaction() {
     let node = Node::new();
@@ -116,6 +118,8 @@ fn a_follower_meets_every_row_once_although_one_node_pauses_in_its_transaction()
     let done = AtomicBool::new(false);
     let mut follower = Follower::on(&url);
     thread::scope(|scope| {
+        // Whatever fails here, the one that pauses must not wait for ever.
+        let end = Raised(&done);
         let writers: Vec<_> = (0..3_usize)
             .map(|writer| {
                 let url = url.clone();
@@ -163,7 +167,7 @@ fn a_follower_meets_every_row_once_although_one_node_pauses_in_its_transaction()
         }
         follower.look();
         let before = follower.seen.len();
-        done.store(true, Ordering::SeqCst);
+        end.raise();
         let first = pausing.join().unwrap();
         assert!(follower.seen.iter().all(|seq| *seq < first), "passed by the paused one at {first}");
         follower.look();
