@@ -48,7 +48,10 @@ pub(crate) enum Opening {
 pub(super) fn open_writer(path: &Path, opening: Opening) -> Result<Connection, StoreError> {
     match opening {
         Opening::Start => create_missing(path)?,
-        Opening::AfterFailure { same } => require_same(path, same)?,
+        Opening::AfterFailure { same } => {
+            require_same(path, same)?;
+            unsynced::require_none(path)?;
+        }
     }
     let connection = patiently(|| {
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;

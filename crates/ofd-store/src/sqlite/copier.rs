@@ -8,6 +8,7 @@
 //! writer's thread would neither commit nor show that it lives. A copy by another connection lets the writer commit
 //! meanwhile; what it adds is copied by the next one, which has less to do.
 
+use std::io;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,22 +28,30 @@ pub(super) struct Copier {
 
 impl Copier {
     /// Begins to copy the log of the database at `path`.
-    pub(super) fn start(path: &Path) -> rusqlite::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+    ///
+    /// # Errors
+    /// The process has no descriptor or no thread left for it.
+    pub(super) fn start(path: &Path) -> Result<Self, String> {
+        let connection = Self::connect(path).map_err(|error| error.to_string())?;
         let interrupt = connection.get_interrupt_handle();
-        let mut copier = Self::run(move || checkpoint(&connection, "PASSIVE").map(|_| ()));
+        let mut copier = Self::run(move || checkpoint(&connection, "PASSIVE").map(|_| ()))
+            .map_err(|error| error.to_string())?;
         copier.interrupt = Some(interrupt);
         Ok(copier)
     }
 
+    fn connect(path: &Path) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        Ok(connection)
+    }
+
     /// Runs `work` in a thread of its own.
-    pub(super) fn run(work: impl FnOnce() -> rusqlite::Result<()> + Send + 'static) -> Self {
-        // Without a thread nothing is copied, as by one that broke down.
-        let thread = std::thread::Builder::new().name("log-copier".to_owned()).spawn(work);
-        Self { thread: thread.ok(), interrupt: None }
+    pub(super) fn run(work: impl FnOnce() -> rusqlite::Result<()> + Send + 'static) -> io::Result<Self> {
+        let thread = std::thread::Builder::new().name("log-copier".to_owned()).spawn(work)?;
+        Ok(Self { thread: Some(thread), interrupt: None })
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -52,6 +61,21 @@ impl Copier {
     /// What became of it; waits for the end.
     pub(super) fn finish(mut self) -> rusqlite::Result<()> {
         self.join()
+    }
+
+    /// Breaks it off, and says what had become of it by then: a sync that failed has failed for whoever copies next.
+    pub(super) fn break_off(mut self) -> rusqlite::Result<()> {
+        self.interrupt();
+        self.join()
+    }
+
+    fn interrupt(&self) {
+        while !self.is_finished() {
+            if let Some(interrupt) = &self.interrupt {
+                interrupt.interrupt();
+            }
+            std::thread::sleep(INTERRUPT_AGAIN);
+        }
     }
 
     fn join(&mut self) -> rusqlite::Result<()> {
@@ -65,13 +89,6 @@ impl Copier {
 
 impl Drop for Copier {
     fn drop(&mut self) {
-        while !self.is_finished() {
-            if let Some(interrupt) = &self.interrupt {
-                interrupt.interrupt();
-            }
-            std::thread::sleep(INTERRUPT_AGAIN);
-        }
-        // Its trouble is no longer ours: the next start copies the log anew.
-        let _ = self.join();
+        self.interrupt();
     }
 }

@@ -29,7 +29,7 @@ const LEFT_FROM_PAGES: i64 = 16_384;
 /// can be copied however often.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks at the length of the log: at a hundred thousand documents a second it grows by some MiB meanwhile.
-const LOOK_PAUSE: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_millis(10) };
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// Pages of our files. SQLite's default, and nobody sets another.
 const PAGE_BYTES: i64 = 4096;
 
@@ -46,6 +46,17 @@ pub(super) struct Log {
     /// When the last one ended, if what it left has not been copied since.
     copied_at: Option<Instant>,
     looked_at: Option<Instant>,
+    /// [`LOOK_PAUSE`], none in most tests.
+    pub(super) look_pause: Duration,
+}
+
+/// The copy beside the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copying {
+    None,
+    UnderWay,
+    /// Just now.
+    Ended,
 }
 
 /// What `PRAGMA wal_checkpoint` answers.
@@ -69,6 +80,7 @@ impl Default for Log {
             copier: None,
             copied_at: None,
             looked_at: None,
+            look_pause: LOOK_PAUSE,
         }
     }
 }
@@ -83,18 +95,21 @@ impl Log {
     /// Copies a long log into the file, as far as readers allow. Never waits for anybody, and leaves what takes long
     /// to another thread.
     pub(super) fn keep_short(&mut self, connection: &Connection, path: &Path) -> rusqlite::Result<()> {
-        if self.looked_at.is_some_and(|looked| looked.elapsed() < LOOK_PAUSE) {
+        if self.looked_at.is_some_and(|looked| looked.elapsed() < self.look_pause) {
             return Ok(());
         }
         self.looked_at = Some(Instant::now());
-        let is_copying = !self.collect()?;
+        let copy = self.collect()?;
         let mut state = checkpoint(connection, "NOOP")?;
-        if !is_copying && state.pages >= COPY_FROM_PAGES {
-            if state.to_copy() < self.aside_from_pages {
-                state = copy_and_cut(connection)?;
-                self.copied_at = None;
+        if copy != Copying::UnderWay && state.pages >= COPY_FROM_PAGES {
+            let is_short = state.to_copy() < self.aside_from_pages;
+            // What was added while somebody copied is copied here, however much it is: the documents wait for it, and the
+            // log does not grow without end on a disk that cannot follow them.
+            let is_rest = copy == Copying::Ended && state.to_copy() < LONG_FROM_PAGES;
+            if is_short || is_rest {
+                state = self.copy_here(connection)?;
             } else if self.copied_at.is_none_or(|ended| ended.elapsed() >= self.aside_pause) {
-                self.begin_copy(path);
+                state = self.begin_copy(connection, path, state)?;
             }
         }
         self.pages.set(u32::try_from(state.pages).unwrap_or(0));
@@ -111,30 +126,48 @@ impl Log {
         Ok(())
     }
 
-    /// Without a connection for it (the process may have no file left to open) it is tried again later: nothing is lost
-    /// but room.
-    fn begin_copy(&mut self, path: &Path) {
-        match Copier::start(path) {
-            Ok(copier) => self.copier = Some(copier),
-            Err(error) => {
-                tracing::warn!(%error, "the long log of the store cannot be copied yet");
-                self.copied_at = Some(Instant::now());
-            }
-        }
+    fn copy_here(&mut self, connection: &Connection) -> rusqlite::Result<LogState> {
+        let state = copy_and_cut(connection)?;
+        self.copied_at = (state.to_copy() > 0).then(Instant::now);
+        Ok(state)
     }
 
-    /// Takes the outcome of a copy that has ended. False while it is under way.
-    fn collect(&mut self) -> rusqlite::Result<bool> {
+    /// Without a connection or a thread for it (the process may have none left) the writer copies what does not take
+    /// long; anything longer is tried again later: nothing is lost but room.
+    fn begin_copy(
+        &mut self,
+        connection: &Connection,
+        path: &Path,
+        state: LogState,
+    ) -> rusqlite::Result<LogState> {
+        let error = match Copier::start(path) {
+            Ok(copier) => {
+                self.copier = Some(copier);
+                return Ok(state);
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "the log of the store cannot be copied beside the writer");
+        let state = if state.to_copy() < LONG_FROM_PAGES { self.copy_here(connection)? } else { state };
+        self.copied_at = Some(Instant::now());
+        Ok(state)
+    }
+
+    /// Takes the outcome of a copy that has ended.
+    fn collect(&mut self) -> rusqlite::Result<Copying> {
         match self.copier.take_if(|copier| copier.is_finished()) {
             Some(copier) => {
                 self.copied_at = Some(Instant::now());
                 match copier.finish() {
                     // Somebody else copies: a command that ran without us.
-                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(true),
-                    result => result.map(|()| true),
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                        Ok(Copying::Ended)
+                    }
+                    result => result.map(|()| Copying::Ended),
                 }
             }
-            None => Ok(self.copier.is_none()),
+            None if self.copier.is_some() => Ok(Copying::UnderWay),
+            None => Ok(Copying::None),
         }
     }
 }

@@ -25,6 +25,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use self::append::BatchWriter;
 pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
+use self::copier::Copier;
 use self::disk::{FileId, OpenFiles};
 use self::keys::{Keys, Lag, Pace};
 use self::log::Log;
@@ -258,7 +259,14 @@ impl Drop for SqliteEngine {
     fn drop(&mut self) {
         // Before the connection: the last one to close removes the log, and that is no loss.
         self.files.clear();
-        self.log.copier = None;
+        if let Some(Err(error)) = self.log.copier.take().map(Copier::break_off)
+            && error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+        {
+            tracing::error!(error = %in_words(&error), "copying the log failed: restart the daemon when the disk is sound");
+            unsynced::leave(&self.path);
+            self.keep_log();
+            return;
+        }
         // A close must not take minutes either.
         if log::checkpoint(&self.connection, "NOOP")
             .is_ok_and(|state| state.to_copy() >= log::LONG_FROM_PAGES)

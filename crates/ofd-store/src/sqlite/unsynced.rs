@@ -48,6 +48,15 @@ pub(super) fn refuse(path: &Path) -> Result<(), StoreError> {
     Err(StoreError::unavailable(Unavailability::CannotOpen, detail))
 }
 
+/// Before the store is opened again by the process that failed: it would take the pages for copied, as its readers do.
+pub(super) fn require_none(path: &Path) -> Result<(), StoreError> {
+    if !mark_of(path).exists() {
+        return Ok(());
+    }
+    let detail = format!("a sync of {} failed: restart the daemon when the disk is sound", path.display());
+    Err(StoreError::unavailable(Unavailability::FileLost, detail))
+}
+
 /// Before the first copy of a start: refuses a store whose copied pages may be lost.
 ///
 /// To be called before anything is copied, with a connection that has looked at the file.

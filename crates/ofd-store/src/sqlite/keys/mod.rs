@@ -45,7 +45,8 @@ pub(super) const FIRST: &str =
 pub(super) const LAST_CONFLICT: &str = "SELECT conflict_no FROM journal_keys WHERE fn = ?1 AND fd = ?2 AND chain = ?3 \
      ORDER BY conflict_no DESC LIMIT 1";
 const HIGHEST: &str = "SELECT fd FROM journal_keys WHERE fn = ?1 ORDER BY fd DESC LIMIT 1";
-const NEWEST: &str = "SELECT coalesce(max(seq), 0) FROM journal";
+const NEWEST: &str =
+    "SELECT (SELECT coalesce(max(seq), 0) FROM journal), version FROM journal_keys_state WHERE id = 1";
 
 /// What is unique in the journal. The order is that of the tables: digits of a ФН sort as their text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +107,7 @@ impl Keys {
         let gathered = tables::runs(connection, state.gathering, None)?;
         let merging = tables::runs(connection, state.gathering.other(), state.done)?;
         let fresh = tables::fresh(connection, state.seq)?;
-        let newest = newest(connection)?;
+        let (newest, _) = newest_and_version(connection)?;
         let now = Instant::now();
         let merge = Merge::of(merging);
         let times = Times {
@@ -121,8 +122,9 @@ impl Keys {
 
     /// To be called when a batch has begun its transaction: whatever somebody else appended is known from here on.
     pub(super) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        if newest(connection)? != self.newest {
-            tracing::warn!("somebody else wrote into the journal: its keys are read anew");
+        let (newest, version) = newest_and_version(connection)?;
+        if newest != self.newest || version != self.state.version {
+            tracing::warn!("somebody else wrote into the journal or its keys: they are read anew");
             *self = Self::read(connection, self.pace)?;
         }
         Ok(())
@@ -302,6 +304,6 @@ impl Keys {
     }
 }
 
-fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached(NEWEST)?.query_row([], |row| row.get(0))
+fn newest_and_version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    connection.prepare_cached(NEWEST)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }

@@ -336,3 +336,23 @@ fn an_index_that_does_not_agree_is_noticed_and_made_anew() {
         "places for",
     );
 }
+
+#[test]
+fn keys_that_somebody_put_right_are_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let fifth = document(PLAIN_FN, 5, 3, "x");
+    let mut engine = open(&path);
+    append(&mut engine, std::slice::from_ref(&fifth));
+    while engine.follow(true).unwrap() {}
+    drop(engine);
+    // Damage took the key away, and the engine has learnt from the tables that there is nothing above the first.
+    let other = Connection::open(&path).unwrap();
+    other.execute("DELETE FROM journal_keys", []).unwrap();
+    let mut engine = open(&path);
+    append(&mut engine, &[document(PLAIN_FN, 1, 3, "x")]);
+    keys::check::rebuild(&other).unwrap();
+    let again = append(&mut engine, &[fifth]);
+    assert!(matches!(again.as_slice(), [AppendOutcome::Repeat { seq: 1, .. }]), "{again:?}");
+    check_index(&engine.connection);
+}

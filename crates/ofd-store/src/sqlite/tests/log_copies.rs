@@ -80,7 +80,7 @@ fn a_reader_that_holds_the_log_does_not_make_a_copy_of_every_batch() {
 fn trouble_of_a_copy_beside_the_writer_is_the_writers() {
     let mut bench = Bench::new();
     bench.append(&[document(PLAIN_FN, 1, 3, "x")]);
-    bench.engine.log.copier = Some(copier::Copier::run(|| Err(io_failure())));
+    bench.engine.log.copier = Some(Copier::run(|| Err(io_failure())).unwrap());
     let deadline = Instant::now() + Duration::from_secs(60);
     let error = loop {
         assert!(Instant::now() < deadline);
@@ -101,6 +101,53 @@ fn trouble_of_a_copy_beside_the_writer_is_the_writers() {
     assert!(!mark.exists());
     assert_eq!(log::checkpoint(&engine.connection, "NOOP").unwrap().to_copy(), 0);
     assert!(open_operator(&path).is_ok());
+}
+
+#[test]
+fn trouble_of_a_copy_that_the_end_of_the_engine_finds_is_not_forgotten() {
+    let mut bench = Bench::new();
+    bench.append(&[document(PLAIN_FN, 1, 3, "x")]);
+    let (path, _folder) = (bench.path(), bench.folder);
+    bench.engine.log.copier = Some(Copier::run(|| Err(io_failure())).unwrap());
+    drop(bench.engine);
+    assert!(disk::beside(&path, "-unsynced").exists());
+    assert!(fs::metadata(disk::beside(&path, "-wal")).unwrap().len() > 0, "the log stays");
+    // The process that failed would take the pages for copied.
+    let refused = SqliteEngine::open(&path, ROOM, AGAIN, OpenFiles::default()).unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Unavailable { why: Unavailability::FileLost, detail } if detail.contains("restart")),
+        "{refused:?}"
+    );
+    start(&path).unwrap();
+    assert!(!disk::beside(&path, "-unsynced").exists());
+}
+
+#[test]
+fn what_was_added_while_somebody_copied_is_copied_by_the_writer() {
+    let mut bench = Bench::new();
+    bench.engine.log.aside_from_pages = 1000;
+    fill(&mut bench);
+    bench.engine.log.copier = Some(Copier::run(|| Ok(())).unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while bench.engine.log.copier.is_some() {
+        assert!(Instant::now() < deadline);
+        bench.engine.tend().unwrap();
+    }
+    assert_eq!(state(&bench).to_copy(), 0, "however much it was");
+}
+
+#[test]
+fn the_log_is_looked_at_now_and_then() {
+    let mut bench = Bench::new();
+    bench.engine.tend().unwrap();
+    bench.engine.log.look_pause = Duration::from_secs(3600);
+    bench.engine.log.aside_from_pages = log::LONG_FROM_PAGES;
+    fill(&mut bench);
+    bench.engine.tend().unwrap();
+    assert!(state(&bench).to_copy() >= 4000, "within the pause");
+    bench.engine.log.look_pause = Duration::ZERO;
+    bench.engine.tend().unwrap();
+    assert_eq!(state(&bench).to_copy(), 0);
 }
 
 #[test]

@@ -41,7 +41,9 @@ impl Bench {
             Opening::Start,
             OpenFiles::default(),
         );
-        Self { engine: engine.unwrap(), folder }
+        let mut engine = engine.unwrap();
+        engine.log.look_pause = std::time::Duration::ZERO;
+        Self { engine, folder }
     }
 
     fn path(&self) -> PathBuf {
