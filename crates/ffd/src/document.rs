@@ -118,7 +118,7 @@ impl<'a> Document<'a> {
         self.node(tag)?.text()
     }
 
-    /// Number of the first record with this tag, see [`Value::unsigned`].
+    /// Number of the first record with this tag, see [`Node::unsigned`].
     pub fn unsigned(&self, tag: u16) -> Option<u64> {
         self.node(tag)?.unsigned()
     }
@@ -134,7 +134,7 @@ impl<'a> Document<'a> {
     }
 
     /// The first group (STLV), at any level and in the order of the bytes, whose content cannot be read as records: one
-    /// breaks off, or the group lies deeper than [`MAX_DEPTH`]. Such a document cannot be parsed as a whole, which
+    /// breaks off, or the group lies deeper than [`tlv::MAX_DEPTH`]. Such a document cannot be parsed as a whole, which
     /// reception answers with code 11.
     ///
     /// The content of what FFD 1.0 gives any format does not count in its documents; nor do single values that are not
