@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
 use self::keys::{Keys, Lag, Pace};
