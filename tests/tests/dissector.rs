@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use ffd::dict::{FfdVersion, TagDef, ValueKind, dictionary};
-use ffd::document::{Content, Node};
+use ffd::document::Nodes;
 use ffd::value::Value;
 use ffd::{Document, tlv};
 use fiscald_tests::daemon::program;
@@ -101,7 +101,7 @@ fn field_of(def: &TagDef) -> String {
     format!("kkt.t{}{suffix}", def.tag)
 }
 
-fn expect_nodes(nodes: &[Node<'_>], parent: u16, version: FfdVersion, shown: &mut Shown) {
+fn expect_nodes(nodes: Nodes<'_>, parent: u16, version: FfdVersion, shown: &mut Shown) {
     for node in nodes {
         shown.entry("kkt.tlv.tag".to_owned()).or_default().push(node.tag.to_string());
         let def = dictionary().tag(node.tag, parent, version).unwrap();
@@ -114,10 +114,10 @@ fn expect_nodes(nodes: &[Node<'_>], parent: u16, version: FfdVersion, shown: &mu
             Some(Value::Time(time)) => Some(time.to_string().replace('T', " ")),
             Some(number) => Some(number.unsigned().unwrap().to_string()),
         };
-        match (value, &node.content) {
-            (Some(value), _) => shown.entry(field_of(def)).or_default().push(value),
-            (None, Content::Group(children)) => expect_nodes(children, node.tag, version, shown),
-            (None, _) => panic!("tag {} of a recorded document is broken", node.tag),
+        match value {
+            Some(value) => shown.entry(field_of(def)).or_default().push(value),
+            None if node.is_group() => expect_nodes(node.children(), node.tag, version, shown),
+            None => panic!("tag {} of a recorded document is broken", node.tag),
         }
     }
 }

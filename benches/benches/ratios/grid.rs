@@ -23,8 +23,6 @@ const TRIES: usize = 4;
 const SECONDS: u64 = 4;
 /// First ФН number: every run has a fresh store, so all of them send the same numbers.
 const FN_BASE: &str = "500000000000";
-/// Lines of every receipt.
-const LINES: &str = "=5";
 
 /// A way of sending.
 struct Cell {
@@ -140,7 +138,7 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
         sizes: String::new(),
         disk: Vec::new(),
     };
-    grid.prove(programs, cluster.as_ref());
+    grid.prove(programs, cluster.as_ref(), &settings.items);
     for round in 0..settings.rounds {
         grid.disk.push(disk::fdatasync(disk::FILE_BYTES, 1000, true));
         grid.round(round, programs, cluster.as_ref(), settings);
@@ -150,7 +148,7 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
 
 impl Grid {
     /// Before anything is measured without checks: every answer of the daemon is right, checked as a register does.
-    fn prove(&self, programs: &Programs, cluster: Option<&Cluster>) {
+    fn prove(&self, programs: &Programs, cluster: Option<&Cluster>, items: &str) {
         for server in self.servers.iter().filter(|server| server.is_daemon()) {
             // Without signs there is nothing that a register could check.
             let check = if *server == Server::Sqlite(Signs::Off) { "none" } else { "full" };
@@ -158,7 +156,7 @@ impl Grid {
                 let running = server.start(programs, cluster);
                 let registers = cell.registers.to_string();
                 let amount = ["load", "--registers", &registers, "--documents", "5000"];
-                let kind = ["--mode", cell.mode, "--items", LINES, "--check", check, "--base", FN_BASE];
+                let kind = ["--mode", cell.mode, "--items", items, "--check", check, "--base", FN_BASE];
                 let report =
                     kkt_sim(&programs.kkt_sim, &running.registers, &[amount.as_slice(), &kind].concat());
                 assert_eq!(report["errors"], 0, "{} {}", server.name(), cell.title);
@@ -239,8 +237,17 @@ impl Grid {
         .map(|number| number.to_string());
         let [registers, seconds, warm, expect] = numbers.each_ref().map(String::as_str);
         let watched: Vec<String> = running.processes.iter().map(ToString::to_string).collect();
-        let mut arguments =
-            vec!["load", "--mode", cell.mode, "--items", LINES, "--check", "none", "--base", FN_BASE];
+        let mut arguments = vec![
+            "load",
+            "--mode",
+            cell.mode,
+            "--items",
+            &settings.items,
+            "--check",
+            "none",
+            "--base",
+            FN_BASE,
+        ];
         arguments.extend([
             "--registers",
             registers,
@@ -332,7 +339,7 @@ impl Grid {
         let syncs = median_and_spread(self.disk.iter().map(|syncs| syncs.p50_us)).0;
         writeln!(
             text,
-            "\nsigned receipts of 5 lines, {}; the same for all servers\n\
+            "\nsigned receipts, {}; the same for all servers\n\
              server us, sender us: processor time for each document; idle and others: shares of the machine\n\
              spread: (largest - smallest) / median; ratio: of the medians; of neighbours: median (least-largest)\n\
              thrown away and repeated: {} runs; kept though disturbed: {disturbed}\n\

@@ -41,6 +41,8 @@ Usage: cargo bench -p fiscald-benches --bench ratios -- --table NAME [OPTIONS]
   --seconds S       measured seconds of a run (default 4; latency 10; idle 30)
   --warm S          seconds before them that are not counted (default 1)
   --cell NAME       only this cell: persistent-256, persistent-1000, per-document-64 or window-16-64; repeatable
+  --items N         lines of a receipt as for kkt-sim load, in the tables of documents a second (default 2: one or two,
+                    some 470 bytes; =5 for five, some 745 bytes)
   --registers N     registers of idle (default 10000)
   --documents N     documents of memory (default 10000000)
   --foreign P       percent of the machine that others may use before a run is thrown away and repeated (default 12)
@@ -57,6 +59,7 @@ struct Settings {
     seconds: Option<u64>,
     warm: u64,
     cells: Vec<String>,
+    items: String,
     registers: u64,
     documents: u64,
     foreign: f64,
@@ -104,6 +107,7 @@ fn settings() -> Settings {
         seconds: None,
         warm: 1,
         cells: Vec::new(),
+        items: "2".to_owned(),
         registers: 10_000,
         documents: 10_000_000,
         foreign: 0.12,
@@ -120,6 +124,7 @@ fn settings() -> Settings {
             "--seconds" => settings.seconds = Some(number(text()).max(1).into()),
             "--warm" => settings.warm = number(text()).into(),
             "--cell" => settings.cells.push(text()),
+            "--items" => settings.items = text(),
             "--registers" => settings.registers = number(text()).into(),
             "--documents" => settings.documents = number(text()).into(),
             "--foreign" => settings.foreign = f64::from(number(text())) / 100.0,

@@ -128,7 +128,16 @@ impl Dictionary {
     /// A number with a single meaning has it everywhere: that the tag does not belong there is a finding, no reason
     /// not to read it. Among several meanings the one declared for this place *and* version wins, then one of this
     /// version that names no place, then one declared for this place, then one of this version; among equals the first row of the table.
+    #[inline]
     pub fn tag(&'static self, tag: u16, parent: u16, version: FfdVersion) -> Option<&'static TagDef> {
+        match self.tag_index.get(usize::from(tag)) {
+            Some(&Slot { start, len: 1 }) => self.tags.get(usize::from(start)),
+            Some(&Slot { len: 0, .. }) => None,
+            _ => self.fittest(tag, parent, version),
+        }
+    }
+
+    fn fittest(&'static self, tag: u16, parent: u16, version: FfdVersion) -> Option<&'static TagDef> {
         match self.meanings(tag) {
             [] => None,
             [only] => Some(only),

@@ -5,15 +5,25 @@
 //! order of records, superfluous zero bytes. So [`Document::encode`] gives the very bytes that were read, and only a
 //! top level that cannot be cut into records is an error. Whether the content obeys the rules is
 //! [`crate::check`]'s question.
+//!
+//! All records of a document lie in one list; a [`Node`] looks at one of them and at those below it. Values are read when
+//! somebody asks for them: of most records nobody wants to know more than that they are there and readable.
+
+mod index;
+mod tree;
 
 use std::borrow::Cow;
 
-use crate::dict::{Dictionary, FfdVersion, Fixed, FormCode, TagDef, ValueKind, dictionary};
+use crate::dict::{FfdVersion, FormCode};
 pub use crate::error::DecodeError;
-use crate::error::{TlvError, ValueError};
+use crate::error::TlvError;
 use crate::tags;
-use crate::tlv::{self, HEADER_LEN, MAX_DEPTH, Records};
-use crate::value::{Decimal, LocalTime, Value, decode_value};
+use crate::tlv::{self, HEADER_LEN, Records};
+use crate::value::LocalTime;
+
+use index::TopLevel;
+use tree::Reader;
+pub use tree::{Content, Node, Nodes, Record};
 
 /// Requisites that FFD 1.0 lets have any format (FFD order, tables of FFD 1.0): bytes of theirs that are no list of
 /// records are no damage there.
@@ -26,35 +36,11 @@ pub struct Document<'a> {
     form: FormCode,
     version: FfdVersion,
     version_known: bool,
-    nodes: Vec<Node<'a>>,
-}
-
-/// One record of the tree.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node<'a> {
-    /// Its tag.
-    pub tag: u16,
-    /// Where its header begins, from the start of the document.
-    pub offset: usize,
-    /// Its value as it stands on the wire.
-    pub raw: &'a [u8],
-    /// The meaning of the tag here; `None` for an unknown tag.
-    pub def: Option<&'static TagDef>,
-    /// What the value says.
-    pub content: Content<'a>,
-}
-
-/// What the value of a record says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Content<'a> {
-    /// A single value of the type of its tag.
-    Value(Value<'a>),
-    /// A group (STLV): records in their order.
-    Group(Vec<Node<'a>>),
-    /// The tag is known and the value is not of its type: see [`Node::raw`].
-    Broken(ValueError),
-    /// The tag is unknown: see [`Node::raw`].
-    Unknown,
+    /// Whether there is a group that does not read.
+    has_unreadable_group: bool,
+    /// Each record before those inside it.
+    records: Vec<Record<'a>>,
+    top_level: TopLevel,
 }
 
 impl<'a> Document<'a> {
@@ -73,17 +59,19 @@ impl<'a> Document<'a> {
             return Err(DecodeError::LengthMismatch { form, declared, actual: body.len() });
         }
         let top_level = |source| DecodeError::TopLevel { form, source };
-        let (count, declared_version) = survey(body).map_err(top_level)?;
+        let declared_version = declared_version(body).map_err(top_level)?;
         let version = declared_version.unwrap_or(FfdVersion::V1_2);
-        let reader = Reader { dictionary: dictionary(), version };
-        let nodes = reader.counted(body, count, HEADER_LEN, form, 0).map_err(top_level)?;
-        Ok(Self { bytes, form: FormCode(form), version, version_known: declared_version.is_some(), nodes })
+        let mut reader = Reader::new(version, body.len());
+        reader.top_level(body, form).map_err(top_level)?;
+        let Reader { records, top_level, has_unreadable_group, .. } = reader;
+        let (form, version_known) = (FormCode(form), declared_version.is_some());
+        Ok(Self { bytes, form, version, version_known, has_unreadable_group, records, top_level })
     }
 
     /// Writes the tree: the same bytes that were read.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes.len());
-        tlv::write_group(&mut out, self.form.0, |out| write_nodes(out, &self.nodes))
+        tlv::write_group(&mut out, self.form.0, |out| write_nodes(out, self.nodes()))
             .expect("every length of the tree was read from 16 bits");
         out
     }
@@ -109,23 +97,25 @@ impl<'a> Document<'a> {
     }
 
     /// The records of the top level in their order.
-    pub fn nodes(&self) -> &[Node<'a>] {
-        &self.nodes
+    pub fn nodes(&self) -> Nodes<'_> {
+        Nodes::new(&self.records)
     }
 
     /// The first record of the top level with this tag.
-    pub fn node(&self, tag: u16) -> Option<&Node<'a>> {
-        self.nodes.iter().find(|node| node.tag == tag)
+    pub fn node(&self, tag: u16) -> Option<Node<'_>> {
+        Nodes::new(self.records_from(tag)?).next()
     }
 
     /// All records of the top level with this tag.
-    pub fn nodes_of(&self, tag: u16) -> impl Iterator<Item = &Node<'a>> {
-        self.nodes.iter().filter(move |node| node.tag == tag)
+    pub fn nodes_of(&self, tag: u16) -> impl Iterator<Item = Node<'_>> {
+        let most = if self.top_level.is_repeated(tag) { usize::MAX } else { 1 };
+        let from_first = Nodes::new(self.records_from(tag).unwrap_or_default());
+        from_first.filter(move |node| node.tag == tag).take(most)
     }
 
     /// Text of the first record with this tag, see [`Node::text`].
     pub fn text(&self, tag: u16) -> Option<Cow<'_, str>> {
-        self.node(tag)?.text().map(Cow::Borrowed)
+        self.node(tag)?.text()
     }
 
     /// Number of the first record with this tag, see [`Value::unsigned`].
@@ -140,7 +130,7 @@ impl<'a> Document<'a> {
 
     /// Raw value of the first record with this tag.
     pub fn raw(&self, tag: u16) -> Option<&'a [u8]> {
-        self.node(tag).map(|node| node.raw)
+        self.records_from(tag)?.first().map(|record| record.raw)
     }
 
     /// The first group (STLV), at any level and in the order of the bytes, whose content cannot be read as records: one
@@ -149,8 +139,8 @@ impl<'a> Document<'a> {
     ///
     /// The content of what FFD 1.0 gives any format does not count in its documents; nor do single values that are not
     /// of their type, anywhere.
-    pub fn unreadable_group(&self) -> Option<&Node<'a>> {
-        first_unreadable(&self.nodes, self.version)
+    pub fn unreadable_group(&self) -> Option<Node<'_>> {
+        if self.has_unreadable_group { first_unreadable(self.nodes(), self.version) } else { None }
     }
 
     /// The fiscal sign as it is printed (ФП, ФПД): the last four of the six bytes of tag 1077, big-endian. The first
@@ -161,153 +151,44 @@ impl<'a> Document<'a> {
             _ => None,
         }
     }
-}
 
-impl<'a> Node<'a> {
-    /// The value, unless this is a group, broken or unknown.
-    pub fn value(&self) -> Option<&Value<'a>> {
-        match &self.content {
-            Content::Value(value) => Some(value),
-            Content::Group(_) | Content::Broken(_) | Content::Unknown => None,
-        }
-    }
-
-    /// The records inside; empty unless this is a group.
-    pub fn children(&self) -> &[Node<'a>] {
-        match &self.content {
-            Content::Group(nodes) => nodes,
-            Content::Value(_) | Content::Broken(_) | Content::Unknown => &[],
-        }
-    }
-
-    /// The first record inside with this tag.
-    pub fn child(&self, tag: u16) -> Option<&Node<'a>> {
-        self.children().iter().find(|node| node.tag == tag)
-    }
-
-    /// The text, without the padding of strings of fixed length (their trailing spaces); other strings keep theirs.
-    pub fn text(&self) -> Option<&str> {
-        let Some(Value::Text(text)) = self.value() else { return None };
-        // The number of the ФН is declared as exactly 16 bytes, yet one of 15 digits is padded with a space.
-        let is_padded =
-            self.tag == tags::FN_NUMBER || self.def.is_some_and(|def| matches!(def.fixed, Fixed::Padded(_)));
-        Some(if is_padded { text.trim_end_matches(' ') } else { text })
-    }
-
-    /// The number of a byte, u16, u32, bit mask or VLN.
-    pub fn unsigned(&self) -> Option<u64> {
-        self.value()?.unsigned()
-    }
-
-    /// The decimal number.
-    pub fn decimal(&self) -> Option<Decimal> {
-        match self.value()? {
-            Value::Fvln(decimal) => Some(*decimal),
-            _ => None,
-        }
-    }
-
-    /// The time.
-    pub fn time(&self) -> Option<LocalTime> {
-        match self.value()? {
-            Value::Time(time) => Some(*time),
-            _ => None,
-        }
+    /// The records from the first one of the top level with this tag on.
+    fn records_from(&self, tag: u16) -> Option<&[Record<'a>]> {
+        self.records.get(self.top_level.first(tag, &self.records)?..)
     }
 }
 
-/// How many records the top level has and which version they declare; none for one that is unknown or unreadable.
-fn survey(body: &[u8]) -> Result<(usize, Option<FfdVersion>), TlvError> {
-    let mut count = 0;
-    let mut declared = None;
+/// The version that the top level declares; none for one that is unknown or unreadable. Looks no further than the first
+/// record that declares one: what is damaged behind it is found when the records are read.
+fn declared_version(body: &[u8]) -> Result<Option<FfdVersion>, TlvError> {
     for record in Records::new(body, HEADER_LEN) {
         let record = record?;
-        count += 1;
-        if record.tag == tags::FFD_VERSION && declared.is_none() {
-            declared = Some(record.value);
+        if record.tag == tags::FFD_VERSION {
+            return Ok(match *record.value {
+                [] => FfdVersion::from_tag_1209(Some(0)),
+                [value] => FfdVersion::from_tag_1209(Some(value)),
+                _ => None,
+            });
         }
     }
-    let version = match declared {
-        None => FfdVersion::from_tag_1209(None),
-        Some([]) => FfdVersion::from_tag_1209(Some(0)),
-        Some(&[value]) => FfdVersion::from_tag_1209(Some(value)),
-        Some(_) => None,
-    };
-    Ok((count, version))
+    Ok(FfdVersion::from_tag_1209(None))
 }
 
-/// What all records of one document share.
-struct Reader {
-    dictionary: &'static Dictionary,
-    version: FfdVersion,
+fn first_unreadable(mut nodes: Nodes<'_>, version: FfdVersion) -> Option<Node<'_>> {
+    nodes.find_map(|node| {
+        if version == FfdVersion::V1_0 && ANY_FORMAT_IN_1_0.contains(&node.tag) {
+            return None;
+        }
+        if node.is_unreadable_group() { Some(node) } else { first_unreadable(node.children(), version) }
+    })
 }
 
-impl Reader {
-    /// Reads the records of `body`, which lie directly in `parent` under `depth` groups.
-    fn nodes<'a>(
-        &self,
-        body: &'a [u8],
-        offset: usize,
-        parent: u16,
-        depth: usize,
-    ) -> Result<Vec<Node<'a>>, TlvError> {
-        // Counting first costs a walk over the headers and saves the growth of the list; it also finds damage before
-        // anything is decoded.
-        let count = Records::new(body, offset).try_fold(0, |count, record| record.map(|_| count + 1))?;
-        self.counted(body, count, offset, parent, depth)
-    }
-
-    /// The same when it is known how many they are.
-    fn counted<'a>(
-        &self,
-        body: &'a [u8],
-        count: usize,
-        offset: usize,
-        parent: u16,
-        depth: usize,
-    ) -> Result<Vec<Node<'a>>, TlvError> {
-        let mut nodes = Vec::with_capacity(count);
-        for record in Records::new(body, offset) {
-            let tlv::Tlv { tag, offset, value } = record?;
-            let def = self.dictionary.tag(tag, parent, self.version);
-            let content = def.map_or(Content::Unknown, |def| self.content(def, value, offset, depth));
-            nodes.push(Node { tag, offset, raw: value, def, content });
-        }
-        Ok(nodes)
-    }
-
-    fn content<'a>(&self, def: &'static TagDef, raw: &'a [u8], offset: usize, depth: usize) -> Content<'a> {
-        if def.kind != ValueKind::Group {
-            return decode_value(def, raw).map_or_else(Content::Broken, Content::Value);
-        }
-        if depth == MAX_DEPTH {
-            return Content::Broken(ValueError::TooDeep { tag: def.tag, limit: MAX_DEPTH });
-        }
-        match self.nodes(raw, offset + HEADER_LEN, def.tag, depth + 1) {
-            Ok(nodes) => Content::Group(nodes),
-            Err(source) => Content::Broken(ValueError::Group { tag: def.tag, source }),
-        }
-    }
-}
-
-fn first_unreadable<'n, 'a>(nodes: &'n [Node<'a>], version: FfdVersion) -> Option<&'n Node<'a>> {
-    nodes
-        .iter()
-        .filter(|node| version != FfdVersion::V1_0 || !ANY_FORMAT_IN_1_0.contains(&node.tag))
-        .find_map(|node| match &node.content {
-            Content::Broken(ValueError::Group { .. } | ValueError::TooDeep { .. }) => Some(node),
-            Content::Group(inner) => first_unreadable(inner, version),
-            Content::Value(_) | Content::Broken(_) | Content::Unknown => None,
-        })
-}
-
-fn write_nodes(out: &mut Vec<u8>, nodes: &[Node<'_>]) -> Result<(), TlvError> {
+fn write_nodes(out: &mut Vec<u8>, nodes: Nodes<'_>) -> Result<(), TlvError> {
     for node in nodes {
-        match &node.content {
-            Content::Group(children) => tlv::write_group(out, node.tag, |out| write_nodes(out, children))?,
-            Content::Value(_) | Content::Broken(_) | Content::Unknown => {
-                tlv::write_record(out, node.tag, node.raw)?
-            }
+        if node.is_group() {
+            tlv::write_group(out, node.tag, |out| write_nodes(out, node.children()))?;
+        } else {
+            tlv::write_record(out, node.tag, node.raw)?;
         }
     }
     Ok(())

@@ -20,6 +20,7 @@
 mod names;
 
 use std::fmt;
+use std::iter;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +29,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::dict::{TagDef, ValueKind};
-use crate::document::{Content, Document, Node};
+use crate::document::{Content, Document, Node, Nodes};
 use crate::tags;
 use crate::value::{Decimal, Value};
 
@@ -69,7 +70,7 @@ impl<'d, 'a> FnsJson<'d, 'a> {
         omitted
     }
 
-    fn top(&self) -> Object<'d, 'a> {
+    fn top(&self) -> Object<'d> {
         Object { nodes: self.document.nodes(), parent: self.document.form().0, names: self.names }
     }
 }
@@ -107,45 +108,50 @@ impl Serialize for Body<'_, '_, '_> {
     }
 }
 
+/// Members that an object has at most, as a rule; a list that turns out longer grows.
+const USUAL_MEMBERS: usize = 32;
+
 /// The records of one level.
-#[derive(Clone, Copy)]
-struct Object<'d, 'a> {
-    nodes: &'d [Node<'a>],
+#[derive(Clone)]
+struct Object<'d> {
+    nodes: Nodes<'d>,
     parent: u16,
     names: Names,
 }
 
 /// One member of an object: a tag under its JSON name.
-struct Member<'d, 'a> {
+struct Member<'d> {
     name: &'static str,
     def: &'static TagDef,
     /// The first record of the tag.
-    node: &'d Node<'a>,
-    /// Place of that record, where the search for repetitions begins.
-    position: usize,
+    node: Node<'d>,
+    /// The records behind it, where its repetitions are.
+    behind: Nodes<'d>,
     repeated: bool,
 }
 
-impl<'d, 'a> Object<'d, 'a> {
+impl<'d> Object<'d> {
     /// Groups the records by tag, in order of first appearance. A level has at most as many members as the dictionary
     /// has names, so the inner search stays short however many records there are.
-    fn collect(&self) -> Vec<Member<'d, 'a>> {
-        let mut members: Vec<Member<'d, 'a>> = Vec::with_capacity(self.nodes.len().min(64));
-        for (position, node) in self.nodes.iter().enumerate() {
+    fn collect(&self) -> Vec<Member<'d>> {
+        let mut nodes = self.nodes.clone();
+        let (_, most) = nodes.size_hint();
+        let mut members: Vec<Member<'d>> = Vec::with_capacity(most.unwrap_or_default().min(USUAL_MEMBERS));
+        while let Some(node) = nodes.next() {
             let Some((name, def)) = self.readable(node) else { continue };
             match members.iter_mut().find(|member| member.node.tag == node.tag || member.name == name) {
                 Some(member) => member.repeated |= member.node.tag == node.tag,
-                None => members.push(Member { name, def, node, position, repeated: false }),
+                None => members.push(Member { name, def, node, behind: nodes.clone(), repeated: false }),
             }
         }
         members
     }
 
     /// Name and definition of a record that belongs into the JSON.
-    fn readable(&self, node: &Node<'_>) -> Option<(&'static str, &'static TagDef)> {
+    fn readable(&self, node: Node<'_>) -> Option<(&'static str, &'static TagDef)> {
         let def = node.def.filter(|def| def.tag != tags::TITLE)?;
         let name = self.names.tag(def, self.parent)?;
-        let readable = matches!(node.content, Content::Value(_) | Content::Group(_)) && sign_is_whole(node);
+        let readable = node.is_readable() && sign_is_whole(node);
         readable.then_some((name, def))
     }
 
@@ -159,7 +165,7 @@ impl<'d, 'a> Object<'d, 'a> {
                     members.iter().any(|other| other.def.tag == tags::REASON_CODE),
                 )?;
             } else if member.repeated || is_array(member.def, self.names) {
-                map.serialize_entry(member.name, &Repeated { object: *self, member })?;
+                map.serialize_entry(member.name, &Repeated { object: self, member })?;
             } else {
                 map.serialize_entry(member.name, &self.member_value(member.node))?;
             }
@@ -172,7 +178,7 @@ impl<'d, 'a> Object<'d, 'a> {
     fn reason_mask<M: SerializeMap>(
         &self,
         map: &mut M,
-        member: &Member<'_, '_>,
+        member: &Member<'d>,
         has_codes: bool,
     ) -> Result<(), M::Error> {
         let mask = self.occurrences(member).fold(0, |mask, node| mask | bits_of(node));
@@ -189,36 +195,31 @@ impl<'d, 'a> Object<'d, 'a> {
     }
 
     /// All readable records of a member's tag, the first included.
-    fn occurrences<'s>(
-        &'s self,
-        member: &Member<'_, '_>,
-    ) -> impl Iterator<Item = &'d Node<'a>> + use<'s, 'd, 'a> {
+    fn occurrences<'s>(&'s self, member: &Member<'d>) -> impl Iterator<Item = Node<'d>> + use<'s, 'd> {
         let tag = member.node.tag;
-        self.nodes
-            .iter()
-            .skip(member.position)
-            .filter(move |node| node.tag == tag && self.readable(node).is_some())
+        let again =
+            member.behind.clone().filter(move |&node| node.tag == tag && self.readable(node).is_some());
+        iter::once(member.node).chain(again)
     }
 
-    fn member_value(&self, node: &'d Node<'a>) -> MemberValue<'d, 'a> {
+    fn member_value(&self, node: Node<'d>) -> MemberValue<'d> {
         MemberValue { node, parent: self.parent, names: self.names }
     }
 
     fn count_omitted(&self, omitted: &mut Omitted) {
         let members = self.collect();
-        for node in self.nodes.iter().filter(|node| node.tag != tags::TITLE) {
-            let name = node.def.map(|def| self.names.tag(def, self.parent));
-            match (&node.content, name) {
-                (Content::Unknown, _) | (_, None) => omitted.unknown += 1,
-                (_, Some(None)) => omitted.unnamed += 1,
-                (Content::Broken(_), _) => omitted.broken += 1,
-                _ if !sign_is_whole(node) => omitted.broken += 1,
-                (content, Some(Some(name))) => {
+        for node in self.nodes.clone().filter(|node| node.tag != tags::TITLE) {
+            match node.def.map(|def| self.names.tag(def, self.parent)) {
+                None => omitted.unknown += 1,
+                Some(None) => omitted.unnamed += 1,
+                Some(_) if !node.is_readable() || !sign_is_whole(node) => omitted.broken += 1,
+                Some(Some(name)) => {
                     let taken = members.iter().any(|other| other.name == name && other.def.tag != node.tag);
                     if taken {
                         omitted.clashing += 1;
-                    } else if let Content::Group(nodes) = content {
-                        Object { nodes, parent: node.tag, names: self.names }.count_omitted(omitted);
+                    } else if node.is_group() {
+                        let inside = Object { nodes: node.children(), parent: node.tag, names: self.names };
+                        inside.count_omitted(omitted);
                     }
                 }
             }
@@ -227,12 +228,12 @@ impl<'d, 'a> Object<'d, 'a> {
 }
 
 /// The values of a tag that is an array.
-struct Repeated<'m, 'd, 'a> {
-    object: Object<'d, 'a>,
-    member: &'m Member<'d, 'a>,
+struct Repeated<'m, 'd> {
+    object: &'m Object<'d>,
+    member: &'m Member<'d>,
 }
 
-impl Serialize for Repeated<'_, '_, '_> {
+impl Serialize for Repeated<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut array = serializer.serialize_seq(None)?;
         for node in self.object.occurrences(self.member) {
@@ -243,23 +244,27 @@ impl Serialize for Repeated<'_, '_, '_> {
 }
 
 /// One value.
-struct MemberValue<'d, 'a> {
-    node: &'d Node<'a>,
+struct MemberValue<'d> {
+    node: Node<'d>,
     parent: u16,
     names: Names,
 }
 
-impl Serialize for MemberValue<'_, '_> {
+impl Serialize for MemberValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.node.content {
+        // Most are numbers, and a number reads the same whatever its width.
+        if let Some(number) = self.node.unsigned() {
+            return serializer.serialize_u64(number);
+        }
+        match self.node.content() {
             // The tax service wraps each code of goods and adds what it finds inside (gtin, serial number); the code
             // itself is plain text in its output.
             Content::Value(Value::Text(text)) if self.parent == tags::PRODUCT_CODE_GROUP => {
                 let mut code = serializer.serialize_map(Some(1))?;
-                code.serialize_entry("rawProductCode", text)?;
+                code.serialize_entry("rawProductCode", &text)?;
                 code.end()
             }
-            Content::Value(value) => serialize_value(self.node, value, serializer),
+            Content::Value(value) => serialize_value(self.node, &value, serializer),
             Content::Group(nodes) => {
                 let object = Object { nodes, parent: self.node.tag, names: self.names };
                 let mut map = serializer.serialize_map(None)?;
@@ -272,16 +277,14 @@ impl Serialize for MemberValue<'_, '_> {
 }
 
 fn serialize_value<S: Serializer>(
-    node: &Node<'_>,
+    node: Node<'_>,
     value: &Value<'_>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     match value {
-        Value::Byte(value) => serializer.serialize_u8(*value),
-        Value::U16(value) => serializer.serialize_u16(*value),
-        Value::U32(value) => serializer.serialize_u32(*value),
-        Value::Bits { mask, .. } => serializer.serialize_u32(*mask),
-        Value::Vln(value) => serializer.serialize_u64(*value),
+        Value::Byte(_) | Value::U16(_) | Value::U32(_) | Value::Bits { .. } | Value::Vln(_) => {
+            serializer.serialize_u64(value.unsigned().unwrap_or_default())
+        }
         Value::Fvln(value) => serialize_decimal(value, serializer),
         Value::Text(text) => match fixed_width(node.tag) {
             Some(width) if text.chars().count() < width => {
@@ -312,9 +315,9 @@ fn serialize_decimal<S: Serializer>(value: &Decimal, serializer: S) -> Result<S:
 }
 
 /// The mask of a bit register; the registration's mask is the only one that needs taking apart.
-fn bits_of(node: &Node<'_>) -> u32 {
-    match node.content {
-        Content::Value(Value::Bits { mask, .. }) => mask,
+fn bits_of(node: Node<'_>) -> u32 {
+    match node.value() {
+        Some(Value::Bits { mask, .. }) => mask,
         _ => 0,
     }
 }
@@ -328,7 +331,7 @@ fn printed_sign(tag: u16, bytes: &[u8]) -> Option<u32> {
 }
 
 /// False for a document's sign of another length: it has no printed number.
-fn sign_is_whole(node: &Node<'_>) -> bool {
+fn sign_is_whole(node: Node<'_>) -> bool {
     node.tag != tags::FISCAL_SIGN || printed_sign(node.tag, node.raw).is_some()
 }
 

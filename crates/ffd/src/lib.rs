@@ -28,7 +28,7 @@ pub use dict::{
     Dictionary, EnumDef, FfdVersion, FieldDef, Fixed, FormCode, FormDef, Requirement, TagDef, ValueKind,
     dictionary,
 };
-pub use document::{Content, Document, Node};
+pub use document::{Content, Document, Node, Nodes, Record};
 pub use error::{DecodeError, EncodeError, IdError, IdKind, Lengths, TlvError, ValueError};
 pub use ids::{FdNumber, FnNumber, Inn, Rnm, RnmCheck};
 pub use value::{Decimal, Kopecks, LocalTime, Value};

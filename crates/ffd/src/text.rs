@@ -35,7 +35,7 @@ pub fn write_tree(doc: &Document<'_>, out: &mut impl Write, base_offset: usize) 
     let mut tree = TreeWriter { out, base_offset, form: doc.form(), version: doc.version() };
     let header = doc.bytes().first_chunk::<HEADER_LEN>().map_or(&[][..], |header| header);
     tree.rows(0, header, &[], &title(doc))?;
-    doc.nodes().iter().try_for_each(|node| tree.node(node, 1))
+    doc.nodes().try_for_each(|node| tree.node(node, 1))
 }
 
 /// The word that stands after a number in Russian: `words` are those after 1, 2 and 5 (байт, байта, байт).
@@ -82,16 +82,16 @@ struct TreeWriter<'w, W> {
 }
 
 impl<W: Write> TreeWriter<'_, W> {
-    fn node(&mut self, node: &Node<'_>, depth: usize) -> fmt::Result {
+    fn node(&mut self, node: Node<'_>, depth: usize) -> fmt::Result {
         let (tag, length) = (node.tag.to_le_bytes(), node.raw.len());
         // The parser cut the value by a 16-bit length, so the header is rebuilt without loss.
         let [low, high, ..] = length.to_le_bytes();
         let header = [tag[0], tag[1], low, high];
         let line = format!("{:indent$}{}", "", self.label(node), indent = depth * 2);
-        match &node.content {
-            Content::Group(nodes) => {
+        match node.content() {
+            Content::Group(mut nodes) => {
                 self.rows(node.offset, &header, &[], &line)?;
-                nodes.iter().try_for_each(|inner| self.node(inner, depth + 1))
+                nodes.try_for_each(|inner| self.node(inner, depth + 1))
             }
             _ => self.rows(node.offset, &header, node.raw, &line),
         }
@@ -113,10 +113,10 @@ impl<W: Write> TreeWriter<'_, W> {
     }
 
     /// Tag, name and meaning of one record on one line.
-    fn label(&self, node: &Node<'_>) -> String {
+    fn label(&self, node: Node<'_>) -> String {
         let name = node.def.map_or("", |def| def.name_ru);
-        match &node.content {
-            Content::Group(nodes) => format!("{} {name}: группа, записей {}", node.tag, nodes.len()),
+        match node.content() {
+            Content::Group(nodes) => format!("{} {name}: группа, записей {}", node.tag, nodes.count()),
             Content::Unknown => format!("?? {} неизвестный тег, длина {}", node.tag, node.raw.len()),
             Content::Broken(error) => {
                 let is_group = node.def.is_some_and(|def| def.kind == ValueKind::Group);
@@ -124,7 +124,7 @@ impl<W: Write> TreeWriter<'_, W> {
                 format!("!! {} {name}: {what} не читается ({})", node.tag, error.text_ru(self.base_offset))
             }
             Content::Value(value) => {
-                let Meaning { value, notes } = meaning::of(node, value, self.form, self.version);
+                let Meaning { value, notes } = meaning::of(node, &value, self.form, self.version);
                 let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
                 format!("{} {name}: {value}{notes}", node.tag)
             }

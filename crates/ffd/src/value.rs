@@ -108,6 +108,23 @@ pub fn decode_value<'a>(def: &TagDef, bytes: &'a [u8]) -> Result<Value<'a>, Valu
     }
 }
 
+/// Whether [`decode_value`] gives a value: the same question without making one.
+pub(crate) fn is_readable(def: &TagDef, bytes: &[u8]) -> bool {
+    let len = bytes.len();
+    match def.kind {
+        ValueKind::Byte => len <= 1,
+        ValueKind::U16 => len == 2 || len == 4 && def.tag == tags::KEY_RESOURCE,
+        ValueKind::U32 | ValueKind::Time => len == 4,
+        ValueKind::Bits => len == 1 || len == 4,
+        ValueKind::Vln => len <= MAX_VLN_LEN,
+        ValueKind::Fvln => {
+            len <= MAX_FVLN_LEN && bytes.first().is_some_and(|&scale| scale <= MAX_DECIMAL_SCALE)
+        }
+        ValueKind::Text | ValueKind::Bytes => true,
+        ValueKind::Group => false,
+    }
+}
+
 fn decode_fvln(tag: u16, bytes: &[u8]) -> Result<Decimal, ValueError> {
     let wrong_length =
         || ValueError::Length { tag, len: bytes.len(), expected: Lengths::Between(1, MAX_FVLN_LEN) };
@@ -122,11 +139,10 @@ fn decode_fvln(tag: u16, bytes: &[u8]) -> Result<Decimal, ValueError> {
     Ok(Decimal { mantissa, scale })
 }
 
-/// A little-endian number of 0 to 8 bytes.
-fn le_number(bytes: &[u8]) -> Option<u64> {
-    let mut word = [0; MAX_VLN_LEN];
-    word.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(u64::from_le_bytes(word))
+/// A little-endian number of 0 to 8 bytes. Most have one to three.
+pub(crate) fn le_number(bytes: &[u8]) -> Option<u64> {
+    let fits = bytes.len() <= MAX_VLN_LEN;
+    fits.then(|| bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
 /// VLN: little-endian without high zero bytes; zero is one byte `00`.

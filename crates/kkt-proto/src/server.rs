@@ -229,6 +229,13 @@ impl ServerDialogue {
         }
     }
 
+    /// Whether [`Self::poll_transmit`] has anything to do: without an outcome that waits for its turn to leave it changes
+    /// nothing, and need not be told the moment.
+    #[must_use]
+    pub fn wants_transmit(&self) -> bool {
+        self.in_flight.front().is_some_and(|slot| !matches!(slot, Slot::Waiting { .. }))
+    }
+
     /// Appends to `out` every reply that is ready and not behind an open question, header and body
     /// adjacent; gives their number. They are to be written as they lie, in one write if possible:
     /// some registers take a reply from a single read.

@@ -363,6 +363,9 @@ impl Connection<'_> {
 
     /// Writes every reply that is ready, header and body of all of them in one call where the socket takes it.
     async fn flush(&mut self) -> Result<(), End> {
+        if !self.dialogue.wants_transmit() {
+            return Ok(());
+        }
         self.out.clear();
         let began = clock::monotonic_now();
         if self.dialogue.poll_transmit(&mut self.out, began) == 0 {

@@ -18,7 +18,6 @@ use kkt_proto::container::{Container, ContainerHeader, ContainerKind};
 use kkt_proto::header::Header;
 use ofd_store::{Announced, Facts, JournalHandle, NewDocument, NewQuarantine};
 use pkz::{AckSigner, FiscalSignVerifier, OpenOutcome, RawContainer, SignMode};
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
@@ -164,7 +163,7 @@ impl Intake {
         match decision::shut_out(&facts, &self.policy) {
             None => {}
             Some(Decision::Quarantine(refusal, afterwards)) => {
-                let identity = opened.document.as_deref().map(|document| Sha256::digest(document).into());
+                let identity = opened.document.as_deref().map(derived::identity);
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
                 let register = told_register(refusal, tree.as_ref());
                 let evidence = Evidence { refusal, afterwards, claimed, register };
@@ -322,11 +321,7 @@ impl Intake {
             peer: Some(peer.to_owned()),
             container: Vec::new(),
             opened: None,
-            identity: opened
-                .document
-                .as_deref()
-                .map(|document| Sha256::digest(document).into())
-                .unwrap_or_default(),
+            identity: opened.document.as_deref().map(derived::identity).unwrap_or_default(),
             acknowledgement,
             code: admission.code.0,
             sign,

@@ -15,6 +15,7 @@
 //! as a rule and 200 MiB at worst.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -113,7 +114,8 @@ impl Registers {
     pub(crate) fn recall(&self, fn_number: &FnNumber) -> Option<Memory> {
         let mut shard = self.shard(fn_number);
         let (memory, forgotten) = shard.recall(fn_number, self.limits.half_shard);
-        let in_hand = shard.in_hand.contains_key(fn_number);
+        // Asked for those alone to whom it makes a difference.
+        let in_hand = !matches!(memory, Some(Memory::State(_))) && shard.in_hand.contains_key(fn_number);
         drop(shard);
         drop(forgotten);
         match memory {
@@ -172,10 +174,10 @@ impl Registers {
         if !agrees {
             shard.forget(fn_number);
         }
-        if let Some(documents) = shard.in_hand.get_mut(fn_number) {
-            *documents = documents.saturating_sub(1);
-            if *documents == 0 {
-                shard.in_hand.remove(fn_number);
+        if let Entry::Occupied(mut documents) = shard.in_hand.entry(*fn_number) {
+            *documents.get_mut() = documents.get().saturating_sub(1);
+            if *documents.get() == 0 {
+                documents.remove();
             }
         }
     }

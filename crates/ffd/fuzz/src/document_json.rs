@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use ffd::check::{Claimed, Finding, RegisterState, Severities, Surroundings};
-use ffd::document::{Document, Node};
+use ffd::document::{Document, Nodes};
 use ffd::json::{FnsJson, Names};
 use ffd::tlv::MAX_DEPTH;
 use ffd::{FdNumber, FnNumber, Inn, check, text};
@@ -52,8 +52,8 @@ fn documents(input: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (before, rest)
 }
 
-fn count(nodes: &[Node<'_>]) -> usize {
-    nodes.iter().map(|node| 1 + count(node.children())).sum()
+fn count(nodes: Nodes<'_>) -> usize {
+    nodes.map(|node| 1 + count(node.children())).sum()
 }
 
 /// The JSON texts, each of them read back.

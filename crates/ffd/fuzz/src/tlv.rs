@@ -1,6 +1,6 @@
 //! Records, documents, values and numbers: the tree loses no byte, a value means the same when written again.
 
-use ffd::document::{Content, Document, Node};
+use ffd::document::{Content, Document, Nodes};
 use ffd::error::TlvError;
 use ffd::tlv::{self, HEADER_LEN, MAX_DEPTH};
 use ffd::value::{Value, cp866, decode_value, fvln_bytes, vln_bytes};
@@ -57,7 +57,7 @@ fn document(bytes: &[u8]) {
 }
 
 /// Walks the records of one level, which begin at `offset`; gives where they end.
-fn nodes(nodes: &[Node<'_>], bytes: &[u8], mut offset: usize, depth: usize, count: &mut usize) -> usize {
+fn nodes(nodes: Nodes<'_>, bytes: &[u8], mut offset: usize, depth: usize, count: &mut usize) -> usize {
     assert!(depth <= MAX_DEPTH);
     for node in nodes {
         *count += 1;
@@ -65,8 +65,8 @@ fn nodes(nodes: &[Node<'_>], bytes: &[u8], mut offset: usize, depth: usize, coun
         assert_eq!(node.offset, offset);
         assert_eq!(&bytes[value_at..value_at + node.raw.len()], node.raw);
         offset = value_at + node.raw.len();
-        match &node.content {
-            Content::Value(value) => rewritten(node.def.expect("a value has a meaning"), node.raw, value),
+        match node.content() {
+            Content::Value(value) => rewritten(node.def.expect("a value has a meaning"), node.raw, &value),
             Content::Group(inner) => {
                 assert_eq!(self::nodes(inner, bytes, value_at, depth + 1, count), offset)
             }

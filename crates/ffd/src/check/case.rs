@@ -1,4 +1,6 @@
-//! One document under judgement and what is known around it, laid out so that every check finds its requisites at once.
+//! One document under judgement and what is known around it, for every check.
+
+use std::borrow::Cow;
 
 use super::Surroundings;
 use super::register::{RegisterState, Registration};
@@ -7,10 +9,7 @@ use crate::dict::{FfdVersion, FormCode, dictionary};
 use crate::document::{Document, Node};
 use crate::ids::{FnNumber, Inn};
 use crate::tags;
-
-/// Tags below this one and from [`FIRST_TAG`] on are found by index.
-const FIRST_TAG: u16 = 1000;
-const TAGS: usize = 300;
+use crate::value::cp866;
 
 /// A document and its surroundings.
 pub(super) struct Case<'c, 'd> {
@@ -19,8 +18,6 @@ pub(super) struct Case<'c, 'd> {
     pub(super) version: FfdVersion,
     pub(super) received_at: u32,
     pub(super) operator_inn: Option<Inn>,
-    /// The first record of the top level of each tag.
-    first: [Option<&'c Node<'d>>; TAGS],
     register: Option<&'c RegisterState>,
     /// Number of the document in its storage.
     pub(super) fd: Option<u32>,
@@ -28,18 +25,11 @@ pub(super) struct Case<'c, 'd> {
 
 impl<'c, 'd> Case<'c, 'd> {
     pub(super) fn new(doc: &'c Document<'d>, around: &Surroundings<'c>) -> Self {
-        let mut first = [None; TAGS];
-        for node in doc.nodes() {
-            if let Some(place @ None) = slot(node.tag).and_then(|slot| first.get_mut(slot)) {
-                *place = Some(node);
-            }
-        }
         let mut case = Self {
             doc,
             version: version(doc),
             received_at: around.received_at,
             operator_inn: around.operator_inn,
-            first,
             register: None,
             fd: None,
         };
@@ -51,11 +41,8 @@ impl<'c, 'd> Case<'c, 'd> {
     }
 
     /// The first record of the top level with this tag.
-    pub(super) fn node(&self, tag: u16) -> Option<&'c Node<'d>> {
-        match slot(tag) {
-            Some(slot) => self.first.get(slot).copied().flatten(),
-            None => self.doc.node(tag),
-        }
+    pub(super) fn node(&self, tag: u16) -> Option<Node<'c>> {
+        self.doc.node(tag)
     }
 
     /// Its number.
@@ -63,9 +50,14 @@ impl<'c, 'd> Case<'c, 'd> {
         self.node(tag)?.unsigned()
     }
 
-    /// Its text without spaces at either end.
-    pub(super) fn text(&self, tag: u16) -> Option<&'c str> {
-        self.node(tag)?.text().map(str::trim)
+    /// Its text without spaces at either end, as it stands on the wire: two are equal when their bytes are.
+    pub(super) fn raw_text(&self, tag: u16) -> Option<&'c [u8]> {
+        self.node(tag).filter(|node| node.is_text()).map(|node| cp866::trim(node.raw))
+    }
+
+    /// The same to be read.
+    pub(super) fn text(&self, tag: u16) -> Option<Cow<'c, str>> {
+        self.raw_text(tag).map(cp866::decode)
     }
 
     /// When the document was made, seconds of the till's clock (tag 1012).
@@ -110,7 +102,7 @@ impl<'c, 'd> Case<'c, 'd> {
 }
 
 /// Whether a record says nothing: it is empty, or spaces alone.
-pub(super) fn is_blank(node: &Node<'_>) -> bool {
+pub(super) fn is_blank(node: Node<'_>) -> bool {
     node.raw.iter().all(|&byte| byte == b' ')
 }
 
@@ -118,8 +110,4 @@ pub(super) fn is_blank(node: &Node<'_>) -> bool {
 fn version(doc: &Document<'_>) -> FfdVersion {
     let declared = dictionary().form(doc.form(), doc.version()).is_some();
     if declared || !doc.form().is_known() { doc.version() } else { FfdVersion::V1_2 }
-}
-
-fn slot(tag: u16) -> Option<usize> {
-    tag.checked_sub(FIRST_TAG).map(usize::from).filter(|&slot| slot < TAGS)
 }

@@ -8,10 +8,10 @@ use std::fmt;
 
 use crate::check::{Finding, Severity};
 use crate::dict::{FfdVersion, FormCode, Requirement, dictionary};
-use crate::document::{Content, Document, Node};
+use crate::document::{Document, Node};
 use crate::ids::{FdNumber, FnNumber};
 use crate::tags;
-use crate::value::Value;
+use crate::value::{Value, cp866};
 
 /// Bytes of the document's sign, its type and length included.
 const FISCAL_SIGN_LEN: usize = 6;
@@ -42,7 +42,7 @@ pub fn identity(doc: &Document<'_>, claimed: &Claimed) -> Vec<Finding> {
     }
     compare(doc, &FN_RULE, claimed.fn_number, fn_number, &mut findings);
     compare(doc, &FD_RULE, claimed.fd_number.get(), fd_number, &mut findings);
-    present(doc, &TIME_RULE, |node| matches!(node.content, Content::Value(Value::Time(_))), &mut findings);
+    present(doc, &TIME_RULE, |node| node.time().is_some(), &mut findings);
     present(doc, &SIGN_RULE, |node| node.raw.len() == FISCAL_SIGN_LEN, &mut findings);
     present(doc, &RNM_RULE, is_filled_text, &mut findings);
     findings
@@ -100,7 +100,7 @@ fn compare<Number: PartialEq + fmt::Display>(
     doc: &Document<'_>,
     rule: &Rule,
     expected: Number,
-    read: fn(&Node<'_>) -> Option<Number>,
+    read: fn(Node<'_>) -> Option<Number>,
     findings: &mut Vec<Finding>,
 ) {
     let before = findings.len();
@@ -126,7 +126,7 @@ fn compare<Number: PartialEq + fmt::Display>(
 }
 
 /// A requisite that only has to be there, if demanded, and readable.
-fn present(doc: &Document<'_>, rule: &Rule, is_readable: fn(&Node<'_>) -> bool, findings: &mut Vec<Finding>) {
+fn present(doc: &Document<'_>, rule: &Rule, is_readable: fn(Node<'_>) -> bool, findings: &mut Vec<Finding>) {
     match doc.node(rule.tag) {
         _ if !rule.is_demanded(doc) => {}
         None => findings.push(rule.missing()),
@@ -136,19 +136,19 @@ fn present(doc: &Document<'_>, rule: &Rule, is_readable: fn(&Node<'_>) -> bool, 
 }
 
 /// The storage's number without padding: a number of 15 digits is padded with a space on the wire.
-fn fn_number(node: &Node<'_>) -> Option<FnNumber> {
+fn fn_number(node: Node<'_>) -> Option<FnNumber> {
     FnNumber::from_padded(node.raw).ok()
 }
 
-fn fd_number(node: &Node<'_>) -> Option<u32> {
-    match node.content {
-        Content::Value(Value::U32(number)) => Some(number),
+fn fd_number(node: Node<'_>) -> Option<u32> {
+    match node.value()? {
+        Value::U32(number) => Some(number),
         _ => None,
     }
 }
 
-fn is_filled_text(node: &Node<'_>) -> bool {
-    matches!(&node.content, Content::Value(Value::Text(text)) if !text.trim().is_empty())
+fn is_filled_text(node: Node<'_>) -> bool {
+    node.is_text() && !cp866::trim(node.raw).is_empty()
 }
 
 fn finding(path: Vec<u16>, rule: &'static str, text_ru: String) -> Finding {

@@ -11,6 +11,7 @@ use crate::dict::{FfdVersion, FormCode};
 use crate::document::{Document, Node};
 use crate::ids::FnNumber;
 use crate::tags;
+use crate::value::cp866;
 
 mod sums;
 
@@ -42,10 +43,11 @@ pub struct RegisterState {
 /// What the last report on registration or on its change says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Registration {
-    pub(super) rnm: Option<String>,
-    pub(super) user_inn: Option<String>,
-    pub(super) address: Option<String>,
-    pub(super) place: Option<String>,
+    /// Texts as they stand on the wire, without white space at either end.
+    pub(super) rnm: Option<Box<[u8]>>,
+    pub(super) user_inn: Option<Box<[u8]>>,
+    pub(super) address: Option<Box<[u8]>>,
+    pub(super) place: Option<Box<[u8]>>,
     /// Tag 1062.
     pub(super) taxation: Option<u64>,
     /// Tag 1057; none in ФФД 1.2, which has it in items only.
@@ -71,8 +73,8 @@ pub(super) struct Shift {
     pub(super) sums: Option<Arc<ShiftSums>>,
 }
 
-/// Longest text of a registration that is remembered: 256 letters of two bytes, what the format allows. A longer one is
-/// against the rules, and states of many ФН are kept in memory.
+/// Longest text of a registration that is remembered, counted as UTF-8: 256 letters of two bytes, what the format allows. A
+/// longer one is against the rules, and states of many ФН are kept in memory.
 const MAX_TEXT_BYTES: usize = 512;
 
 /// Bit of «подакцизные товары» in tag 1290.
@@ -221,10 +223,9 @@ impl RegisterState {
 impl Registration {
     fn read(doc: &Document<'_>) -> Self {
         let text = |tag| {
-            let text = doc.text(tag)?;
-            let text = text.trim();
-            let is_kept = !text.is_empty() && text.len() <= MAX_TEXT_BYTES;
-            is_kept.then(|| text.to_owned())
+            let raw = cp866::trim(doc.node(tag).filter(|node| node.is_text())?.raw);
+            let is_kept = !raw.is_empty() && cp866::decode(raw).len() <= MAX_TEXT_BYTES;
+            is_kept.then(|| raw.into())
         };
         let flag = |tag| doc.unsigned(tag).map(|value| value != 0);
         let is_1_2 = doc.version() == FfdVersion::V1_2;
@@ -248,7 +249,7 @@ impl Registration {
 }
 
 /// The number inside a group.
-fn inner(group: &Node<'_>, tag: u16) -> Option<u64> {
+fn inner(group: Node<'_>, tag: u16) -> Option<u64> {
     group.child(tag).and_then(Node::unsigned)
 }
 

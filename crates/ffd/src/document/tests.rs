@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::Lengths;
+use crate::error::{Lengths, ValueError};
 use crate::fixtures;
-use crate::value::vln_bytes;
+use crate::tlv::MAX_DEPTH;
+use crate::value::{Value, vln_bytes};
 
 /// A document of `form` with the records that `write` appends.
 fn build(form: FormCode, write: impl FnOnce(&mut Vec<u8>) -> Result<(), TlvError>) -> Vec<u8> {
@@ -21,8 +22,9 @@ fn captures_read_without_a_loss_and_without_a_fault() {
         assert!(document.version_known(), "{name}");
         assert_eq!(document.unreadable_group(), None, "{name}");
         every_node(document.nodes(), &mut |node| {
-            let is_read = matches!(node.content, Content::Value(_) | Content::Group(_));
-            assert!(is_read, "{name}: tag {} at {}: {:?}", node.tag, node.offset, node.content);
+            let is_read = matches!(node.content(), Content::Value(_) | Content::Group(_));
+            assert!(is_read, "{name}: tag {} at {}: {:?}", node.tag, node.offset, node.content());
+            assert!(node.is_readable() && !node.is_broken(), "{name}: tag {}", node.tag);
             let value = node.offset + HEADER_LEN;
             assert_eq!(&bytes[value..value + node.raw.len()], node.raw, "{name}: offset");
         });
@@ -33,7 +35,7 @@ fn captures_read_without_a_loss_and_without_a_fault() {
     }
 }
 
-fn every_node<'n>(nodes: &'n [Node<'n>], visit: &mut impl FnMut(&'n Node<'n>)) {
+fn every_node<'n>(nodes: Nodes<'n>, visit: &mut impl FnMut(Node<'n>)) {
     for node in nodes {
         visit(node);
         every_node(node.children(), visit);
@@ -45,7 +47,7 @@ fn captures_say_what_is_published_about_them() {
     let check = |name: &str, form: FormCode, version: FfdVersion, sign: Option<u32>, records: usize| {
         let capture = fixtures::find(name);
         let document = Document::decode(capture.document()).unwrap();
-        let found = (document.form(), document.version(), document.fiscal_sign(), document.nodes().len());
+        let found = (document.form(), document.version(), document.fiscal_sign(), document.nodes().count());
         assert_eq!(found, (form, version, sign, records), "{name}");
     };
     check("msg_reg11_ffd105", FormCode::REGISTRATION_CHANGE, FfdVersion::V1_05, Some(2_853_205_313), 29);
@@ -65,7 +67,7 @@ fn the_report_of_the_container_description_reads_as_written_there() {
     assert_eq!(document.time(1012).unwrap().to_string(), "2024-09-14 21:24:00");
     assert_eq!(document.unsigned(1213), Some(410));
     assert_eq!(document.unsigned(1290), Some(320));
-    assert_eq!(document.node(1290).unwrap().value(), Some(&Value::Bits { mask: 320, width: 4 }));
+    assert_eq!(document.node(1290).unwrap().value(), Some(Value::Bits { mask: 320, width: 4 }));
     assert_eq!(document.text(1213), None, "a number is no text");
     assert_eq!(document.unsigned(1041), None, "a text is no number");
     assert_eq!(document.node(1059), None);
@@ -80,7 +82,7 @@ fn items_of_a_receipt_are_groups() {
     assert!(item.child(1023).unwrap().decimal().is_some());
     assert!(item.child(1079).unwrap().unsigned().is_some());
     assert_eq!(item.value(), None);
-    assert_eq!(document.node(1020).unwrap().children(), []);
+    assert!(document.node(1020).unwrap().children().is_empty());
 }
 
 #[test]
@@ -147,16 +149,18 @@ fn unknown_and_broken_records_stay_as_they_are() {
     });
     let document = Document::decode(&bytes).unwrap();
     assert_eq!(document.encode(), bytes);
-    let [unknown, time, item, total] = document.nodes() else { panic!("four records") };
-    assert_eq!((unknown.def, &unknown.content), (None, &Content::Unknown));
+    let nodes: Vec<_> = document.nodes().collect();
+    let [unknown, time, item, total] = nodes[..] else { panic!("four records") };
+    assert_eq!((unknown.def, unknown.content()), (None, Content::Unknown));
     let wrong_length = ValueError::Length { tag: 1012, len: 3, expected: Lengths::Exactly(4) };
-    assert_eq!(time.content, Content::Broken(wrong_length));
+    assert_eq!(time.content(), Content::Broken(wrong_length));
     // Records begin at 4, 11, 18; the group's own value at 22.
     let cut_short = TlvError::TruncatedHeader { offset: 22, available: 3 };
-    assert_eq!(item.content, Content::Broken(ValueError::Group { tag: 1059, source: cut_short }));
+    assert_eq!(item.content(), Content::Broken(ValueError::Group { tag: 1059, source: cut_short }));
     assert_eq!(total.unsigned(), Some(5));
     for node in [unknown, time, item] {
         assert_eq!(node.raw, [1, 2, 3]);
+        assert!(!node.is_readable() && node.is_broken() == node.def.is_some());
         assert_eq!((node.value(), node.text(), node.unsigned(), node.decimal()), (None, None, None, None));
     }
     assert_eq!(document.time(1012), None);
@@ -176,7 +180,7 @@ fn only_the_top_level_can_fail() {
     let source = TlvError::Overrun { offset: 9, tag: 1012, declared: 4, available: 1 };
     let cut = [3, 0, 10, 0, 0xFC, 3, 1, 0, 7, 0xF4, 3, 4, 0, 1];
     check(&cut, DecodeError::TopLevel { form: 3, source });
-    assert_eq!(Document::decode(&[3, 0, 0, 0]).unwrap().nodes(), [], "no records are no damage");
+    assert!(Document::decode(&[3, 0, 0, 0]).unwrap().nodes().is_empty(), "no records are no damage");
 }
 
 /// A document of `depth` items, each inside the one before.
@@ -205,7 +209,7 @@ fn groups_nest_to_the_limit_and_not_past_it() {
             depth += 1;
         }
         let too_deep = Content::Broken(ValueError::TooDeep { tag: 1059, limit: MAX_DEPTH });
-        (depth, node.content == too_deep)
+        (depth, node.content() == too_deep)
     };
     assert_eq!(innermost(&nested(MAX_DEPTH)), (MAX_DEPTH, false));
     assert_eq!(innermost(&nested(MAX_DEPTH + 1)), (MAX_DEPTH + 1, true));
@@ -281,6 +285,39 @@ fn the_longest_document_reads() {
 }
 
 #[test]
+fn a_record_of_the_top_level_is_found_by_its_tag() {
+    let tags = [1020, 2007, 999, 1299, 1300, 1059, 1000, 1020, 1059, 2007, 1020, 65_535];
+    let bytes = build(FormCode::RECEIPT, |out| {
+        tags.iter().try_for_each(|&tag| match tag {
+            1059 => tlv::write_group(out, tag, |item| {
+                [1020, 2108, 2007].iter().try_for_each(|&tag| tlv::write_record(item, tag, &[1]))
+            }),
+            _ => tlv::write_record(out, tag, &[2]),
+        })
+    });
+    let document = Document::decode(&bytes).unwrap();
+    for tag in 0..=u16::MAX {
+        let expected: Vec<_> = document.nodes().filter(|node| node.tag == tag).collect();
+        assert_eq!(expected.len(), tags.iter().filter(|&&other| other == tag).count(), "tag {tag}");
+        assert_eq!(document.nodes_of(tag).collect::<Vec<_>>(), expected, "tag {tag}");
+        assert_eq!(document.node(tag), expected.first().copied(), "tag {tag}");
+        assert_eq!(document.raw(tag), expected.first().map(|node| node.raw), "tag {tag}");
+    }
+}
+
+#[test]
+fn a_document_of_the_shortest_records_is_read_to_its_end() {
+    let bytes = build(FormCode::RECEIPT, |out| {
+        (0..tlv::MAX_VALUE_LEN / HEADER_LEN - 1).try_for_each(|_| tlv::write_record(out, 1020, &[]))?;
+        tlv::write_group(out, 1059, |_| Ok(()))
+    });
+    let document = Document::decode(&bytes).unwrap();
+    assert_eq!(document.encode(), bytes);
+    assert_eq!((document.nodes().count(), document.nodes_of(1020).count()), (16_383, 16_382));
+    assert_eq!(document.node(1059).map(|node| node.offset), Some(65_532));
+}
+
+#[test]
 fn the_fiscal_sign_is_the_printed_number() {
     let check = |value: &[u8], expected| {
         let bytes = build(FormCode::RECEIPT, |out| tlv::write_record(out, 1077, value));
@@ -301,7 +338,11 @@ fn reads_or_is_refused(bytes: &[u8]) {
     let mut first_broken = None;
     every_node(document.nodes(), &mut |node| {
         let is_group =
-            matches!(node.content, Content::Broken(ValueError::Group { .. } | ValueError::TooDeep { .. }));
+            matches!(node.content(), Content::Broken(ValueError::Group { .. } | ValueError::TooDeep { .. }));
+        assert_eq!(node.is_broken(), matches!(node.content(), Content::Broken(_)));
+        assert_eq!(node.is_group(), matches!(node.content(), Content::Group(_)));
+        assert_eq!(node.value().is_some(), matches!(node.content(), Content::Value(_)));
+        assert_eq!(node.unsigned(), node.value().and_then(|value| value.unsigned()));
         if is_group && first_broken.is_none() {
             first_broken = Some(node);
         }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::meaning::{self, Meaning};
 use super::{hex, stated_version};
 use crate::dict::{FfdVersion, FormCode, ValueKind};
-use crate::document::{Content, Document, Node};
+use crate::document::{Content, Document, Node, Nodes};
 use crate::error::ValueError;
 use crate::value::Value;
 
@@ -29,7 +29,7 @@ pub fn json_tree<'d>(doc: &'d Document<'_>) -> impl Serialize + 'd {
 }
 
 #[derive(Serialize)]
-struct JsonDocument<'d, 'a> {
+struct JsonDocument<'d> {
     form: u16,
     name: &'static str,
     /// Absent when the document does not state a version that is known.
@@ -38,24 +38,24 @@ struct JsonDocument<'d, 'a> {
     length: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     fiscal_sign: Option<u32>,
-    records: Records<'d, 'a>,
+    records: Records<'d>,
 }
 
-#[derive(Clone, Copy)]
-struct Records<'d, 'a> {
-    nodes: &'d [Node<'a>],
+#[derive(Clone)]
+struct Records<'d> {
+    nodes: Nodes<'d>,
     form: FormCode,
     version: FfdVersion,
 }
 
-impl Serialize for Records<'_, '_> {
+impl Serialize for Records<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.nodes.iter().map(|node| JsonRecord::of(node, *self)))
+        serializer.collect_seq(self.nodes.clone().map(|node| JsonRecord::of(node, self)))
     }
 }
 
 #[derive(Serialize)]
-struct JsonRecord<'d, 'a> {
+struct JsonRecord<'d> {
     offset: usize,
     tag: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,17 +66,17 @@ struct JsonRecord<'d, 'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hex: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<JsonValue<'d, 'a>>,
+    value: Option<JsonValue<'d>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     meaning: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<Records<'d, 'a>>,
+    records: Option<Records<'d>>,
 }
 
-impl<'d, 'a> JsonRecord<'d, 'a> {
-    fn of(node: &'d Node<'a>, level: Records<'_, '_>) -> Self {
+impl<'d> JsonRecord<'d> {
+    fn of(node: Node<'d>, level: &Records<'_>) -> Self {
         let mut record = Self {
             offset: node.offset,
             tag: node.tag,
@@ -89,16 +89,16 @@ impl<'d, 'a> JsonRecord<'d, 'a> {
             problem: None,
             records: None,
         };
-        match &node.content {
+        match node.content() {
             Content::Value(value) => {
+                record.meaning = meaning_of(node, &value, level);
                 record.value = Some(JsonValue(value));
-                record.meaning = meaning_of(node, value, level);
             }
             Content::Group(nodes) => {
-                record.records = Some(Records { nodes, ..level });
+                record.records = Some(Records { nodes, ..*level });
                 return record;
             }
-            Content::Broken(error) => record.problem = Some(problem_code(error)),
+            Content::Broken(error) => record.problem = Some(problem_code(&error)),
             Content::Unknown => record.problem = Some("unknown-tag"),
         }
         record.hex = Some(hex(node.raw));
@@ -106,7 +106,7 @@ impl<'d, 'a> JsonRecord<'d, 'a> {
     }
 }
 
-fn meaning_of(node: &Node<'_>, value: &Value<'_>, level: Records<'_, '_>) -> Vec<String> {
+fn meaning_of(node: Node<'_>, value: &Value<'_>, level: &Records<'_>) -> Vec<String> {
     let Meaning { value: text, mut notes } = meaning::of(node, value, level.form, level.version);
     if matches!(value, Value::Vln(_)) && meaning::is_money(node.def) {
         notes.insert(0, text);
@@ -125,11 +125,11 @@ fn problem_code(error: &ValueError) -> &'static str {
 }
 
 /// A value without loss.
-struct JsonValue<'d, 'a>(&'d Value<'a>);
+struct JsonValue<'d>(Value<'d>);
 
-impl Serialize for JsonValue<'_, '_> {
+impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
+        match &self.0 {
             Value::Byte(value) => serializer.serialize_u8(*value),
             Value::U16(value) => serializer.serialize_u16(*value),
             Value::U32(value) => serializer.serialize_u32(*value),

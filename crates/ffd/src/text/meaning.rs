@@ -29,7 +29,7 @@ impl Meaning {
 }
 
 /// Explains a value of a tag inside a document of this form and version.
-pub(super) fn of(node: &Node<'_>, value: &Value<'_>, form: FormCode, version: FfdVersion) -> Meaning {
+pub(super) fn of(node: Node<'_>, value: &Value<'_>, form: FormCode, version: FfdVersion) -> Meaning {
     let def = node.def;
     match value {
         Value::Byte(value) => number(def, u64::from(*value), version),

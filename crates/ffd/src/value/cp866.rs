@@ -14,6 +14,26 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
     text
 }
 
+/// Without the white space at either end, as [`str::trim`] of the same text.
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    /// Tab to carriage return, space, and the space that does not break.
+    fn is_space(byte: u8) -> bool {
+        matches!(byte, 0x09..=0x0D | 0x20 | 0xFF)
+    }
+    let mut bytes = bytes;
+    while let [first, rest @ ..] = bytes
+        && is_space(*first)
+    {
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes
+        && is_space(*last)
+    {
+        bytes = rest;
+    }
+    bytes
+}
+
 /// Writes cp866.
 ///
 /// # Errors
@@ -54,6 +74,15 @@ mod tests {
     #[test]
     fn ascii_is_not_copied() {
         assert!(matches!(decode(b"www.nalog.gov.ru"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn white_space_is_that_of_the_text() {
+        for byte in 0..=u8::MAX {
+            for bytes in [vec![byte], vec![byte, b'a', byte, b'b', byte, byte], vec![b'a', byte, b'b']] {
+                assert_eq!(decode(trim(&bytes)), decode(&bytes).trim(), "{bytes:x?}");
+            }
+        }
     }
 
     #[test]

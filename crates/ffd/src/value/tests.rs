@@ -171,3 +171,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_readable_is_what_decodes() {
+    let mut seen = 0;
+    for tag in 0..=u16::MAX {
+        for def in dictionary().meanings(tag) {
+            for len in 0..=12 {
+                for first in [0, MAX_DECIMAL_SCALE, MAX_DECIMAL_SCALE + 1, 0xFF] {
+                    let bytes = vec![first; len];
+                    assert_eq!(
+                        is_readable(def, &bytes),
+                        decode_value(def, &bytes).is_ok(),
+                        "{tag} {bytes:?}"
+                    );
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 5_000);
+}

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use ofd_ingest::derived::identity;
 use ofd_store::{
     Derived, DocumentFilter, MAX_REINDEX_ROWS, OpenedRow, Operator, RebuiltTables, StoreError, Unavailability,
 };
-use sha2::{Digest, Sha256};
 
 use super::columns::contents;
 use super::output::Output;
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ReindexArgs, out: &mut Output) -> Result<ExitCode> {
 
 /// The columns of a document; none if it is not the one that came. A page may be tried twice, so positions are kept.
 fn columns(row: &OpenedRow<'_>, damaged: &mut BTreeSet<i64>) -> Option<Derived> {
-    if Sha256::digest(row.document)[..] != *row.identity {
+    if identity(row.document)[..] != *row.identity {
         damaged.insert(row.seq);
         return None;
     }

@@ -107,7 +107,7 @@ fn live(settings: &LifeSettings, lived: &mut Lived) {
     assert_eq!(lived.documents - before, expected, "{settings:?}");
 }
 
-fn collect(version: &'static str, nodes: &[ffd::Node<'_>], tags: &mut BTreeSet<(&'static str, u16)>) {
+fn collect(version: &'static str, nodes: ffd::Nodes<'_>, tags: &mut BTreeSet<(&'static str, u16)>) {
     for node in nodes {
         tags.insert((version, node.tag));
         collect(version, node.children(), tags);

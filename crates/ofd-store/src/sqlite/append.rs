@@ -1,18 +1,15 @@
 //! Appending documents inside the transaction of a batch: repeat, conflict or new.
 
 use ffd::ids::{FdNumber, FnNumber};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::keys::{self, Key, Keys};
+use super::rows::{self, NewRow, Rows};
 use crate::engine::WriteOutcome;
 use crate::placing::{self, Known, MAX_CONFLICTS, Place, too_many_conflicts};
 use crate::records::{
     AppendOutcome, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument, NewQuarantine, QuarantineOutcome,
     StoredFinding, TaskKind,
-};
-use crate::tables::chains::{newest_chain, open_chain};
-use crate::tables::columns::{
-    AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, SIGN_MARK, kopecks_column,
 };
 use crate::tables::registers::{self, Source, Statement};
 use crate::tables::tasks;
@@ -21,35 +18,46 @@ const IDENTITY: &str = "SELECT identity FROM journal WHERE seq = ?1";
 /// Everything else under it, by what it is: the index has only these rows.
 pub(super) const OTHER: &str = "SELECT seq FROM journal INDEXED BY journal_others \
      WHERE fn = ?1 AND fd = ?2 AND identity = ?3 AND (conflict_no > 0 OR chain > 0)";
-const INSERT: &str = "INSERT INTO journal (fn, fd, chain, conflict_no, form, received_at, code, forward, marks, \
-     verdict, sign_scheme, sign_generation, identity, peer, ffd_version, local_time, rnm, user_inn, kkt_serial, \
-     shift, receipt_number, operation, total_kopecks, fiscal_sign, acknowledgement, container, opened) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, \
-     ?22, ?23, ?24, ?25, ?26, ?27)";
 
 /// Appends the documents of one batch. Borrows the open transaction.
-pub(super) struct BatchWriter<'c> {
+pub(super) struct BatchWriter<'c, 'b> {
     connection: &'c Connection,
     keys: &'c mut Keys,
-    insert: CachedStatement<'c>,
+    rows: Rows<'c, 'b>,
     /// The version of the register facts in this transaction, raised at the first change.
     facts_version: Option<i64>,
 }
 
 /// Whether the tables and indexes of the file are those that the statements of a batch need.
 pub(super) fn fits(connection: &Connection) -> rusqlite::Result<()> {
-    [INSERT, OTHER, IDENTITY].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))?;
+    [OTHER, IDENTITY].iter().try_for_each(|sql| connection.prepare_cached(sql).map(|_| ()))?;
+    rows::fits(connection)?;
     Keys::fits(connection)
 }
 
-impl<'c> BatchWriter<'c> {
-    /// `keys` must have been told that the transaction began.
-    pub(super) fn new(connection: &'c Connection, keys: &'c mut Keys) -> rusqlite::Result<Self> {
-        Ok(Self { connection, keys, insert: connection.prepare_cached(INSERT)?, facts_version: None })
+impl<'c, 'b> BatchWriter<'c, 'b> {
+    /// `keys` must have been told that the transaction began. With `together` rows may be written several by one
+    /// statement: [`Self::finish`] then writes the last of them.
+    pub(super) fn new(
+        connection: &'c Connection,
+        keys: &'c mut Keys,
+        together: bool,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self { connection, keys, rows: Rows::new(connection, together)?, facts_version: None })
+    }
+
+    /// Writes what is not written yet.
+    pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
+        self.rows.flush()
+    }
+
+    /// Whether a failure may be that of another document than the one it came with.
+    pub(super) fn have_failed_together(&self) -> bool {
+        self.rows.have_failed_together()
     }
 
     /// Writes one document with everything that belongs to it, or finds it known, or refuses it.
-    pub(super) fn append(&mut self, document: &NewDocument) -> rusqlite::Result<WriteOutcome> {
+    pub(super) fn append(&mut self, document: &'b NewDocument) -> rusqlite::Result<WriteOutcome> {
         let place = placing::place(self, document)?;
         self.put(document, place).map(|outcome| match outcome {
             Some(outcome) => WriteOutcome::Append(outcome),
@@ -74,7 +82,7 @@ impl<'c> BatchWriter<'c> {
     }
 
     /// None for a document that is refused.
-    fn put(&mut self, document: &NewDocument, place: Place) -> rusqlite::Result<Option<AppendOutcome>> {
+    fn put(&mut self, document: &'b NewDocument, place: Place) -> rusqlite::Result<Option<AppendOutcome>> {
         let outcome = match place {
             Place::Full => return Ok(None),
             Place::Repeat { seq } => {
@@ -82,7 +90,7 @@ impl<'c> BatchWriter<'c> {
             }
             Place::New { chain } => self.write_new(document, chain)?,
             Place::NewChain { chain } => {
-                open_chain(self.connection.into(), document.fn_number.as_str(), chain)?;
+                self.keys.open_chain(self.connection, document.fn_number, chain)?;
                 self.write_new(document, chain)?
             }
             Place::Conflict { chain, conflict_no } => {
@@ -99,7 +107,7 @@ impl<'c> BatchWriter<'c> {
         Ok(Some(outcome))
     }
 
-    fn write_new(&mut self, document: &NewDocument, chain: u32) -> rusqlite::Result<AppendOutcome> {
+    fn write_new(&mut self, document: &'b NewDocument, chain: u32) -> rusqlite::Result<AppendOutcome> {
         let seq = self.write(document, chain, 0, document.forward)?;
         self.write_task(document, seq, document.task)?;
         self.write_register(document, seq, Source::Report)?;
@@ -107,10 +115,11 @@ impl<'c> BatchWriter<'c> {
     }
 
     fn first_of(
-        &self,
+        &mut self,
         fn_number: FnNumber,
         fd_number: FdNumber,
     ) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+        self.rows.flush()?;
         let Some(seq) = self.keys.first(self.connection, fn_number, fd_number)? else { return Ok(None) };
         let identity = self.connection.prepare_cached(IDENTITY)?.query_row([seq], |row| row.get(0))?;
         Ok(Some((seq, identity)))
@@ -118,18 +127,20 @@ impl<'c> BatchWriter<'c> {
 
     /// The same content among conflicts and in later chains.
     fn others_of(
-        &self,
+        &mut self,
         fn_number: FnNumber,
         fd_number: FdNumber,
         identity: &[u8; 32],
     ) -> rusqlite::Result<Option<i64>> {
+        self.rows.flush()?;
         self.connection
             .prepare_cached(OTHER)?
             .query_row(params![fn_number.as_str(), fd_number.get(), identity], |row| row.get(0))
             .optional()
     }
 
-    fn acknowledgement(&self, seq: i64) -> rusqlite::Result<Vec<u8>> {
+    fn acknowledgement(&mut self, seq: i64) -> rusqlite::Result<Vec<u8>> {
+        self.rows.flush()?;
         self.connection
             .prepare_cached("SELECT acknowledgement FROM journal WHERE seq = ?1")?
             .query_row([seq], |row| row.get(0))
@@ -137,44 +148,19 @@ impl<'c> BatchWriter<'c> {
 
     fn write(
         &mut self,
-        document: &NewDocument,
+        document: &'b NewDocument,
         chain: u32,
         conflict_no: u32,
         forward: Forward,
     ) -> rusqlite::Result<i64> {
-        let derived = &document.derived;
-        let seq = self.insert.insert(params![
-            document.fn_number.as_str(),
-            document.fd_number.get(),
-            chain,
-            conflict_no,
-            document.form,
-            document.received_at.as_microsecond(),
-            document.code,
-            forward.number(),
-            marks(document),
-            document.sign.verdict,
-            document.sign.scheme,
-            document.sign.generation,
-            document.identity,
-            document.peer,
-            derived.ffd_version,
-            derived.local_time,
-            derived.rnm,
-            derived.user_inn,
-            derived.kkt_serial,
-            derived.shift,
-            derived.receipt_number,
-            derived.operation,
-            kopecks_column(derived),
-            derived.fiscal_sign,
-            document.acknowledgement,
-            document.container,
-            document.opened,
-        ])?;
+        let seq = self.keys.next_seq();
+        self.rows.add(NewRow { seq, document, chain, conflict_no, forward })?;
         let place =
             keys::Place { fn_number: document.fn_number, fd: document.fd_number.get(), chain, conflict_no };
         self.keys.note(Key { place, seq });
+        if !is_all_in_its_row(document, conflict_no) {
+            self.rows.flush()?;
+        }
         for (ordinal, finding) in (0_u32..).zip(document.findings.iter().take(MAX_STORED_FINDINGS)) {
             self.write_finding(seq, ordinal, finding)?;
         }
@@ -225,11 +211,11 @@ impl<'c> BatchWriter<'c> {
 }
 
 /// The look-ups by which it is decided where a document belongs.
-impl Known for BatchWriter<'_> {
+impl Known for BatchWriter<'_, '_> {
     type Error = rusqlite::Error;
 
     fn newest_chain(&mut self, document: &NewDocument) -> rusqlite::Result<Option<u32>> {
-        Ok(newest_chain(self.connection.into(), document.fn_number.as_str())?)
+        Ok(self.keys.newest_chain(self.connection, document.fn_number)?)
     }
 
     fn is_above_all(&mut self, document: &NewDocument) -> rusqlite::Result<bool> {
@@ -249,14 +235,7 @@ impl Known for BatchWriter<'_> {
     }
 }
 
-fn marks(document: &NewDocument) -> i64 {
-    [
-        (document.flk_mark, FLK_MARK),
-        (document.sign_mark, SIGN_MARK),
-        (document.fn_changed_mark, FN_CHANGED_MARK),
-        (document.after_deregistration_mark, AFTER_DEREGISTRATION_MARK),
-    ]
-    .into_iter()
-    .filter(|(is_set, _)| *is_set)
-    .fold(0, |marks, (_, bit)| marks | bit)
+/// Whether nothing is written beside the row that refers to it.
+fn is_all_in_its_row(document: &NewDocument, conflict_no: u32) -> bool {
+    conflict_no == 0 && document.findings.is_empty() && document.task.is_none() && document.register.is_none()
 }

@@ -169,7 +169,7 @@ fn settle_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         }
     }
     let state = log::checkpoint(connection, "NOOP").map_err(store_error)?;
-    if state.to_copy() >= log::ASIDE_FROM_PAGES {
+    if state.to_copy() >= log::LONG_FROM_PAGES {
         tracing::info!(
             pages = state.pages,
             "the log of the store is long: it is copied while documents are taken"

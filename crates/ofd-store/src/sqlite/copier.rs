@@ -1,4 +1,7 @@
-//! Copying a log that has grown very long, beside the writer.
+//! Copying a log beside the writer.
+//!
+//! The copy of a few thousand pages takes as long as dozens of commits, and in the writer's thread all registers would wait
+//! for it, some times a second under load.
 //!
 //! SQLite copies everything that is copyable in one go and forgets the work of a copy that was interrupted, so it cannot
 //! be done in small steps. After a backup or another long reader the log may hold tens of gigabytes: for minutes the
@@ -37,7 +40,9 @@ impl Copier {
 
     /// Runs `work` in a thread of its own.
     pub(super) fn run(work: impl FnOnce() -> rusqlite::Result<()> + Send + 'static) -> Self {
-        Self { thread: Some(std::thread::spawn(work)), interrupt: None }
+        // Without a thread nothing is copied, as by one that broke down.
+        let thread = std::thread::Builder::new().name("log-copier".to_owned()).spawn(work);
+        Self { thread: thread.ok(), interrupt: None }
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -18,12 +18,18 @@ const COPY_FROM_PAGES: i64 = 4000;
 const CUT_FROM_PAGES: i64 = 2 * COPY_FROM_PAGES;
 /// Pages past which a log that cannot be copied is worth a word: 64 MiB.
 const WARN_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
-/// Pages still to be copied from which on that is not done in the writer's thread any more: 64 MiB.
-pub(super) const ASIDE_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
+/// Pages still to be copied from which on that is not done in the writer's thread: copying them would take as long as many
+/// a commit, and all registers would wait for it. What was added meanwhile is less, and the writer copies that.
+const ASIDE_FROM_PAGES: i64 = 1500;
+/// Pages of a log found at the start from which on the daemon does not wait for its copy: 64 MiB.
+pub(super) const LONG_FROM_PAGES: i64 = (64 << 20) / PAGE_BYTES;
 /// Pages still to be copied past which nobody seems to do it (no daemon runs), so that a command does.
 const LEFT_FROM_PAGES: i64 = 16_384;
-/// Between two copies beside the writer: while a reader holds the log, little can be copied however often.
+/// Between two copies beside the writer of which the first did not come near the end: while a reader holds the log, little
+/// can be copied however often.
 const ASIDE_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at the length of the log: at a hundred thousand documents a second it grows by some MiB meanwhile.
+const LOOK_PAUSE: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_millis(10) };
 /// Pages of our files. SQLite's default, and nobody sets another.
 const PAGE_BYTES: i64 = 4096;
 
@@ -37,8 +43,9 @@ pub(super) struct Log {
     pub(super) aside_pause: Duration,
     /// The copy that is under way beside the writer.
     pub(super) copier: Option<Copier>,
-    /// When the last one ended.
+    /// When the last one ended, if what it left has not been copied since.
     copied_at: Option<Instant>,
+    looked_at: Option<Instant>,
 }
 
 /// What `PRAGMA wal_checkpoint` answers.
@@ -61,6 +68,7 @@ impl Default for Log {
             aside_pause: ASIDE_PAUSE,
             copier: None,
             copied_at: None,
+            looked_at: None,
         }
     }
 }
@@ -75,11 +83,16 @@ impl Log {
     /// Copies a long log into the file, as far as readers allow. Never waits for anybody, and leaves what takes long
     /// to another thread.
     pub(super) fn keep_short(&mut self, connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+        if self.looked_at.is_some_and(|looked| looked.elapsed() < LOOK_PAUSE) {
+            return Ok(());
+        }
+        self.looked_at = Some(Instant::now());
         let is_copying = !self.collect()?;
         let mut state = checkpoint(connection, "NOOP")?;
         if !is_copying && state.pages >= COPY_FROM_PAGES {
             if state.to_copy() < self.aside_from_pages {
                 state = copy_and_cut(connection)?;
+                self.copied_at = None;
             } else if self.copied_at.is_none_or(|ended| ended.elapsed() >= self.aside_pause) {
                 self.begin_copy(path);
             }

@@ -11,6 +11,7 @@ pub(crate) mod disk;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod room;
+mod rows;
 mod schema;
 pub(crate) mod second;
 mod unsynced;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
+use self::append::BatchWriter;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::disk::{FileId, OpenFiles};
 use self::keys::{Keys, Lag, Pace};
@@ -49,6 +51,8 @@ enum BatchFault {
     Engine(rusqlite::Error),
     /// One item breaks a constraint.
     Item { index: usize, reason: String },
+    /// One of several that were written by one statement: to be found by writing them one by one.
+    OneOfSeveral,
 }
 
 impl SqliteEngine {
@@ -88,9 +92,10 @@ impl SqliteEngine {
         &mut self,
         batch: &[WriteItem],
         refused: &BTreeMap<usize, String>,
+        together: bool,
     ) -> Result<Vec<WriteOutcome>, BatchFault> {
         let Self { connection, keys, quarantine_max_bytes, .. } = self;
-        let outcomes = write(connection, keys, *quarantine_max_bytes, batch, refused);
+        let outcomes = write(connection, keys, *quarantine_max_bytes, batch, refused, together);
         match outcomes {
             Ok(_) => keys.keep(),
             Err(_) => keys.forget(),
@@ -128,13 +133,14 @@ fn write(
     quarantine_max_bytes: u64,
     batch: &[WriteItem],
     refused: &BTreeMap<usize, String>,
+    together: bool,
 ) -> Result<Vec<WriteOutcome>, BatchFault> {
     // Immediate: the look-ups below must see what other writers of the file committed before us.
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     keys.begin(&transaction)?;
     let mut outcomes = Vec::with_capacity(batch.len());
     {
-        let mut writer = append::BatchWriter::new(&transaction, keys)?;
+        let mut writer = BatchWriter::new(&transaction, keys, together)?;
         for (index, item) in batch.iter().enumerate() {
             if let Some(reason) = refused.get(&index) {
                 outcomes.push(WriteOutcome::Refused { reason: reason.clone() });
@@ -150,8 +156,10 @@ fn write(
                     Err(error) => Err(error),
                 },
             };
-            outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error))?);
+            outcomes.push(outcome.map_err(|error| BatchFault::of_item(index, error, &writer))?);
         }
+        let finished = writer.finish();
+        finished.map_err(|error| BatchFault::of_item(batch.len(), error, &writer))?;
     }
     transaction.commit()?;
     Ok(outcomes)
@@ -165,12 +173,14 @@ impl Engine for SqliteEngine {
             return Err(EngineError::Failed(what));
         }
         let mut refused = BTreeMap::new();
+        let mut together = true;
         loop {
-            match self.attempt(batch, &refused) {
+            match self.attempt(batch, &refused, together) {
                 // Before anybody is answered: a commit to a file that nobody will ever open again is worth nothing.
                 Ok(outcomes) => {
                     return self.files.lost().map_or(Ok(outcomes), |what| Err(EngineError::Lost(what)));
                 }
+                Err(BatchFault::OneOfSeveral) => together = false,
                 Err(BatchFault::Item { index, reason }) => {
                     tracing::error!(%reason, "an item breaks a constraint of the store and is refused");
                     refused.insert(index, reason);
@@ -250,7 +260,7 @@ impl Drop for SqliteEngine {
         self.log.copier = None;
         // A close must not take minutes either.
         if log::checkpoint(&self.connection, "NOOP")
-            .is_ok_and(|state| state.to_copy() >= self.log.aside_from_pages)
+            .is_ok_and(|state| state.to_copy() >= log::LONG_FROM_PAGES)
         {
             self.keep_log();
         }
@@ -259,8 +269,13 @@ impl Drop for SqliteEngine {
 
 impl BatchFault {
     /// A broken constraint is the item's fault; it must not bring down the writer for all others.
-    fn of_item(index: usize, error: rusqlite::Error) -> Self {
+    fn of_item(index: usize, error: rusqlite::Error, writer: &BatchWriter<'_, '_>) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+                if writer.have_failed_together() =>
+            {
+                Self::OneOfSeveral
+            }
             Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
                 Self::Item { index, reason: error.to_string() }
             }

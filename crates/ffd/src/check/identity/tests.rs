@@ -156,15 +156,11 @@ fn every_capture_is_what_its_container_says() {
         assert_eq!(identity(&document, &claimed), [], "{name}");
         assert_eq!(document.version().as_str(), expected.ffd, "{name}");
         assert_eq!(document.fiscal_sign(), expected.fiscal_sign, "{name}");
-        assert_eq!(document.nodes().len(), expected.records, "{name}");
-        assert_eq!(
-            document.nodes().iter().map(count_nested).sum::<usize>(),
-            expected.records_nested,
-            "{name}"
-        );
+        assert_eq!(document.nodes().count(), expected.records, "{name}");
+        assert_eq!(document.nodes().map(count_nested).sum::<usize>(), expected.records_nested, "{name}");
     }
 }
 
-fn count_nested(node: &Node<'_>) -> usize {
-    node.children().iter().map(|inner| 1 + count_nested(inner)).sum()
+fn count_nested(node: Node<'_>) -> usize {
+    node.children().map(|inner| 1 + count_nested(inner)).sum()
 }

@@ -71,7 +71,7 @@ fn agent(case: &Case<'_, '_>, items: &Items, registered: u64, report: &mut Repor
 /// What only an agent says, without the sign of one.
 fn without_sign(case: &Case<'_, '_>, items: &Items, report: &mut Report<'_>) {
     let said = AGENT_TAGS.into_iter().filter(|_| has_no_sign(case.node(tags::AGENT)));
-    let said = said.filter_map(|tag| case.node(tag)).find(|node| !is_blank(node));
+    let said = said.filter_map(|tag| case.node(tag)).find(|node| !is_blank(*node));
     let of_receipt = said.map(|node| (node.tag, case.at(node.tag)));
     let of_item = items.agent_data.map(|place| (tags::AGENT_DATA, place));
     if let Some((tag, place)) = of_receipt.or(of_item) {
@@ -84,6 +84,6 @@ fn without_sign(case: &Case<'_, '_>, items: &Items, report: &mut Report<'_>) {
 }
 
 /// Whether a sign of an agent (1057, 1222) is missing or says that there is none. One that does not read says nothing.
-pub(super) fn has_no_sign(sign: Option<&Node<'_>>) -> bool {
+pub(super) fn has_no_sign(sign: Option<Node<'_>>) -> bool {
     sign.is_none_or(|sign| sign.unsigned() == Some(0))
 }

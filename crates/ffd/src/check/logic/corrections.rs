@@ -5,7 +5,7 @@
 use crate::check::case::Case;
 use crate::check::report::{Path, Place, Report};
 use crate::dict::{FfdVersion, FormCode};
-use crate::document::{Content, Node};
+use crate::document::Node;
 use crate::tags;
 
 /// Type of a correction by order of the tax service.
@@ -38,9 +38,11 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
 }
 
 /// What the base says.
-fn inside(base: &Node<'_>, is_by_order: bool, report: &mut Report<'_>) {
-    let Content::Group(members) = &base.content else { return };
-    let has = |tag| members.iter().any(|member| member.tag == tag);
+fn inside(base: Node<'_>, is_by_order: bool, report: &mut Report<'_>) {
+    if !base.is_group() {
+        return;
+    }
+    let has = |tag| base.child(tag).is_some();
     let place = |tag| Place { offset: base.offset, path: Path::top(base.tag).with(tag) };
     if !has(tags::CORRECTION_DATE) {
         report.add("correction.base", place(tags::CORRECTION_DATE), || {

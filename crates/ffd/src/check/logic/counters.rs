@@ -35,7 +35,7 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
 }
 
 /// Each block's total is the sum of its parts. A block that leaves a part out says nothing.
-fn blocks(group: &Node<'_>, place: Place, depth: usize, report: &mut Report<'_>) {
+fn blocks(group: Node<'_>, place: Place, depth: usize, report: &mut Report<'_>) {
     if depth > MAX_DEPTH {
         return;
     }
@@ -126,12 +126,7 @@ fn shift(case: &Case<'_, '_>, sums: &ShiftSums, report: &mut Report<'_>) {
 }
 
 /// Members of a group against what they should hold; those that are not there say nothing.
-fn compare<const N: usize>(
-    group: &Node<'_>,
-    members: [(u16, u64); N],
-    place: Place,
-    report: &mut Report<'_>,
-) {
+fn compare<const N: usize>(group: Node<'_>, members: [(u16, u64); N], place: Place, report: &mut Report<'_>) {
     for (tag, expected) in members {
         let Some(found) = group.child(tag).and_then(Node::unsigned).filter(|&found| found != expected) else {
             continue;

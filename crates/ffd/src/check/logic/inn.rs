@@ -115,7 +115,7 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
 }
 
 /// The numbers inside an item, or inside a line of a notification.
-pub(super) fn check_item(case: &Case<'_, '_>, child: &Node<'_>, here: Place, report: &mut Report<'_>) {
+pub(super) fn check_item(case: &Case<'_, '_>, child: Node<'_>, here: Place, report: &mut Report<'_>) {
     match child.tag {
         tags::SUPPLIER_INN => SUPPLIER.check(case, child, here, report),
         tags::AGENT_DATA => TRANSFER.check_inside(case, child, here, report),
@@ -124,15 +124,17 @@ pub(super) fn check_item(case: &Case<'_, '_>, child: &Node<'_>, here: Place, rep
 }
 
 impl Requisite {
-    fn check_inside(&self, case: &Case<'_, '_>, group: &Node<'_>, place: Place, report: &mut Report<'_>) {
-        for node in group.children().iter().filter(|node| node.tag == self.tag) {
+    fn check_inside(&self, case: &Case<'_, '_>, group: Node<'_>, place: Place, report: &mut Report<'_>) {
+        for node in group.children().filter(|node| node.tag == self.tag) {
             let here = Place { offset: node.offset, path: place.path.with(node.tag) };
             self.check(case, node, here, report);
         }
     }
 
-    fn check(&self, case: &Case<'_, '_>, node: &Node<'_>, here: Place, report: &mut Report<'_>) {
-        let Some(text) = node.text() else { return };
+    fn check(&self, case: &Case<'_, '_>, node: Node<'_>, here: Place, report: &mut Report<'_>) {
+        if !node.is_text() {
+            return;
+        }
         let is_long = node.raw.len() > MAX_LEN;
         if is_long && !self.has_length_rule || self.may_be_blank && is_blank(node) {
             return;
@@ -147,7 +149,7 @@ impl Requisite {
                 let shown = if is_long {
                     format!("длиной {}", bytes_ru(node.raw.len()))
                 } else {
-                    format!("«{text}»")
+                    format!("«{}»", node.text().unwrap_or_default())
                 };
                 format!(
                     "ИНН {} (тег {}) {shown}: нужно 10 или 12 цифр, первые две — не 00",

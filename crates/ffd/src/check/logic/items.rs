@@ -77,15 +77,15 @@ impl Items {
 
 /// What one item says.
 #[derive(Default)]
-struct Item<'n, 'd> {
+struct Item<'n> {
     price: Option<u64>,
     quantity: Option<Decimal>,
-    cost: Option<&'n Node<'d>>,
+    cost: Option<Node<'n>>,
     rate: Option<u64>,
-    vat: Option<&'n Node<'d>>,
+    vat: Option<Node<'n>>,
     kind: Option<u64>,
     method: Option<u64>,
-    agent: Option<&'n Node<'d>>,
+    agent: Option<Node<'n>>,
     has_agent_data: bool,
     has_measure: bool,
     is_coded: bool,
@@ -112,12 +112,7 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) -> Items {
     items
 }
 
-fn read<'n, 'd>(
-    case: &Case<'_, '_>,
-    node: &'n Node<'d>,
-    place: Place,
-    report: &mut Report<'_>,
-) -> Item<'n, 'd> {
+fn read<'n>(case: &Case<'_, '_>, node: Node<'n>, place: Place, report: &mut Report<'_>) -> Item<'n> {
     let mut item = Item::default();
     for child in node.children() {
         match child.tag {
@@ -146,7 +141,7 @@ fn read<'n, 'd>(
 }
 
 impl Items {
-    fn add(&mut self, item: &Item<'_, '_>, place: Place) {
+    fn add(&mut self, item: &Item<'_>, place: Place) {
         /// Kinds (1212) of excisable goods: plain, and marked without and with their code.
         const EXCISABLE: [u64; 3] = [2, 30, 31];
         /// Method (1214) «оплата кредита».
@@ -183,14 +178,14 @@ impl Items {
 }
 
 /// One item under judgement; its number is for the merchant, who counts from one.
-struct Judged<'j, 'c, 'd, 'n, 'm> {
+struct Judged<'j, 'c, 'd, 'n> {
     case: &'j Case<'c, 'd>,
-    item: &'j Item<'n, 'm>,
+    item: &'j Item<'n>,
     number: u64,
     place: Place,
 }
 
-impl Judged<'_, '_, '_, '_, '_> {
+impl Judged<'_, '_, '_, '_> {
     fn at(&self, tag: u16, offset: usize) -> Place {
         Place { offset, path: self.place.path.with(tag) }
     }
@@ -244,15 +239,14 @@ impl Judged<'_, '_, '_, '_, '_> {
 }
 
 /// Whether `cost` is `price` times `quantity`, give or take one kopeck. Exact: both sides are multiplied by the power of
-/// ten that makes the quantity whole.
+/// ten that makes the quantity whole. Of a quantity with more digits than are read from the wire
+/// nothing is said.
 fn is_product(cost: u64, price: u64, quantity: Decimal) -> bool {
-    let Some(unit) = 10_u128.checked_pow(quantity.scale.into()) else { return true };
-    let (Some(cost), Some(product)) =
-        (u128::from(cost).checked_mul(unit), u128::from(price).checked_mul(quantity.mantissa.into()))
-    else {
-        return true;
-    };
-    cost.abs_diff(product) <= unit
+    let Some(unit) = 10_u64.checked_pow(quantity.scale.into()) else { return true };
+    // Two numbers of 64 bits have a product of 128.
+    let cost = u128::from(cost) * u128::from(unit);
+    let product = u128::from(price) * u128::from(quantity.mantissa);
+    cost.abs_diff(product) <= u128::from(unit)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::check::report::{Place, Report};
 use crate::dict::{FfdVersion, FormCode};
 use crate::ids::Inn;
 use crate::tags;
+use crate::value::cp866;
 
 /// Reason «замена ФН»: tag 1101.
 const FN_REPLACED_CODE: u64 = 1;
@@ -132,9 +133,10 @@ fn same(case: &Case<'_, '_>, registration: &Registration, report: &mut Report<'_
         if tag == tags::PLACE && case.number(tags::INTERNET_PAYMENT) == Some(1) {
             continue;
         }
-        let (Some(text), Some(registered)) = (case.text(tag), registered) else { continue };
-        if text != registered && !report.is_judged(tag) {
+        let (Some(text), Some(registered)) = (case.raw_text(tag), registered) else { continue };
+        if text != &**registered && !report.is_judged(tag) {
             report.add(rule, case.at(tag), || {
+                let (text, registered) = (cp866::decode(text), cp866::decode(registered));
                 format!(
                     "{name} (тег {tag}) не совпадает с отчётом о регистрации: «{text}», а в отчёте «{registered}»"
                 )

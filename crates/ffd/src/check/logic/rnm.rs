@@ -25,7 +25,7 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
         });
         return;
     };
-    if let RnmCheck::Mismatch { expected } = rnm.verify(inn, serial) {
+    if let RnmCheck::Mismatch { expected } = rnm.verify(&inn, &serial) {
         report.add("rnm.checksum", place, || {
             format!(
                 "контрольное число регистрационного номера ККТ (тег 1037) {rnm} не сходится с ИНН {inn} и заводским \

@@ -9,7 +9,7 @@ use super::items::{Items, MAX_RATE, WITHOUT_VAT};
 use crate::check::case::Case;
 use crate::check::report::{Path, Place, Report};
 use crate::dict::FfdVersion;
-use crate::document::{Content, Node};
+use crate::document::Node;
 use crate::tags;
 use crate::value::Kopecks;
 
@@ -68,9 +68,11 @@ impl Block {
         let Some(node) = case.node(tags::VAT_AMOUNTS) else {
             return Some(Self { is_there: false, sums: Vec::new() });
         };
-        let Content::Group(members) = &node.content else { return None };
+        if !node.is_group() {
+            return None;
+        }
         let mut sums: Vec<(usize, u128, Place)> = Vec::new();
-        for member in members.iter().filter(|member| member.tag == tags::VAT_AMOUNT) {
+        for member in node.children().filter(|member| member.tag == tags::VAT_AMOUNT) {
             let sum = member.child(tags::VAT_SUM)?;
             let rate = usize::try_from(member.child(tags::VAT_RATE).and_then(Node::unsigned)?).ok()?;
             let kopecks = u128::from(sum.unsigned()?);

@@ -131,7 +131,7 @@ impl Totals {
     ];
 
     /// Reads a group 1157.
-    pub(in crate::check) fn read(totals: &Node<'_>) -> Self {
+    pub(in crate::check) fn read(totals: Node<'_>) -> Self {
         let number = |(group, tag)| match group {
             None => inner(totals, tag),
             Some(group) => totals.child(group).and_then(|block| inner(block, tag)),

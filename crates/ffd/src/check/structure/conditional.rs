@@ -9,7 +9,7 @@
 
 use crate::check::case::Case;
 use crate::dict::FfdVersion::{self, V1_1, V1_2, V1_05};
-use crate::document::Node;
+use crate::document::{Node, Nodes};
 use crate::tags;
 
 /// When the exemption of some sole traders from naming their goods ended: 2021-02-01 00:00 of the till's clock.
@@ -92,13 +92,25 @@ impl Condition {
             && self.versions.contains(&version)
     }
 
+    /// A field of the same group without which the condition cannot hold.
+    pub(super) fn rests_on(&self) -> Option<u16> {
+        match self.when {
+            When::SomethingUnsent => Some(tags::UNSENT_COUNT),
+            When::FnKept => Some(tags::REASON_MASK),
+            When::Internet => Some(tags::INTERNET_PAYMENT),
+            When::SoldByAgent => Some(tags::ITEM_AGENT),
+            When::GoodsNamedNoAdvance => Some(tags::PAYMENT_METHOD),
+            When::ReportOnline | When::RegisteredOnline | When::Always | When::GoodsNamed => None,
+        }
+    }
+
     /// Whether the field must be there; `nodes` are the records of its group. What cannot be read decides nothing.
-    pub(super) fn holds(&self, case: &Case<'_, '_>, nodes: &[Node<'_>]) -> bool {
-        let number = |tag| nodes.iter().find(|node| node.tag == tag).and_then(Node::unsigned);
+    pub(super) fn holds(&self, case: &Case<'_, '_>, nodes: &Nodes<'_>) -> bool {
+        let number = |tag| nodes.clone().find(|node| node.tag == tag).and_then(Node::unsigned);
         let is_named_now = || case.time().is_some_and(|time| time >= GOODS_NAMED_SINCE);
         match self.when {
             When::ReportOnline => {
-                !nodes.iter().any(|node| node.tag == tags::OFFLINE_MODE && node.unsigned() != Some(0))
+                !nodes.clone().any(|node| node.tag == tags::OFFLINE_MODE && node.unsigned() != Some(0))
             }
             When::RegisteredOnline => {
                 case.registration().is_some_and(|registration| registration.offline == Some(false))

@@ -15,7 +15,7 @@ mod value;
 use super::report::{Path, Place, Report};
 use crate::check::case::{Case, is_blank};
 use crate::dict::FfdVersion;
-use crate::document::{Content, Node};
+use crate::document::{Content, Node, Nodes};
 use crate::tags;
 use crate::text::bytes_ru;
 use plan::{FormPlan, ParentPlan};
@@ -54,15 +54,15 @@ pub(super) fn check(case: &Case<'_, '_>, report: &mut Report<'_>) {
     size(case, plan, report);
     if let Some(top) = plan.parent(plan.form.0) {
         let mut walk = Walk { case, plan, report };
-        walk.group(case.doc.nodes(), top, Place::DOCUMENT);
+        walk.group(&case.doc.nodes(), top, Place::DOCUMENT);
     }
 }
 
 /// Nothing can be demanded of a version that is not known; what is read of it is read as the newest.
-fn unknown_version(node: &Node<'_>, report: &mut Report<'_>) {
+fn unknown_version(node: Node<'_>, report: &mut Report<'_>) {
     let place = Place { offset: node.offset, path: Path::top(node.tag) };
-    if let Content::Broken(error) = &node.content {
-        report.add("structure.type", place, || value::unreadable(node, error));
+    if let Content::Broken(error) = node.content() {
+        report.add("structure.type", place, || value::unreadable(node, &error));
     } else {
         report.add("structure.version", place, || {
             format!(
@@ -93,47 +93,52 @@ struct Walk<'w, 'c, 'd, 's> {
 
 impl Walk<'_, '_, '_, '_> {
     /// The records of one group, or of the top level.
-    fn group(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, place: Place) {
+    fn group(&mut self, nodes: &Nodes<'_>, parent: &'static ParentPlan, place: Place) {
         // A blank record is there, so it must not be repeated, but it is not what a condition demands.
         let (mut seen, mut blank) = (0_u128, 0_u128);
-        for node in nodes {
+        let is_top = place.path == Path::DOCUMENT;
+        for node in nodes.clone() {
             // A path is only laid out when there is something to say about it.
             let here = || Place { offset: node.offset, path: place.path.with(node.tag) };
-            let Some((bit, field)) = parent.field(node.tag) else {
+            let Some(field) = parent.field(node.tag) else {
                 self.undeclared(node, parent, here());
                 continue;
             };
-            if seen & bit != 0 && !field.repeatable {
+            if seen & field.bit != 0 && !field.repeatable {
                 self.report.add("structure.repeat", here(), || {
                     format!("{} встречается в {} повторно", value::requisite(node), parent.name_ru())
                 });
             }
-            seen |= bit;
-            if field.may_be_blank && is_blank(node) {
-                blank |= bit;
+            seen |= field.bit;
+            if field.is_plain && node.is_value() {
                 continue;
             }
-            if place.path == Path::DOCUMENT && self.report.is_judged(node.tag) {
+            if field.is_special && field.may_be_blank && is_blank(node) {
+                blank |= field.bit;
                 continue;
             }
-            let is_free = field.is_free_in_1_0 && self.case.version == FfdVersion::V1_0;
+            if is_top && self.report.is_judged(node.tag) {
+                continue;
+            }
+            let is_free = field.is_special && field.is_free_in_1_0 && self.case.version == FfdVersion::V1_0;
             if !is_free && let Some(fault) = value::fault(node, field) {
                 self.report.add(fault.rule(field), here(), || fault.text_ru(node));
             }
-            if field.is_of_versions {
+            if field.is_special && field.is_of_versions {
                 self.version(node, here());
             }
-            if let (Content::Group(children), false) = (&node.content, is_free)
-                && let Some(inner) = self.plan.parent(node.tag)
+            if node.is_group()
+                && !is_free
+                && let Some(inner) = self.plan.inside(field)
             {
-                self.group(children, inner, here());
+                self.group(&node.children(), inner, here());
             }
         }
         self.missing(parent, seen, place);
-        self.conditional(nodes, parent, seen & !blank, place);
+        self.conditional(nodes, parent, (seen, seen & !blank), place);
     }
 
-    fn undeclared(&mut self, node: &Node<'_>, parent: &ParentPlan, here: Place) {
+    fn undeclared(&mut self, node: Node<'_>, parent: &ParentPlan, here: Place) {
         if OF_VERSIONS.iter().any(|&(tag, _)| tag == node.tag) {
             return self.version(node, here);
         }
@@ -149,7 +154,7 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     /// Check 21d: tags that came or went with ФФД 1.1.
-    fn version(&mut self, node: &Node<'_>, here: Place) {
+    fn version(&mut self, node: Node<'_>, here: Place) {
         let Some(&(_, is_old)) = OF_VERSIONS.iter().find(|&&(tag, _)| tag == node.tag) else { return };
         if is_old != (self.case.version <= FfdVersion::V1_05) {
             self.report.add("version.tags", here, || {
@@ -176,12 +181,21 @@ impl Walk<'_, '_, '_, '_> {
     }
 
     /// Fields that are not there, and must be under a condition that holds.
-    fn conditional(&mut self, nodes: &[Node<'_>], parent: &'static ParentPlan, seen: u128, place: Place) {
-        for &(bit, condition) in &parent.conditions {
-            if seen & bit == 0 && condition.holds(self.case, nodes) {
+    /// `seen` are those that are there, and of them those that are not blank.
+    fn conditional(
+        &mut self,
+        nodes: &Nodes<'_>,
+        parent: &'static ParentPlan,
+        (seen, said): (u128, u128),
+        place: Place,
+    ) {
+        for plan in &parent.conditions {
+            let condition = plan.condition;
+            let may_hold = plan.rests_on == 0 || seen & plan.rests_on != 0;
+            if said & plan.demanded == 0 && may_hold && condition.holds(self.case, nodes) {
                 let here = Place { offset: place.offset, path: place.path.with(condition.demanded) };
                 self.report.add("structure.conditional", here, || {
-                    let name = parent.field(condition.demanded).map(|(_, field)| field.name_ru());
+                    let name = parent.field(condition.demanded).map(|field| field.name_ru());
                     format!(
                         "нет реквизита {} в {}: он обязателен, {}",
                         name.unwrap_or_default(),

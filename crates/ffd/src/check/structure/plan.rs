@@ -42,14 +42,31 @@ pub(super) struct ParentPlan {
     fields: Vec<FieldPlan>,
     /// Bit of each field that must be there.
     pub(super) mandatory: u128,
-    /// Conditions of this place, with the bit of the field they demand.
-    pub(super) conditions: Vec<(u128, &'static Condition)>,
+    /// Conditions of this place.
+    pub(super) conditions: Vec<ConditionPlan>,
+}
+
+/// A condition of a group.
+pub(super) struct ConditionPlan {
+    pub(super) condition: &'static Condition,
+    /// Bit of the field it demands.
+    pub(super) demanded: u128,
+    /// Bit of a field without which it cannot hold; 0 when there is none.
+    pub(super) rests_on: u128,
 }
 
 /// A field of a group.
 pub(super) struct FieldPlan {
     pub(super) tag: u16,
+    /// Its bit in the masks of its group.
+    pub(super) bit: u128,
+    /// Where the plan of its members lies, of a group that has one.
+    inside: Option<usize>,
     pub(super) repeatable: bool,
+    /// Whether one of the next three holds.
+    pub(super) is_special: bool,
+    /// Whether there is nothing to say of a single value that reads: no limit, no list, nothing special.
+    pub(super) is_plain: bool,
     /// Whether ФФД 1.0 lets it have any format.
     pub(super) is_free_in_1_0: bool,
     /// Whether its place depends on the version, see [`OF_VERSIONS`].
@@ -75,17 +92,23 @@ impl FormPlan {
     pub(super) fn parent(&self, tag: u16) -> Option<&ParentPlan> {
         self.parents.iter().find(|parent| parent.tag == tag)
     }
+
+    /// What stands in the group that a field is, as [`Self::parent`] of its tag.
+    pub(super) fn inside(&self, field: &FieldPlan) -> Option<&ParentPlan> {
+        self.parents.get(field.inside?)
+    }
 }
 
 impl ParentPlan {
-    /// The field of this tag and its bit.
-    pub(super) fn field(&self, tag: u16) -> Option<(u128, &FieldPlan)> {
+    /// The field of this tag.
+    #[inline]
+    pub(super) fn field(&self, tag: u16) -> Option<&FieldPlan> {
         let number = match tag.checked_sub(FIRST_DENSE).and_then(|slot| self.dense.get(usize::from(slot))) {
             Some(&NO_FIELD) => return None,
             Some(&number) => usize::from(number),
             None => self.tags.binary_search(&tag).ok()?,
         };
-        Some((bit(number), self.fields.get(number)?))
+        self.fields.get(number)
     }
 
     /// The field of this number.
@@ -162,6 +185,10 @@ fn parents(form: &'static FormDef) -> Vec<ParentPlan> {
     }
     parents.retain(|parent| !parent.fields.is_empty());
     parents.sort_by_key(|parent| parent.tag);
+    let places: Vec<u16> = parents.iter().map(|parent| parent.tag).collect();
+    for field in parents.iter_mut().flat_map(|parent| &mut parent.fields) {
+        field.inside = places.iter().position(|&tag| tag == field.tag);
+    }
     parents
 }
 
@@ -176,7 +203,8 @@ fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
     let mut tags: Vec<u16> = form.children(parent).iter().map(|field| field.tag).chain(of_tags).collect();
     tags.sort_unstable();
     tags.dedup();
-    let fields: Vec<FieldPlan> = tags.iter().map(|&tag| field_plan(form, parent, tag)).collect();
+    let fields: Vec<FieldPlan> =
+        tags.iter().enumerate().map(|(number, &tag)| field_plan(form, parent, tag, bit(number))).collect();
     let has_condition =
         |tag| CONDITIONS.iter().any(|condition| condition.is_about(form.form.0, form.version, parent, tag));
     let mandatory = |tag: u16| {
@@ -188,11 +216,16 @@ fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
         })
     };
     let numbered = || tags.iter().copied().enumerate();
-    let conditions = numbered().flat_map(|(number, tag)| {
+    let bit_of = |tag: u16| tags.binary_search(&tag).map(bit).unwrap_or_default();
+    let conditions = tags.iter().flat_map(|&tag| {
         CONDITIONS
             .iter()
             .filter(move |condition| condition.is_about(form.form.0, form.version, parent, tag))
-            .map(move |condition| (bit(number), condition))
+            .map(move |condition| ConditionPlan {
+                condition,
+                demanded: bit_of(tag),
+                rests_on: condition.rests_on().map(bit_of).unwrap_or_default(),
+            })
     });
     ParentPlan {
         tag: parent,
@@ -208,18 +241,26 @@ fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
     }
 }
 
-fn field_plan(form: &'static FormDef, parent: u16, tag: u16) -> FieldPlan {
+fn field_plan(form: &'static FormDef, parent: u16, tag: u16, bit: u128) -> FieldPlan {
     let def = dictionary().tag(tag, parent, form.version);
     let field = form.field(parent, tag);
+    let is_of_versions = OF_VERSIONS.iter().any(|&(other, _)| other == tag);
+    let (is_free_in_1_0, may_be_blank) = (FREE_IN_1_0.contains(&tag), MAY_BE_BLANK.contains(&tag));
+    let is_special = is_of_versions || is_free_in_1_0 || may_be_blank;
+    let (limit, values) = (def.map_or(Limit::None, Limit::of), def.and_then(Values::of));
     FieldPlan {
         tag,
+        bit,
+        inside: None,
+        is_special,
+        is_plain: !is_special && limit == Limit::None && values.is_none(),
         repeatable: field.is_some_and(|field| field.repeatable) || def.is_some_and(|def| def.repeatable),
-        is_of_versions: OF_VERSIONS.iter().any(|&(other, _)| other == tag),
-        is_free_in_1_0: FREE_IN_1_0.contains(&tag),
+        is_of_versions,
+        is_free_in_1_0,
         is_type_known: !TYPE_NOT_KNOWN.contains(&tag),
-        may_be_blank: MAY_BE_BLANK.contains(&tag),
-        limit: def.map_or(Limit::None, Limit::of),
-        values: def.and_then(Values::of),
+        may_be_blank,
+        limit,
+        values,
         def,
     }
 }
@@ -265,8 +306,8 @@ mod tests {
     fn mandatory_is_what_the_electronic_document_must_carry() {
         let check = |form, version, parent, tag, expected| {
             let plan = FormPlan::of(FormCode(form), version).unwrap().parent(parent).unwrap();
-            let (bit, _) = plan.field(tag).unwrap();
-            assert_eq!(plan.mandatory & bit != 0, expected, "{tag} in {parent} of {form}, {version}");
+            let field = plan.field(tag).unwrap();
+            assert_eq!(plan.mandatory & field.bit != 0, expected, "{tag} in {parent} of {form}, {version}");
         };
         check(3, FfdVersion::V1_2, 3, tags::TOTAL_SUM, true);
         check(3, FfdVersion::V1_2, tags::ITEM, tags::ITEM_COST, true);
@@ -293,6 +334,8 @@ mod tests {
                     let mut tags = dictionary().tags().iter();
                     let has_members = tags.any(|def| is_member(def, field.tag, plan.version));
                     assert!(!has_members || plan.parent(field.tag).is_some(), "{} of {form}", field.tag);
+                    let inside = plan.inside(field).map(|parent| parent.tag);
+                    assert_eq!(inside, plan.parent(field.tag).map(|_| field.tag), "{} of {form}", field.tag);
                 }
             }
         }

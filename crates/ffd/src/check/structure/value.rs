@@ -1,6 +1,6 @@
 //! One value: whether it reads, is as long as it may be, and stands in its list.
 
-use crate::dict::{EnumCode, EnumDef, Fixed, TagDef, ValueKind, dictionary};
+use crate::dict::{EnumCode, EnumDef, EnumValue, Fixed, TagDef, ValueKind, dictionary};
 use crate::document::{Content, Node};
 use crate::error::ValueError;
 use crate::tags;
@@ -75,40 +75,45 @@ impl Values {
         Some(Self { list, known })
     }
 
-    fn holds(&self, value: &Value<'_>) -> bool {
-        match value {
-            Value::Bits { mask, .. } => u64::from(*mask) & !self.known == 0,
-            Value::Text(text) => {
-                let text = text.trim_end_matches(' ');
-                self.list.values.iter().any(|entry| entry.spelling == text)
-            }
-            number => number.unsigned().is_none_or(|number| match number {
-                0..64 => self.known >> number & 1 == 1,
-                _ => self.list.values.iter().any(|entry| entry.code == EnumCode::Number(number)),
-            }),
+    /// Whether the value of a record is in the list. Of what is no number, mask or text there is no list.
+    fn holds(&self, node: Node<'_>) -> bool {
+        let holds = |is_it: &dyn Fn(&EnumValue) -> bool| self.list.values.iter().any(is_it);
+        let is_mask = node.def.is_some_and(|def| def.kind == ValueKind::Bits);
+        match node.unsigned() {
+            Some(mask) if is_mask => mask & !self.known == 0,
+            Some(number @ 0..64) => self.known >> number & 1 == 1,
+            Some(number) => holds(&|entry| entry.code == EnumCode::Number(number)),
+            None => match node.value() {
+                Some(Value::Text(text)) => {
+                    let text = text.trim_end_matches(' ');
+                    holds(&|entry| entry.spelling == text)
+                }
+                _ => true,
+            },
         }
     }
 }
 
 /// What is wrong with a value; of several things the first.
 pub(super) enum Fault<'n> {
-    Type(&'n ValueError),
+    Type(ValueError),
     Length(Limit),
-    NotInList(&'n Value<'n>),
+    NotInList(Value<'n>),
 }
 
 /// Checks one record of a declared tag.
-pub(super) fn fault<'n>(node: &'n Node<'_>, field: &FieldPlan) -> Option<Fault<'n>> {
-    let value = match &node.content {
-        Content::Broken(error) => return Some(Fault::Type(error)),
-        Content::Value(value) => Some(value),
-        Content::Group(_) | Content::Unknown => None,
-    };
+#[inline]
+pub(super) fn fault<'n>(node: Node<'n>, field: &FieldPlan) -> Option<Fault<'n>> {
+    if node.is_broken()
+        && let Content::Broken(error) = node.content()
+    {
+        return Some(Fault::Type(error));
+    }
     if !field.limit.admits(node.raw.len()) {
         return Some(Fault::Length(field.limit));
     }
     let list = field.values.as_ref()?;
-    value.filter(|value| !list.holds(value)).map(Fault::NotInList)
+    if list.holds(node) { None } else { node.value().map(Fault::NotInList) }
 }
 
 impl Fault<'_> {
@@ -123,7 +128,7 @@ impl Fault<'_> {
     }
 
     /// What is wrong with the record, for people.
-    pub(super) fn text_ru(&self, node: &Node<'_>) -> String {
+    pub(super) fn text_ru(&self, node: Node<'_>) -> String {
         let expected = match self {
             Self::Type(error) => return unreadable(node, error),
             Self::NotInList(value) => {
@@ -142,12 +147,12 @@ impl Fault<'_> {
 }
 
 /// Says that a value is not of its type.
-pub(super) fn unreadable(node: &Node<'_>, error: &ValueError) -> String {
+pub(super) fn unreadable(node: Node<'_>, error: &ValueError) -> String {
     format!("значение реквизита {} не читается: {}", requisite(node), error.text_ru(0))
 }
 
 /// Name and number of the requisite.
-pub(super) fn requisite(node: &Node<'_>) -> String {
+pub(super) fn requisite(node: Node<'_>) -> String {
     match node.def {
         Some(def) => format!("«{}» (тег {})", def.name_ru, node.tag),
         None => format!("(тег {})", node.tag),

@@ -5,8 +5,8 @@ use std::fmt;
 use ffd::dict::FormCode;
 use kkt_proto::ack::{self, Acknowledgement, OperatorCode};
 use kkt_proto::container::{Container, ContainerKind};
+use ofd_ingest::derived::identity;
 use ofd_store::{Derived, DocumentRow, FindingSeverity, Forward};
-use sha2::{Digest, Sha256};
 
 use crate::commands::columns::{Contents, contents};
 
@@ -57,7 +57,7 @@ pub(super) fn examine(row: &DocumentRow) -> Vec<Fault> {
     let mut faults = Faults::default();
     received(row, &mut faults);
     let document = row.opened_document();
-    if Sha256::digest(document)[..] == row.identity {
+    if identity(document)[..] == row.identity {
         let contents = contents(document, row.form);
         read(row, &contents, &mut faults);
         decided(row, &contents, &mut faults);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ffd::check::{Claimed, identity};
-use ffd::{Content, Document, Fixed, FormDef, Node, Requirement, dictionary};
+use ffd::{Content, Document, Fixed, FormDef, Nodes, Requirement, dictionary};
 
 use super::*;
 
@@ -11,15 +11,15 @@ use super::*;
 const COUNTER_GROUPS: [u16; 12] = [1129, 1130, 1131, 1132, 1133, 1145, 1146, 1157, 1158, 1194, 1232, 1233];
 
 /// Everything the dictionary has to say against the children of `parent`.
-fn objections(form: &FormDef, parent: u16, nodes: &[Node<'_>], found: &mut Vec<String>) {
+fn objections(form: &FormDef, parent: u16, nodes: Nodes<'_>, found: &mut Vec<String>) {
     for field in form.children(parent) {
         let demanded = field.requirement == Requirement::Mandatory;
-        if demanded && !nodes.iter().any(|node| node.tag == field.tag) {
+        if demanded && !nodes.clone().any(|node| node.tag == field.tag) {
             found.push(format!("{} lacks {}", parent, field.tag));
         }
     }
     let mut seen = HashSet::new();
-    for node in nodes {
+    for node in nodes.clone() {
         let Some(field) = form.field(parent, node.tag) else {
             // The tables name a group's members once; what they do not list at all is known by its parents.
             let known = node.def.is_some_and(|def| def.parents.contains(&parent));
@@ -44,7 +44,7 @@ fn objections(form: &FormDef, parent: u16, nodes: &[Node<'_>], found: &mut Vec<S
         if !right {
             found.push(format!("{} of {length} bytes", node.tag));
         }
-        match &node.content {
+        match node.content() {
             Content::Group(children) => objections(form, node.tag, children, found),
             Content::Value(_) => {
                 let listed = def.enum_name.zip(node.unsigned());

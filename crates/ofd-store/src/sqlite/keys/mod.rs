@@ -33,6 +33,8 @@ pub(super) use self::lag::Lag;
 use self::merge::Merge;
 pub(super) use self::pace::Pace;
 use self::tables::State;
+use crate::sql;
+use crate::tables::chains;
 
 /// Highest numbers remembered, some 20 MiB; past it all are forgotten and looked up anew.
 const MAX_HEADS: usize = if cfg!(test) { 8 } else { 1 << 19 };
@@ -71,6 +73,8 @@ pub(super) struct Keys {
     /// The newest position of the journal.
     newest: i64,
     heads: HashMap<FnNumber, u32>,
+    /// The newest chains of debug ФН that wrote lately.
+    chains: HashMap<FnNumber, u32>,
     /// Behind `state.seq`, in order of arrival.
     fresh: Vec<Key>,
     gathered: Vec<Run>,
@@ -111,7 +115,8 @@ impl Keys {
             merge: (!merge.is_empty()).then_some(now),
             batch: None,
         };
-        Ok(Self { state, newest, heads: HashMap::new(), fresh, gathered, merge, pace, times })
+        let (heads, chains) = (HashMap::new(), HashMap::new());
+        Ok(Self { state, newest, heads, chains, fresh, gathered, merge, pace, times })
     }
 
     /// To be called when a batch has begun its transaction: whatever somebody else appended is known from here on.
@@ -123,7 +128,12 @@ impl Keys {
         Ok(())
     }
 
-    /// A row was written.
+    /// The position of the next row.
+    pub(super) fn next_seq(&self) -> i64 {
+        self.fresh.last().map_or(self.newest, |key| key.seq.max(self.newest)).saturating_add(1)
+    }
+
+    /// A row has its position.
     pub(super) fn note(&mut self, key: Key) {
         let highest = self.heads.entry(key.place.fn_number).or_insert(key.place.fd);
         *highest = key.place.fd.max(*highest);
@@ -149,6 +159,42 @@ impl Keys {
         for key in self.fresh.drain(kept..) {
             self.heads.remove(&key.place.fn_number);
         }
+        self.chains.clear();
+    }
+
+    /// The newest chain of a debug ФН; none before its first document.
+    pub(super) fn newest_chain(
+        &mut self,
+        connection: &Connection,
+        fn_number: FnNumber,
+    ) -> sql::Result<Option<u32>> {
+        if let Some(chain) = self.chains.get(&fn_number) {
+            return Ok(Some(*chain));
+        }
+        let stored = chains::newest_chain(connection.into(), fn_number.as_str())?;
+        if let Some(chain) = stored {
+            self.remember_chain(fn_number, chain);
+        }
+        Ok(stored)
+    }
+
+    /// Makes a chain the newest one.
+    pub(super) fn open_chain(
+        &mut self,
+        connection: &Connection,
+        fn_number: FnNumber,
+        chain: u32,
+    ) -> sql::Result<u32> {
+        chains::open_chain(connection.into(), fn_number.as_str(), chain)?;
+        self.remember_chain(fn_number, chain);
+        Ok(chain)
+    }
+
+    fn remember_chain(&mut self, fn_number: FnNumber, chain: u32) {
+        if self.chains.len() >= MAX_HEADS {
+            self.chains.clear();
+        }
+        self.chains.insert(fn_number, chain);
     }
 
     /// The highest ФД number of a ФН in all its chains, 0 while nothing of it is there: above it everything is new.
