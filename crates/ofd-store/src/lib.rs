@@ -77,6 +77,7 @@ pub use outbox::{
     MAX_REPORTED_GAPS, NewBatch, OutboxChange, OutboxDecision, OutboxDepths, OutboxFilter, OutboxPage,
     OutboxRow, OutboxState, RefreshRow, Slot, Verdict, VerdictReport,
 };
+pub use placing::MAX_CONFLICTS;
 pub use reader::Reader;
 pub use records::{
     AppendOutcome, Derived, FindingSeverity, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument,
@@ -93,6 +94,5 @@ pub use rows::{
     Counts, DocumentFilter, DocumentPage, DocumentRow, DocumentSummary, ExportFilter, ExportRow,
     FindingFilter, Gap, MAX_PAGE_ROWS, QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
-pub use sqlite::MAX_CONFLICTS;
 pub use store::Store;
 pub use tables::quarantine::MAX_QUARANTINE_PER_FN;

@@ -3,7 +3,13 @@
 use ffd::ids::FdNumber;
 
 use crate::records::NewDocument;
-use crate::sqlite::MAX_CONFLICTS;
+
+/// Most conflicts kept under one (ФН, chain, ФД).
+///
+/// An ФН gives each number once, so a second content is a fault of hers or a forgery, and a hundred are evidence enough.
+/// What comes past it is refused: nothing is kept, nothing is answered, and the register keeps its document. Contents
+/// that were kept go on getting the acknowledgement they once got.
+pub const MAX_CONFLICTS: u32 = 100;
 
 /// Forms that begin the life of a ФН with ФД 1: report of registration and of its change.
 const CHAIN_OPENERS: [u16; 2] = [1, 11];
@@ -31,6 +37,11 @@ pub(crate) trait Known {
     /// The newest chain of a debug ФН; none before its first document.
     fn newest_chain(&mut self, document: &NewDocument) -> Result<Option<u32>, Self::Error>;
 
+    /// Whether it is known without a look-up that nothing is stored under this ФД number of the ФН, in no chain.
+    fn is_above_all(&mut self, _document: &NewDocument) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
     /// What came first under (ФН, ФД): position and identity.
     fn first(&mut self, document: &NewDocument) -> Result<Option<(i64, [u8; 32])>, Self::Error>;
 
@@ -50,10 +61,14 @@ pub(crate) fn place<K: Known>(known: &mut K, document: &NewDocument) -> Result<P
     let newest = if debug { known.newest_chain(document)? } else { Some(0) };
     let opens_chain =
         debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
-    match (known.first(document)?, newest) {
+    let is_above_all = known.is_above_all(document)?;
+    let first = if is_above_all { None } else { known.first(document)? };
+    match (first, newest) {
         (Some((seq, identity)), _) if identity == document.identity => return Ok(Place::Repeat { seq }),
-        // Without a first there is no conflict, and there are no later chains to look into.
-        (None, Some(0)) if !opens_chain => return Ok(Place::New { chain: 0 }),
+        // Without a first there is no conflict, and in the first chain there are no later ones to look into.
+        (None, Some(chain)) if !opens_chain && (is_above_all || chain == 0) => {
+            return Ok(Place::New { chain });
+        }
         _ => {}
     }
     if let Some(seq) = known.among_others(document)? {

@@ -14,5 +14,7 @@
 mod balancer;
 mod failover;
 mod hopping;
+mod moving;
 mod place;
 mod stand;
+mod upgrades;

@@ -6,12 +6,11 @@ use rusqlite::params;
 
 use super::copy::Position;
 use crate::engine::WriteOutcome;
-use crate::placing::{self, Known, Place, too_many_conflicts};
+use crate::placing::{self, Known, MAX_CONFLICTS, Place, too_many_conflicts};
 use crate::records::{
     AppendOutcome, Forward, KnownContent, NewDocument, NewQuarantine, QuarantineOutcome, TaskKind,
 };
 use crate::sql::{self, Db, OptionalExtension as _};
-use crate::sqlite::MAX_CONFLICTS;
 use crate::tables::chains::{newest_chain, open_chain};
 use crate::tables::columns::{kopecks_column, marks_column};
 use crate::tables::registers::{self, Source, Statement};

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::keys::{self, Key, Keys};
 use super::rows::{self, NewRow, Rows};
 use crate::engine::WriteOutcome;
+use crate::placing::{self, Known, MAX_CONFLICTS, Place, too_many_conflicts};
 use crate::records::{
     AppendOutcome, Forward, KnownContent, MAX_STORED_FINDINGS, NewDocument, NewQuarantine, QuarantineOutcome,
     StoredFinding, TaskKind,
@@ -17,15 +18,6 @@ const IDENTITY: &str = "SELECT identity FROM journal WHERE seq = ?1";
 /// Everything else under it, by what it is: the index has only these rows.
 pub(super) const OTHER: &str = "SELECT seq FROM journal INDEXED BY journal_others \
      WHERE fn = ?1 AND fd = ?2 AND identity = ?3 AND (conflict_no > 0 OR chain > 0)";
-/// Most conflicts kept under one (ФН, chain, ФД).
-///
-/// An ФН gives each number once, so a second content is a fault of hers or a forgery, and a hundred are evidence enough.
-/// What comes past it is refused: nothing is kept, nothing is answered, and the register keeps its document. Contents
-/// that were kept go on getting the acknowledgement they once got.
-pub const MAX_CONFLICTS: u32 = 100;
-
-/// Forms that begin the life of a ФН with ФД 1: report of registration and of its change.
-const CHAIN_OPENERS: [u16; 2] = [1, 11];
 
 /// Appends the documents of one batch. Borrows the open transaction.
 pub(super) struct BatchWriter<'c, 'b> {
@@ -34,18 +26,6 @@ pub(super) struct BatchWriter<'c, 'b> {
     rows: Rows<'c, 'b>,
     /// The version of the register facts in this transaction, raised at the first change.
     facts_version: Option<i64>,
-}
-
-/// Where a document belongs.
-enum Place {
-    /// Its identity is known.
-    Repeat { seq: i64 },
-    /// New content under a known (ФН, ФД).
-    Conflict { chain: u32, conflict_no: u32 },
-    /// The same, but there are [`MAX_CONFLICTS`] already.
-    Full,
-    /// New.
-    New { chain: u32 },
 }
 
 /// Whether the tables and indexes of the file are those that the statements of a batch need.
@@ -78,7 +58,7 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
 
     /// Writes one document with everything that belongs to it, or finds it known, or refuses it.
     pub(super) fn append(&mut self, document: &'b NewDocument) -> rusqlite::Result<WriteOutcome> {
-        let place = self.place(document)?;
+        let place = placing::place(self, document)?;
         self.put(document, place).map(|outcome| match outcome {
             Some(outcome) => WriteOutcome::Append(outcome),
             None => WriteOutcome::Refused { reason: too_many_conflicts(document) },
@@ -93,10 +73,9 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
         let (KnownContent::Acknowledged, Some(identity)) = (copy.known_content, copy.identity) else {
             return Ok(None);
         };
-        let first = self.first(copy.fn_number, copy.fd_number)?;
-        let known = match first {
+        let known = match self.first_of(copy.fn_number, copy.fd_number)? {
             Some((seq, found)) if found == identity => Some(seq),
-            _ => self.among_others(&copy.fn_number, copy.fd_number, &identity)?,
+            _ => self.others_of(copy.fn_number, copy.fd_number, &identity)?,
         };
         let Some(seq) = known else { return Ok(None) };
         Ok(Some(QuarantineOutcome::Acknowledged { seq, acknowledgement: self.acknowledgement(seq)? }))
@@ -109,11 +88,10 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
             Place::Repeat { seq } => {
                 AppendOutcome::Repeat { seq, acknowledgement: self.acknowledgement(seq)? }
             }
-            Place::New { chain } => {
-                let seq = self.write(document, chain, 0, document.forward)?;
-                self.write_task(document, seq, document.task)?;
-                self.write_register(document, seq, Source::Report)?;
-                AppendOutcome::Appended { seq }
+            Place::New { chain } => self.write_new(document, chain)?,
+            Place::NewChain { chain } => {
+                self.keys.open_chain(self.connection, document.fn_number, chain)?;
+                self.write_new(document, chain)?
             }
             Place::Conflict { chain, conflict_no } => {
                 let seq = self.write(document, chain, conflict_no, Forward::No)?;
@@ -129,43 +107,14 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
         Ok(Some(outcome))
     }
 
-    /// Decides where the document belongs. The one place that looks up (ФН, ФД).
-    ///
-    /// A known identity is a repeat in whatever chain it lies. A debug ФН is registered again and again with the
-    /// same number: each new report with ФД 1 opens a chain, and what follows belongs to the newest one.
-    fn place(&mut self, document: &NewDocument) -> rusqlite::Result<Place> {
-        let (fn_number, debug) = (document.fn_number, document.fn_number.is_debug());
-        let newest = if debug { self.keys.newest_chain(self.connection, fn_number)? } else { Some(0) };
-        let opens_chain =
-            debug && document.fd_number == FdNumber::FIRST && CHAIN_OPENERS.contains(&document.form);
-        let is_known = document.fd_number.get() <= self.keys.highest(self.connection, document.fn_number)?;
-        // Above the highest number there is nothing, in no chain.
-        let first = if is_known { self.first(document.fn_number, document.fd_number)? } else { None };
-        match (first, newest) {
-            (Some((seq, identity)), _) if identity == document.identity => return Ok(Place::Repeat { seq }),
-            (None, Some(chain)) if !is_known && !opens_chain => return Ok(Place::New { chain }),
-            // Without a first there is no conflict, and there are no later chains to look into.
-            (None, Some(0)) if !opens_chain => return Ok(Place::New { chain: 0 }),
-            _ => {}
-        }
-        if let Some(seq) = self.among_others(&document.fn_number, document.fd_number, &document.identity)? {
-            return Ok(Place::Repeat { seq });
-        }
-        match newest {
-            None => Ok(Place::New { chain: self.keys.open_chain(self.connection, fn_number, 0)? }),
-            Some(chain) if opens_chain => {
-                let next = chain.saturating_add(1);
-                Ok(Place::New { chain: self.keys.open_chain(self.connection, fn_number, next)? })
-            }
-            Some(chain) => Ok(match self.last_conflict(document, chain)? {
-                Some(last) if last >= MAX_CONFLICTS => Place::Full,
-                Some(last) => Place::Conflict { chain, conflict_no: last.saturating_add(1) },
-                None => Place::New { chain },
-            }),
-        }
+    fn write_new(&mut self, document: &'b NewDocument, chain: u32) -> rusqlite::Result<AppendOutcome> {
+        let seq = self.write(document, chain, 0, document.forward)?;
+        self.write_task(document, seq, document.task)?;
+        self.write_register(document, seq, Source::Report)?;
+        Ok(AppendOutcome::Appended { seq })
     }
 
-    fn first(
+    fn first_of(
         &mut self,
         fn_number: FnNumber,
         fd_number: FdNumber,
@@ -177,9 +126,9 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
     }
 
     /// The same content among conflicts and in later chains.
-    fn among_others(
+    fn others_of(
         &mut self,
-        fn_number: &FnNumber,
+        fn_number: FnNumber,
         fd_number: FdNumber,
         identity: &[u8; 32],
     ) -> rusqlite::Result<Option<i64>> {
@@ -188,11 +137,6 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
             .prepare_cached(OTHER)?
             .query_row(params![fn_number.as_str(), fd_number.get(), identity], |row| row.get(0))
             .optional()
-    }
-
-    /// The highest number under (ФН, chain, ФД); none while nothing is there.
-    fn last_conflict(&self, document: &NewDocument, chain: u32) -> rusqlite::Result<Option<u32>> {
-        self.keys.last_conflict(self.connection, document.fn_number, document.fd_number, chain)
     }
 
     fn acknowledgement(&mut self, seq: i64) -> rusqlite::Result<Vec<u8>> {
@@ -266,15 +210,32 @@ impl<'c, 'b> BatchWriter<'c, 'b> {
     }
 }
 
+/// The look-ups by which it is decided where a document belongs.
+impl Known for BatchWriter<'_, '_> {
+    type Error = rusqlite::Error;
+
+    fn newest_chain(&mut self, document: &NewDocument) -> rusqlite::Result<Option<u32>> {
+        Ok(self.keys.newest_chain(self.connection, document.fn_number)?)
+    }
+
+    fn is_above_all(&mut self, document: &NewDocument) -> rusqlite::Result<bool> {
+        Ok(document.fd_number.get() > self.keys.highest(self.connection, document.fn_number)?)
+    }
+
+    fn first(&mut self, document: &NewDocument) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+        self.first_of(document.fn_number, document.fd_number)
+    }
+
+    fn among_others(&mut self, document: &NewDocument) -> rusqlite::Result<Option<i64>> {
+        self.others_of(document.fn_number, document.fd_number, &document.identity)
+    }
+
+    fn last_conflict(&mut self, document: &NewDocument, chain: u32) -> rusqlite::Result<Option<u32>> {
+        self.keys.last_conflict(self.connection, document.fn_number, document.fd_number, chain)
+    }
+}
+
 /// Whether nothing is written beside the row that refers to it.
 fn is_all_in_its_row(document: &NewDocument, conflict_no: u32) -> bool {
     conflict_no == 0 && document.findings.is_empty() && document.task.is_none() && document.register.is_none()
-}
-
-fn too_many_conflicts(document: &NewDocument) -> String {
-    format!(
-        "{MAX_CONFLICTS} other contents are kept under ФН {} ФД {}: further ones are refused",
-        document.fn_number.as_str(),
-        document.fd_number.get()
-    )
 }

@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use self::append::BatchWriter;
-pub use self::append::MAX_CONFLICTS;
 pub(crate) use self::connection::{Opening, open_operator, open_reader, write_once};
 use self::copier::Copier;
 use self::disk::{FileId, OpenFiles};

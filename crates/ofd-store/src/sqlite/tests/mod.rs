@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
+use crate::placing::MAX_CONFLICTS;
 use crate::records::{AppendOutcome, NewDocument, NewQuarantine, QuarantineOutcome};
 use crate::sql::Db;
 use crate::support::{fd_number, fn_number};
