@@ -137,7 +137,9 @@ pub(crate) fn references(
             "SELECT r.seq, (SELECT count(*) FROM journal AS j WHERE j.seq = r.seq) FROM \
              (SELECT DISTINCT seq FROM {table} WHERE seq > ?1 ORDER BY seq LIMIT ?2) AS r ORDER BY r.seq"
         );
-        let (mut after, mut read, mut found) = (0_i64, PAGE_ROWS, 0_usize);
+        // What belongs to detached months stays.
+        let oldest = next_seq(db, 0)?.unwrap_or(i64::MAX);
+        let (mut after, mut read, mut found) = (oldest.saturating_sub(1), PAGE_ROWS, 0_usize);
         while read >= PAGE_ROWS && found < MAX_SENTENCES {
             read = 0;
             let mut statement = db.prepare(&sql)?;
