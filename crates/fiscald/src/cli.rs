@@ -17,7 +17,9 @@ use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
 pub(crate) use cards::{CardUploadArgs, CardsCommand, TasksCommand};
-pub(crate) use care::{BackupArgs, ChecksCommand, ClockCommand, MigrateArgs, ReindexArgs, VerifyArgs};
+pub(crate) use care::{
+    BackupArgs, ChecksCommand, ClockCommand, DetachArgs, MigrateArgs, ReindexArgs, VerifyArgs,
+};
 pub(crate) use contracts::{ContractAddArgs, ContractArgs, ContractLineArgs, ContractsCommand};
 pub(crate) use documents::{DocumentsCommand, DocumentsListArgs, FindingWeight};
 pub(crate) use outbox::{OutboxCommand, OutboxListArgs, OutboxRequeueArgs};
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Rebuild the columns that are taken out of documents
     Reindex(ReindexArgs),
+    /// Move the received bytes of old months out of the store into a file beside it
+    Detach(DetachArgs),
     /// Move a store from SQLite to PostgreSQL, while nothing uses it
     Migrate(MigrateArgs),
     /// Keystore files: make and check

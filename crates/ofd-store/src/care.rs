@@ -30,6 +30,13 @@ pub enum VerifyRow {
         /// What the engine says.
         why: String,
     },
+    /// The document's bytes lie in a file that cannot be read; its row does not tell more.
+    Elsewhere {
+        /// Its position.
+        seq: i64,
+        /// Which file, and what is with it.
+        why: String,
+    },
     /// Nothing lies at these positions although later ones are taken: rows are never deleted, so these were lost.
     Missing {
         /// First lost position.

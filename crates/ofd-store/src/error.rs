@@ -40,6 +40,16 @@ pub enum StoreError {
         /// Where and what.
         detail: String,
     },
+    /// The received bytes of a document were moved into a file, and cannot be had from there.
+    #[error("documents received before {before} lie in {file}, {why}")]
+    Elsewhere {
+        /// The month, such as `2026-01`.
+        before: String,
+        /// Where the file was made.
+        file: String,
+        /// What is with it, and what to do.
+        why: String,
+    },
     /// Nothing was done and nothing may be acknowledged; it may work later.
     #[error("the store is unavailable ({why}): {detail}")]
     Unavailable {

@@ -26,6 +26,7 @@ mod support;
 mod care;
 mod clock;
 mod config;
+mod detached;
 pub mod engine;
 mod error;
 mod facts;
@@ -61,6 +62,9 @@ pub use care::{
 };
 pub use clock::ClockConfirmation;
 pub use config::{StoreConfig, shown_url};
+pub use detached::{
+    DetachError, DetachOrder, DetachProgress, DetachReport, DetachStep, DetachedFile, detach,
+};
 pub use error::{StoreError, Unavailability};
 pub use facts::{Announced, Facts, FnStanding, Standing};
 pub use forwarding::Forwarding;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::care::{BackupError, BackupProgress, BackupReport, IntegrityDepth, VerifyPage};
 use crate::clock::ClockConfirmation;
 use crate::config::sqlite_path;
+use crate::detached::DetachedFile;
 use crate::history::RegisterHistory;
 use crate::postgres::is_postgres;
 use crate::reading::ReadStore;
@@ -20,9 +21,9 @@ use crate::rows::{
     QuarantineCount, QuarantineFilter, QuarantineRow, RegisterRow,
 };
 use crate::sql::{self, Db, store_error};
-use crate::sqlite::backup;
 use crate::sqlite::room::Room;
 use crate::sqlite::verify::{index, integrity};
+use crate::sqlite::{backup, detached};
 use crate::tables::{clock, documents, export, history, quarantine, registers, search, tasks, verify};
 use crate::{MAX_PAGE_ROWS, StoreError, Task, TaskFilter};
 
@@ -262,6 +263,17 @@ impl Reader {
                 index(connection, &Room::around(path, self.keep_free_bytes), step)
             }
             _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The files into which the received bytes of old documents were moved; see [`crate::detach`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub fn detached_files(&self) -> Result<Vec<DetachedFile>, StoreError> {
+        match self.db() {
+            Db::Sqlite(connection) => detached::list(connection).map_err(store_error),
+            Db::Postgres(_) => Ok(Vec::new()),
         }
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod delivery;
+mod detach;
 mod leases;
 mod link;
 mod paths;

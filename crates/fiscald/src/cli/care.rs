@@ -1,8 +1,13 @@
 //! The command line of the commands that care for the store and for what the daemon judges by.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::{ConfigArg, TableArgs};
 
@@ -79,6 +84,46 @@ pub(crate) struct BackupArgs {
     Documents, acknowledgements, codes and findings are never touched. May run beside the daemon: it writes in short\n\
     pieces and lets the daemon's writer go first. Ended in the middle, it can simply be run again.")]
 pub(crate) struct ReindexArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+/// A month such as `2026-01`, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Month(pub(crate) Timestamp);
+
+impl FromStr for Month {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a month is written as 2026-01".to_owned();
+        let has_form = text.len() == 7 && text.is_ascii() && text.as_bytes().get(4) == Some(&b'-');
+        let date: Date = format!("{text}-01").parse().ok().filter(|_| has_form).ok_or_else(wrong)?;
+        Ok(Self(date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?.timestamp()))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  fiscald detach --before 2026-01 --to /var/lib/fiscald/before-2026-01.db\n\n\
+    Moves what was received of documents (the container, and the opened document beside an encrypted one) before that\n\
+    month, UTC, into a new SQLite file. Nothing is deleted: rows, numbers, findings and acknowledgements stay in the store,\n\
+    so repeats and conflicts are answered as before, and every command that needs the bytes reads them from the file. It\n\
+    has to stay readable under its name, or beside the store; without it those commands say which file holds what they\n\
+    lack. Keep copies of it as of the store: `backup` copies the store alone. It is not written to again.\n\
+    May run beside the daemon, in short steps: written, synced, read back, compared by SHA-256, and only then emptied in the\n\
+    store. Ended or killed at any moment, the same command goes on. Not moved are reports of registration and closing, and\n\
+    the newest shift of each ФН. Refused while the tax service has not settled a document of these months.\n\
+    The store's file keeps its size; new documents use the freed pages first. A store on PostgreSQL has its months as\n\
+    partitions: config/POSTGRESQL.md."
+)]
+pub(crate) struct DetachArgs {
+    /// Documents received before this month (YYYY-MM, UTC); at least one whole month lies between it and the present one
+    #[arg(long, value_name = "MONTH")]
+    pub(crate) before: Month,
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
     #[command(flatten)]
     pub(crate) config: ConfigArg,
 }

@@ -39,6 +39,7 @@ fn usage() {
         "serve --config f.toml --only ingest",
         "serve --only ingest,fns,web",
         "demo --registers 3 --data d",
+        "detach --before 2026-01 --to old.db",
         "decode",
         "decode - --as fns",
         "decode f.bin --input hex",

@@ -59,6 +59,14 @@ pub(crate) fn run(args: &BackupArgs, out: &mut Output) -> Result<ExitCode> {
         HumanBytes(report.bytes),
         file.display()
     ))?;
+    for detached in reader.detached_files()? {
+        out.line(format!(
+            "not in it: {} documents received before {}, which lie in {}: keep a copy of that file too",
+            detached.documents,
+            detached.before,
+            detached.path.display()
+        ))?;
+    }
     out.line(format!(
         "check it with: FISCALD__STORE__URL={} fiscald verify",
         shell_word(Path::new(&url_of(&file)))
@@ -70,8 +78,8 @@ fn url_of(file: &Path) -> String {
     format!("sqlite:{}", file.display())
 }
 
-/// On the store's own disk a backup must not bring reception to a stop.
-fn keep_free_bytes(store: &StoreConfig, file: &Path) -> u64 {
+/// What has to stay free where a file is made: on the store's own disk it must not bring reception to a stop.
+pub(super) fn keep_free_bytes(store: &StoreConfig, file: &Path) -> u64 {
     let disk = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.dev());
     let own = store_place(&store.url).as_deref().and_then(disk);
     let same = own.is_some() && own == file.parent().and_then(disk);

@@ -9,6 +9,7 @@ mod columns;
 pub(crate) mod contracts;
 pub(crate) mod decode;
 pub(crate) mod demo;
+pub(crate) mod detach;
 pub(crate) mod documents;
 pub(crate) mod export;
 pub(crate) mod keys;
@@ -84,6 +85,7 @@ fn run_into(command: Command, out: &mut Output) -> Result<ExitCode> {
         Command::Verify(args) => verify::run(&args, out),
         Command::Backup(args) => backup::run(&args, out),
         Command::Reindex(args) => reindex::run(&args, out),
+        Command::Detach(args) => detach::run(&args, out),
         Command::Migrate(args) => migrate::run(&args, out),
         Command::Keys(command) => keys::run(command, out),
     }

@@ -4,10 +4,15 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use sha2::{Digest, Sha256};
 
+use crate::sqlite::detached::file::Bytes;
+
 /// Before the first row: the mark of the form, no flags, no extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// After the last row.
 pub(super) const TRAILER: &[u8] = &[0xff, 0xff];
+
+/// Column of the journal that is empty where the bytes of the document lie elsewhere.
+pub(super) const CONTAINER: &str = "container";
 
 /// Type of a column; there are no others in either schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +48,21 @@ pub(super) fn names(columns: &[Column]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Adds a row to a buffer.
-pub(super) fn put(row: &Row<'_>, columns: &[Column], buffer: &mut Vec<u8>) -> Result<(), Unfit> {
+/// Adds a row to a buffer; `moved` are the bytes of its document if they do not lie in it.
+pub(super) fn put(
+    row: &Row<'_>,
+    columns: &[Column],
+    moved: Option<&Bytes>,
+    buffer: &mut Vec<u8>,
+) -> Result<(), Unfit> {
     buffer.extend(i16::try_from(columns.len()).unwrap_or(i16::MAX).to_be_bytes());
     for (index, column) in columns.iter().enumerate() {
-        match (row.get_ref(index)?, column.kind) {
+        let cell = match (moved, column.name.as_str()) {
+            (Some(moved), CONTAINER) => ValueRef::Blob(&moved.container),
+            (Some(moved), "opened") => moved.opened.as_deref().map_or(ValueRef::Null, ValueRef::Blob),
+            _ => row.get_ref(index)?,
+        };
+        match (cell, column.kind) {
             (ValueRef::Null, _) => buffer.extend((-1_i32).to_be_bytes()),
             (ValueRef::Integer(number), Kind::Number) => {
                 buffer.extend(8_i32.to_be_bytes());

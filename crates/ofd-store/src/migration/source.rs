@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use sha2::{Digest as _, Sha256};
 
 use super::rows::{self, Column, Unfit};
-use super::tables::{LEFT_BEHIND, TABLES, Table};
+use super::tables::{JOURNAL, LEFT_BEHIND, TABLES, Table};
+use crate::sql::{self, Db};
+use crate::sqlite::detached::file::Bytes;
 use crate::sqlite::{open_operator, store_error};
+use crate::tables::bodies::Bodies;
 use crate::{StoreError, Unavailability};
 
 /// How long a process that is just ending is waited for.
@@ -118,14 +122,37 @@ impl Source {
         let mut statement = self.connection.prepare(&sql).map_err(store_error)?;
         let mut found = statement.query([]).map_err(store_error)?;
         let (mut buffer, mut number) = (Vec::new(), after);
+        let mut bodies = Bodies::new(Db::from(&self.connection));
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let places = if table == JOURNAL { place("seq").zip(place(rows::CONTAINER)) } else { None };
         while let Some(row) = found.next().map_err(store_error)? {
-            rows::put(row, columns, &mut buffer).map_err(|unfit| failed(unfit, number))?;
+            let moved = match places {
+                Some((seq, container)) => self.moved(row, seq, container, &mut bodies)?,
+                None => None,
+            };
+            rows::put(row, columns, moved.as_ref(), &mut buffer).map_err(|unfit| failed(unfit, number))?;
             number += 1;
             if !take(&mut buffer) {
                 break;
             }
         }
         Ok(buffer)
+    }
+
+    /// The bytes of a document that do not lie in its row.
+    fn moved(
+        &self,
+        row: &Row<'_>,
+        seq: usize,
+        container: usize,
+        bodies: &mut Bodies<'_>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let is_empty = |cell: ValueRef<'_>| matches!(cell, ValueRef::Blob([]));
+        if !row.get_ref(container).is_ok_and(is_empty) {
+            return Ok(None);
+        }
+        let seq = row.get(seq).map_err(store_error)?;
+        bodies.moved(&self.connection, seq).map_err(sql::store_error)
     }
 
     /// Months of the journal in the order of positions, by the moments of reception, which are nearly in that order: a

@@ -55,7 +55,7 @@ pub(super) const TABLES: [Table; 29] = [
 ];
 
 /// Tables of a SQLite store that are not moved: what they hold follows from others, or has gone into others.
-pub(super) const LEFT_BEHIND: [&str; 6] = [
+pub(super) const LEFT_BEHIND: [&str; 7] = [
     // Its rows have gone into human_tasks.
     "tasks",
     // Where each document lies: the other engine keeps that in one table, made anew from the journal.
@@ -64,6 +64,8 @@ pub(super) const LEFT_BEHIND: [&str; 6] = [
     "journal_keys_odd",
     "journal_keys_numbers",
     "journal_keys_state",
+    // What lies in those files goes over with the rows of the journal.
+    "detached_files",
 ];
 
 /// The table of the other engine that decides repeats: it follows from the journal.

@@ -7,6 +7,7 @@ mod append;
 pub(crate) mod backup;
 mod connection;
 mod copier;
+pub(crate) mod detached;
 pub(crate) mod disk;
 pub(crate) mod keys;
 pub(crate) mod log;

@@ -3,6 +3,7 @@
 use ffd::ids::{FdNumber, FnNumber};
 use rusqlite::types::Value;
 
+use super::bodies::Bodies;
 use super::columns::{
     AFTER_DEREGISTRATION_MARK, FLK_MARK, FN_CHANGED_MARK, FdColumn, FnColumn, Moment, SIGN_MARK, unreadable,
 };
@@ -131,7 +132,9 @@ fn whole(
     limit: usize,
 ) -> sql::Result<Vec<DocumentRow>> {
     let columns = format!("{SHORT_COLUMNS}, {DERIVED}, {LONG_COLUMNS}");
-    let mut documents = select(db, &columns, from, conditions, order, limit, document_row)?;
+    let mut bodies = Bodies::new(db);
+    let read = |row: &Row<'_>| document_row(row, &mut bodies);
+    let mut documents = select(db, &columns, from, conditions, order, limit, read)?;
     let findings = findings(db, documents.iter().map(|document| document.summary.seq))?;
     for (document, findings) in documents.iter_mut().zip(findings) {
         document.summary.findings = findings;
@@ -162,7 +165,7 @@ fn select<T>(
     conditions: &Conditions,
     order: &str,
     limit: usize,
-    read: fn(&Row<'_>) -> sql::Result<T>,
+    read: impl FnMut(&Row<'_>) -> sql::Result<T>,
 ) -> sql::Result<Vec<T>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql = format!("SELECT {columns} FROM {from} WHERE {} ORDER BY seq {order} LIMIT ?", conditions.sql);
@@ -193,13 +196,10 @@ fn tags(path: &str) -> Option<Vec<u16>> {
     path.split('.').filter(|tag| !tag.is_empty()).map(|tag| tag.parse().ok()).collect()
 }
 
-fn document_row(row: &Row<'_>) -> sql::Result<DocumentRow> {
-    Ok(DocumentRow {
-        summary: summary_row(row)?,
-        container: row.get(25)?,
-        opened: row.get(26)?,
-        acknowledgement: row.get(27)?,
-    })
+fn document_row(row: &Row<'_>, bodies: &mut Bodies<'_>) -> sql::Result<DocumentRow> {
+    let summary = summary_row(row)?;
+    let (container, opened) = bodies.of(row, summary.seq, 25)?.into_parts();
+    Ok(DocumentRow { summary, container, opened, acknowledgement: row.get(27)? })
 }
 
 fn summary_row(row: &Row<'_>) -> sql::Result<DocumentSummary> {

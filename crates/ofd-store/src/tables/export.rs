@@ -8,6 +8,7 @@ use ffd::ids::FnNumber;
 use rusqlite::params;
 use rusqlite::types::Value;
 
+use super::bodies::Bodies;
 use super::columns::{FdColumn, FnColumn, Moment};
 use super::documents::{Conditions, SCAN_POSITIONS, newest_seq, next_seq};
 use super::quarantine::count;
@@ -144,10 +145,10 @@ impl Page {
         values.push(Value::from(i64::try_from(most).unwrap_or(i64::MAX)));
         let mut statement = db.prepare(sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut read = 0_usize;
+        let (mut bodies, mut read) = (Bodies::new(db), 0_usize);
         while !self.is_full(limit) {
             let Some(row) = rows.next()? else { break };
-            let row = export_row(&row)?;
+            let row = export_row(&row, &mut bodies)?;
             let opened = row.opened.as_ref().map_or(0, Vec::len);
             self.bytes = self.bytes.saturating_add(row.container.len()).saturating_add(opened);
             self.rows.push(row);
@@ -157,9 +158,11 @@ impl Page {
     }
 }
 
-fn export_row(row: &Row<'_>) -> sql::Result<ExportRow> {
+fn export_row(row: &Row<'_>, bodies: &mut Bodies<'_>) -> sql::Result<ExportRow> {
+    let seq = row.get(0)?;
+    let (container, opened) = bodies.of(row, seq, 9)?.into_parts();
     Ok(ExportRow {
-        seq: row.get(0)?,
+        seq,
         fn_number: row.get::<FnColumn>(1)?.0,
         fd_number: row.get::<FdColumn>(2)?.0,
         chain: row.get(3)?,
@@ -168,8 +171,8 @@ fn export_row(row: &Row<'_>) -> sql::Result<ExportRow> {
         received_at: row.get::<Moment>(6)?.0,
         code: row.get(7)?,
         verdict: row.get(8)?,
-        container: row.get(9)?,
-        opened: row.get(10)?,
+        container,
+        opened,
     })
 }
 

@@ -3,6 +3,7 @@
 //! What acknowledges documents is not here: each engine has a way of its own for it, and only there are the schemas, the
 //! care of files and the connections.
 
+pub(crate) mod bodies;
 pub(crate) mod chains;
 pub(crate) mod clock;
 pub(crate) mod columns;

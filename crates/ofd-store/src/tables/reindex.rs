@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use ffd::ids::FnNumber;
 use rusqlite::{ToSql, params};
 
+use super::bodies::Bodies;
 use super::chains::newest_chain;
 use super::columns::{FdColumn, FnColumn, Moment, kopecks_column};
 use super::documents::{DERIVED, derived_columns, newest_seq};
 use crate::care::{OpenedRow, RebuiltTables, ReindexPage};
 use crate::operator_store::OperatorStore;
-use crate::rows::opened_document;
 use crate::sql::{self, Db, Row, store_error};
 use crate::{Derived, StoreError};
 
@@ -80,14 +80,14 @@ fn look(
         "SELECT seq, fn, fd, form, received_at, container, opened, identity, {DERIVED} FROM journal WHERE seq > ?1 \
          ORDER BY seq LIMIT ?2"
     );
-    let mut statement = db.prepare(&sql)?;
+    let (mut statement, mut bodies) = (db.prepare(&sql)?, Bodies::new(db));
     while left > 0 && bytes < MAX_PAGE_BYTES && last < newest {
         let most = left.min(TOGETHER);
         let mut rows = statement.query(params![last, i64::try_from(most).unwrap_or(i64::MAX)])?;
         while bytes < MAX_PAGE_BYTES
             && let Some(row) = rows.next()?
         {
-            let (seq, weight, change) = compare(db, &row, recompute)?;
+            let (seq, weight, change) = compare(db, &row, &mut bodies, recompute)?;
             (last, bytes, left) = (seq, bytes.saturating_add(weight), left.saturating_sub(1));
             page.read = page.read.saturating_add(1);
             changes.extend(change);
@@ -101,11 +101,13 @@ fn look(
 fn compare(
     db: Db<'_>,
     row: &Row<'_>,
+    bodies: &mut Bodies<'_>,
     recompute: &mut dyn FnMut(&OpenedRow<'_>) -> Option<Derived>,
 ) -> sql::Result<(i64, usize, Option<Change>)> {
     let seq = row.get(0)?;
     let derived = derived_columns(row, 8)?;
-    let document = opened_document(row.get_ref(5)?.as_blob()?, row.get_ref(6)?.as_blob_or_null()?);
+    let body = bodies.of(row, seq, 5)?;
+    let document = body.document();
     let shown = OpenedRow {
         seq,
         fn_number: row.get::<FnColumn>(1)?.0,

@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::documents::{self, newest_seq, next_seq};
 use super::export::end_of_piece;
+use crate::StoreError;
 use crate::care::{IntegrityDepth, VerifyPage, VerifyRow};
 use crate::rows::DocumentRow;
 use crate::sql::{self, Db};
@@ -39,7 +40,7 @@ fn page_of_rows(db: Db<'_>, after_seq: i64, limit: usize) -> sql::Result<VerifyP
                     bytes = bytes.saturating_add(weight(document));
                     document.seq
                 }
-                VerifyRow::Unreadable { seq, .. } => *seq,
+                VerifyRow::Unreadable { seq, .. } | VerifyRow::Elsewhere { seq, .. } => *seq,
                 VerifyRow::Missing { to, .. } => *to,
             };
             page.rows.push(row);
@@ -71,7 +72,7 @@ fn chunk(db: Db<'_>, after: i64, newest: i64, most: usize) -> sql::Result<Vec<Ve
             }
             Ok(rows)
         }
-        Err(error) if error.is_damage() => Ok(vec![one(db, first, newest)?]),
+        Err(error) if error.is_damage() || is_elsewhere(&error) => Ok(vec![one(db, first, newest)?]),
         Err(error) => Err(error),
     }
 }
@@ -105,9 +106,15 @@ fn at(db: Db<'_>, seq: i64, newest: i64) -> sql::Result<VerifyRow> {
             let next = next_seq(db, seq).ok().flatten().unwrap_or(seq.saturating_add(1));
             Ok(VerifyRow::Missing { from: seq, to: next.saturating_sub(1).clamp(seq, newest) })
         }
+        Err(error) if is_elsewhere(&error) => Ok(VerifyRow::Elsewhere { seq, why: error.words() }),
         Err(error) if error.is_damage() => Ok(VerifyRow::Unreadable { seq, why: error.words() }),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the bytes of a document lie in a file that cannot be read.
+fn is_elsewhere(error: &sql::Error) -> bool {
+    matches!(error, sql::Error::Store(StoreError::Elsewhere { .. }))
 }
 
 /// What is wrong with the rows of a server's tables as they refer to each other; at most some hundred sentences for each
@@ -130,7 +137,9 @@ pub(crate) fn references(
             "SELECT r.seq, (SELECT count(*) FROM journal AS j WHERE j.seq = r.seq) FROM \
              (SELECT DISTINCT seq FROM {table} WHERE seq > ?1 ORDER BY seq LIMIT ?2) AS r ORDER BY r.seq"
         );
-        let (mut after, mut read, mut found) = (0_i64, PAGE_ROWS, 0_usize);
+        // What belongs to detached months stays.
+        let oldest = next_seq(db, 0)?.unwrap_or(i64::MAX);
+        let (mut after, mut read, mut found) = (oldest.saturating_sub(1), PAGE_ROWS, 0_usize);
         while read >= PAGE_ROWS && found < MAX_SENTENCES {
             read = 0;
             let mut statement = db.prepare(&sql)?;

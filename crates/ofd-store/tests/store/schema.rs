@@ -20,6 +20,7 @@ const EARLIER: &[(i64, &str)] = &[
     (4, include_str!("data/schema-v4.sql")),
     (5, include_str!("data/schema-v5.sql")),
     (6, include_str!("data/schema-v6.sql")),
+    (7, include_str!("data/schema-v7.sql")),
 ];
 
 fn config(folder: &Path) -> StoreConfig {
@@ -79,7 +80,13 @@ async fn a_file_of_every_earlier_version_opens_and_works() {
         assert_eq!(pending.await, Ok(AppendOutcome::Appended { seq: 6 }));
         store.close(GRACE).await.unwrap();
 
-        check_rows(&Reader::open(&url(folder.path())).unwrap());
+        let reader = Reader::open(&url(folder.path())).unwrap();
+        check_rows(&reader);
+        let detached = reader.detached_files().unwrap();
+        assert_eq!(
+            detached.iter().map(|file| file.until_seq).collect::<Vec<_>>(),
+            vec![1; usize::from(version >= 7)]
+        );
         check_registrations(&RegistryReader::open(&url(folder.path())).unwrap(), version);
         assert_eq!(schema_of(folder.path()), schema_of(fresh.path()), "upgraded from {version}");
     }

@@ -32,6 +32,8 @@ pub(super) enum FaultKind {
     Decision,
     /// The file as a database.
     Database,
+    /// A file of old documents that cannot be read.
+    File,
 }
 
 impl FaultKind {
@@ -40,6 +42,9 @@ impl FaultKind {
         match self {
             Self::Column => "run `fiscald reindex`",
             Self::Acknowledgement => "a repeat would get a wrong answer: stop the daemon, restore a backup",
+            Self::File => {
+                "the store is sound without it: repeats are answered, these documents cannot be shown"
+            }
             Self::Document | Self::Decision | Self::Database => "stop the daemon, restore a backup",
         }
     }

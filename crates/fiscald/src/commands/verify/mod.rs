@@ -119,6 +119,9 @@ struct Walk {
     documents: u64,
     bytes: u64,
     by_code: BTreeMap<u8, u64>,
+    /// Documents whose bytes lie in a file that cannot be read: nothing was judged.
+    elsewhere: u64,
+    elsewhere_told: Option<String>,
     /// Encrypted acknowledgements: of these only the container was judged.
     sealed_answers: u64,
     conflicts: u64,
@@ -206,6 +209,16 @@ impl Walk {
                 let fault = Fault { kind: FaultKind::Document, what: format!("cannot be read: {why}") };
                 self.report(Place { seq: *seq, document: None }, fault, found)
             }
+            VerifyRow::Elsewhere { seq, why } => {
+                self.elsewhere += 1;
+                // One line for each file and trouble; all that follow from it are counted.
+                if self.elsewhere_told.as_ref() == Some(why) {
+                    return Ok(());
+                }
+                self.elsewhere_told = Some(why.clone());
+                let fault = Fault { kind: FaultKind::File, what: why.clone() };
+                self.report(Place { seq: *seq, document: None }, fault, found)
+            }
             VerifyRow::Missing { from, to } => {
                 let what = match to - from {
                     0 => "the document of this position is gone".to_owned(),
@@ -232,6 +245,10 @@ impl Walk {
             Some(IntegrityDepth::Quick) => "checked (--full: indexes held against their tables too)",
             None => "not checked (--from-seq)",
         };
+        let elsewhere = match self.elsewhere {
+            0 => String::new(),
+            count => format!("not looked at    {count} documents in files that cannot be read\n"),
+        };
         let verdict = match self.problems {
             0 => "nothing is wrong".to_owned(),
             count => format!("PROBLEMS: {count}"),
@@ -241,7 +258,7 @@ impl Walk {
              conflicts        {}\n\
              sealed answers   {} (encrypted: container and addressee checked, not the code inside)\n\
              missing numbers  {} in {} gaps (`fiscald documents gaps`; not a fault of the store)\n\
-             database         {database}\n\
+             {elsewhere}database         {database}\n\
              {verdict}\n",
             self.documents,
             HumanBytes(self.bytes),
@@ -261,6 +278,7 @@ impl Walk {
             "by_code": by_code.collect::<serde_json::Map<_, _>>(),
             "conflicts": self.conflicts,
             "sealed_answers": self.sealed_answers,
+            "elsewhere": self.elsewhere,
             "gaps": self.gaps,
             "missing_numbers": self.missing_numbers,
             "database": depth.map(|depth| match depth {

@@ -160,6 +160,8 @@ fn lost_and_unreadable_positions_are_problems() {
         VerifyRow::Missing { from: 4, to: 4 },
         VerifyRow::Missing { from: 6, to: 9 },
         VerifyRow::Unreadable { seq: 10, why: "column verdict".to_owned() },
+        VerifyRow::Elsewhere { seq: 11, why: "they lie in old.db".to_owned() },
+        VerifyRow::Elsewhere { seq: 12, why: "they lie in old.db".to_owned() },
         VerifyRow::Document(Box::new(genuine())),
     ] {
         walk.row(&row, &mut |problem| {
@@ -168,11 +170,13 @@ fn lost_and_unreadable_positions_are_problems() {
         })
         .unwrap();
     }
-    assert_eq!((walk.problems, walk.documents), (3, 1));
+    assert_eq!((walk.problems, walk.documents, walk.elsewhere, said.len()), (4, 1, 2, 4));
     assert!(said[0].starts_with("#4: the document of this position is gone; "), "{said:?}");
     assert!(said[1].starts_with("#6: the documents of this position and the next 3 are gone; "), "{said:?}");
     assert!(said[2].starts_with("#10: cannot be read: column verdict; "), "{said:?}");
-    assert!(walk.told(1.0, None).contains("PROBLEMS: 3"));
+    assert!(said[3].starts_with("#11: they lie in old.db; the store is sound without it"), "{said:?}");
+    let told = walk.told(1.0, None);
+    assert!(told.contains("PROBLEMS: 4") && told.contains("not looked at    2 documents in files"), "{told}");
     insta::assert_snapshot!(
         Walk { by_code: [(0, 2), (14, 1)].into(), documents: 3, ..Walk::default() }
             .told(0.25, Some(IntegrityDepth::Quick))

@@ -228,3 +228,53 @@ fn a_repeat_of_a_detached_month_is_refused_alone() {
     let conflict = node.append(document(&fn_text(0), 1, 3, "other"));
     assert!(matches!(conflict, AppendOutcome::Conflict { .. }));
 }
+
+/// As the guide in `config/POSTGRESQL.md` describes it.
+#[test]
+fn a_month_that_was_detached_and_put_back_is_answered_again() {
+    let mut node = Node::new();
+    let sent = document(&fn_text(0), 1, 3, "receipt");
+    node.append(sent.clone());
+    const BOUNDS: &str = "FOR VALUES FROM (2021010000000000) TO (2021020000000000)";
+    run(
+        &node.url,
+        &format!(
+            "CREATE TABLE journal_202101 (LIKE journal INCLUDING ALL); \
+             ALTER TABLE journal ATTACH PARTITION journal_202101 {BOUNDS}; \
+             UPDATE journal SET seq = 2021010000000001; UPDATE journal_keys SET seq = 2021010000000001; \
+             INSERT INTO findings (seq, ordinal, path, rule, severity, text) VALUES (2021010000000001, 0, '', 'x', 0, '')"
+        ),
+    );
+    let repeat =
+        AppendOutcome::Repeat { seq: 2_021_010_000_000_001, acknowledgement: sent.acknowledgement.clone() };
+    assert_eq!(node.append(sent.clone()), repeat);
+    // A copy takes the month's place, as on its way to another disk.
+    run(
+        &node.url,
+        &format!(
+            "CREATE TABLE slow_202101 (LIKE journal INCLUDING ALL); INSERT INTO slow_202101 SELECT * FROM journal_202101; \
+             ALTER TABLE slow_202101 ADD CHECK (seq >= 2021010000000000 AND seq < 2021020000000000); BEGIN; \
+             ALTER TABLE journal DETACH PARTITION journal_202101; \
+             ALTER TABLE journal ATTACH PARTITION slow_202101 {BOUNDS}; COMMIT; DROP TABLE journal_202101"
+        ),
+    );
+    assert_eq!(node.append(sent.clone()), repeat);
+    run(&node.url, "ALTER TABLE journal DETACH PARTITION slow_202101 CONCURRENTLY");
+    for _ in 0..2 {
+        let outcomes = patiently(&mut node, &[item(sent.clone()), item(document(&fn_text(1), 1, 3, "x"))]);
+        let reason = "a repeat of a document whose month was detached";
+        assert!(
+            matches!(&outcomes[0], WriteOutcome::Refused { reason: told } if told.contains(reason)),
+            "{outcomes:?}"
+        );
+        assert!(matches!(&outcomes[1], WriteOutcome::Append(_)), "{outcomes:?}");
+    }
+    assert!(matches!(node.append(document(&fn_text(0), 1, 3, "other")), AppendOutcome::Conflict { .. }));
+    // Nothing was written for the repeats, and nothing is lost.
+    assert_eq!(node.ask("SELECT count(*) FROM journal_keys"), "3");
+    let reader = crate::Reader::open(&node.url).unwrap();
+    let wrong = reader.integrity_check(crate::IntegrityDepth::Full, &mut |_| {}).unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+    run(&node.url, &format!("ALTER TABLE journal ATTACH PARTITION slow_202101 {BOUNDS}"));
+    assert_eq!(node.append(sent), repeat);
+}

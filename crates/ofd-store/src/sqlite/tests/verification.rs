@@ -24,6 +24,7 @@ fn in_words(rows: &[VerifyRow]) -> Vec<String> {
         VerifyRow::Document(document) => document.seq.to_string(),
         VerifyRow::Unreadable { seq, .. } => format!("{seq} unreadable"),
         VerifyRow::Missing { from, to } => format!("{from}-{to} missing"),
+        VerifyRow::Elsewhere { seq, .. } => format!("{seq} elsewhere"),
     });
     words.collect()
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
+use super::reading::bodies;
 use super::{Tally, brief, next_serial, rows};
 use crate::outbox::{DeadLetter, OutboxDecision, OutboxState};
 use crate::sql::{self, Db, Row};
@@ -60,6 +61,8 @@ pub(crate) fn requeue(db: Db<'_>, seq: i64, now: Timestamp) -> sql::Result<Outbo
         ) => state,
         other => return Ok(not_dead(other)),
     };
+    // Its bytes may lie in a file of old documents. When that cannot be read, it is told now and not to the lanes.
+    bodies(db, &[seq])?;
     let serial = next_serial(db)?;
     db.execute(
         "UPDATE outbox SET state = 0, attempts = 0, next_at = NULL, serial = ?2 WHERE seq = ?1",

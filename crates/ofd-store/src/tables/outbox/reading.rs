@@ -9,8 +9,9 @@ use rusqlite::params;
 
 use super::{COLUMNS, PARKED, WAITING, counted, derive, outbox_row, parked, positions, rows, verdicts};
 use crate::outbox::{DocumentBody, FnsSummary, OutboxDepths, OutboxRow, OutboxState, Slot};
-use crate::rows::{message_sign, opened_document};
+use crate::rows::opened_document;
 use crate::sql::{self, Db, OptionalExtension as _, Row};
+use crate::tables::bodies::Bodies;
 use crate::tables::columns::{FdColumn, FnColumn, Moment};
 use crate::tables::documents::SCAN_POSITIONS;
 
@@ -68,21 +69,23 @@ pub(crate) fn newest_serial(db: Db<'_>) -> sql::Result<i64> {
 
 /// In the order asked for; none for a position that is not in the journal.
 pub(crate) fn bodies(db: Db<'_>, seqs: &[i64]) -> sql::Result<Vec<Option<DocumentBody>>> {
-    db.prepare(BODY)?.query_many(seqs.iter().map(|seq| [*seq]), body_row)
+    let mut bodies = Bodies::new(db);
+    let read = |row: &Row<'_>| body_row(row, &mut bodies);
+    db.prepare(BODY)?.query_many(seqs.iter().map(|seq| [*seq]), read)
 }
 
-fn body_row(row: &Row<'_>) -> sql::Result<DocumentBody> {
+fn body_row(row: &Row<'_>, bodies: &mut Bodies<'_>) -> sql::Result<DocumentBody> {
+    let seq = row.get(0)?;
     let received_at = row.get::<Moment>(4)?.0;
     let acknowledgement = row.get_ref(8)?.as_blob()?;
-    let container = row.get_ref(9)?.as_blob()?;
-    let opened = row.get_ref(10)?.as_blob_or_null()?;
+    let body = bodies.of(row, seq, 9)?;
     Ok(DocumentBody {
-        seq: row.get(0)?,
+        seq,
         fn_number: row.get::<FnColumn>(1)?.0,
         fd_number: row.get::<FdColumn>(2)?.0,
         form: row.get(3)?,
-        opened: opened_document(container, opened).to_vec(),
-        message_sign: message_sign(container),
+        opened: body.document().to_vec(),
+        message_sign: body.message_sign(),
         received_at,
         code: row.get(5)?,
         acknowledged_at: acknowledged_at(acknowledgement)

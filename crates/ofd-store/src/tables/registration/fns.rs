@@ -6,8 +6,8 @@ use rusqlite::params;
 
 use crate::records::Forward;
 use crate::registration::{FnDocuments, ReportRow};
-use crate::rows::opened_document;
-use crate::sql::{self, Db, OptionalExtension as _, Row};
+use crate::sql::{self, Db, OptionalExtension as _, Params, Row};
+use crate::tables::bodies::Bodies;
 use crate::tables::chains::newest_chain;
 use crate::tables::columns::{FN_CHANGED_MARK, FdColumn, FnColumn, Moment, unreadable};
 use crate::tables::documents::derived_columns;
@@ -64,12 +64,12 @@ pub(crate) fn reports_after(
     limit: usize,
 ) -> sql::Result<Vec<ReportRow>> {
     let (mut reports, mut bytes) = (Vec::new(), 0_usize);
-    let mut statement = db.prepare(IN_ORDER)?;
+    let (mut statement, mut lying) = (db.prepare(IN_ORDER)?, Bodies::new(db));
     let mut rows = statement.query([after_seq, i64::try_from(limit).unwrap_or(i64::MAX), horizon])?;
     while bytes < MAX_PAGE_BYTES
         && let Some(row) = rows.next()?
     {
-        let report = report_row(&row)?;
+        let report = report_row(&row, &mut lying)?;
         bytes = bytes.saturating_add(report.opened.len());
         reports.push(report);
     }
@@ -77,7 +77,7 @@ pub(crate) fn reports_after(
 }
 
 pub(crate) fn report(db: Db<'_>, seq: i64) -> sql::Result<Option<ReportRow>> {
-    db.prepare(AT)?.query_row([seq], report_row).optional()
+    one(db, AT, [seq])
 }
 
 pub(crate) fn report_of(
@@ -85,7 +85,7 @@ pub(crate) fn report_of(
     fn_number: &FnNumber,
     fd_number: FdNumber,
 ) -> sql::Result<Option<ReportRow>> {
-    db.prepare(OF_NUMBER)?.query_row(params![fn_number.as_str(), fd_number.get()], report_row).optional()
+    one(db, OF_NUMBER, params![fn_number.as_str(), fd_number.get()])
 }
 
 /// The ФД numbers of a chain rise with time, so the greatest one is the newest document.
@@ -101,7 +101,7 @@ pub(crate) fn documents(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<FnDocum
     // One state of the store for all look-ups.
     db.read(|db| {
         let chain = chain(db, fn_number)?;
-        let newest = |sql: &str| db.query_row(sql, params![fn_number.as_str(), chain], report_row).optional();
+        let newest = |sql: &str| one(db, sql, params![fn_number.as_str(), chain]);
         Ok(FnDocuments {
             shift: newest(NEWEST_SHIFT)?,
             report: newest(NEWEST_REPORT)?,
@@ -118,12 +118,18 @@ fn chain(db: Db<'_>, fn_number: &FnNumber) -> sql::Result<u32> {
     Ok(0)
 }
 
-fn report_row(row: &Row<'_>) -> sql::Result<ReportRow> {
+fn one(db: Db<'_>, sql: &str, params: impl Params) -> sql::Result<Option<ReportRow>> {
+    let mut bodies = Bodies::new(db);
+    db.prepare(sql)?.query_row(params, |row| report_row(row, &mut bodies)).optional()
+}
+
+fn report_row(row: &Row<'_>, bodies: &mut Bodies<'_>) -> sql::Result<ReportRow> {
+    let seq = row.get(0)?;
     let forward: i64 = row.get(6)?;
     let marks: i64 = row.get(8)?;
-    let opened = opened_document(row.get_ref(9)?.as_blob()?, row.get_ref(10)?.as_blob_or_null()?).to_vec();
+    let opened = bodies.of(row, seq, 9)?.document().to_vec();
     Ok(ReportRow {
-        seq: row.get(0)?,
+        seq,
         fn_number: row.get::<FnColumn>(1)?.0,
         fd_number: row.get::<FdColumn>(2)?.0,
         form: row.get(3)?,
