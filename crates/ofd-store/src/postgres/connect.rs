@@ -205,6 +205,11 @@ async fn prepare(target: &Target, client: &Client, purpose: Purpose) -> Result<(
             tracing::warn!("fsync is off at the PostgreSQL server: a power cut destroys the whole database");
         }
     }
+    if purpose != Purpose::Reading && !target.allows_asynchronous_commit() {
+        // A reload of the server's configuration changes sessions that are open, unless they have said so themselves.
+        let pin = format!("SET synchronous_commit = '{commits}'");
+        client.batch_execute(&pin).await.map_err(failed)?;
+    }
     Ok(())
 }
 

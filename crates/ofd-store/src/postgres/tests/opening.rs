@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::Unavailability;
+use crate::postgres::Purpose;
+use crate::sql::{Db, PgSession};
 
 #[track_caller]
 fn refused(url: &str, words: &str) {
@@ -22,6 +24,34 @@ fn asynchronous_commits_are_refused_unless_told() {
         let mark = if url.contains('?') { '&' } else { '?' };
         open(&format!("{url}{mark}allow_asynchronous_commit=true"), &Opening::Start, PATIENCE).unwrap();
     }
+}
+
+/// Whatever the server is told while a session is open, what it promised at the opening is what it does.
+#[test]
+fn a_reload_of_the_server_takes_no_promise_back() {
+    let cluster = Cluster::builder().without_sync().start();
+    let url = cluster.url(&cluster.create_database());
+    let unsafe_url = format!("{url}?allow_asynchronous_commit=true");
+    let check = |url: &str, purpose: Purpose, expected: &str| {
+        cluster.set("synchronous_commit", "on");
+        cluster.set("work_mem", "5MB");
+        cluster.wait_for("SHOW work_mem", "5MB");
+        let session = PgSession::new(Target::parse(url).unwrap(), purpose);
+        let shown = |name: &str| -> String {
+            let sql = format!("SELECT current_setting('{name}')");
+            Db::Postgres(&session).query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(shown("synchronous_commit"), "on");
+        cluster.psql("ALTER SYSTEM SET synchronous_commit = off");
+        cluster.set("work_mem", "6MB");
+        // Both were read at the same moment.
+        until("the reload", || true, || shown("work_mem") == "6MB");
+        assert_eq!(shown("synchronous_commit"), expected, "{purpose:?} {url}");
+    };
+    check(&url, Purpose::Journal, "on");
+    check(&url, Purpose::Writing, "on");
+    check(&url, Purpose::Schema, "on");
+    check(&unsafe_url, Purpose::Journal, "off");
 }
 
 #[test]
