@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, SimpleQueryMessage};
 
+use super::schema;
 use super::target::Target;
 use crate::{StoreError, Unavailability};
 
@@ -209,6 +210,9 @@ async fn prepare(target: &Target, client: &Client, purpose: Purpose) -> Result<(
         // A reload of the server's configuration changes sessions that are open, unless they have said so themselves.
         let pin = format!("SET synchronous_commit = '{commits}'");
         client.batch_execute(&pin).await.map_err(failed)?;
+    }
+    if matches!(purpose, Purpose::Journal | Purpose::Writing) {
+        schema::enter(target, client).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::postgres::horizon::{HOLDERS, Horizon, NEWEST};
-use crate::postgres::schema::{LOCK_CLASS, PARTITION_LOCK};
+use crate::postgres::schema::{IN_USE_LOCK, LOCK_CLASS, PARTITION_LOCK};
 use crate::support::{PLAIN_FN, registration};
 
 #[test]
@@ -227,6 +227,25 @@ fn a_month_that_cannot_be_made_now_leaves_the_session_whole() {
     }
     runtime.block_on(holder.batch_execute("SELECT pg_advisory_unlock_all()")).unwrap();
     assert!(is_new(&patiently(&mut node, &receipts(1, 2))[0]));
+}
+
+/// What a batch that failed held is given back, and nothing else.
+#[test]
+fn a_batch_that_failed_leaves_the_store_in_use() {
+    let mut node = Node::new();
+    let held = |node: &Node, when: &str| {
+        let held = node.ask(&format!(
+            "SELECT string_agg(objid || mode, ' ') FROM pg_locks WHERE locktype = 'advisory' \
+             AND classid = {LOCK_CLASS} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ));
+        assert_eq!(held, format!("{IN_USE_LOCK}ShareLock"), "{when}");
+    };
+    held(&node, "at the opening");
+    node.engine.commit(&receipts(3, 1)).unwrap();
+    held(&node, "after a batch");
+    // Known numbers: the batch is given up and done anew with more care.
+    node.engine.commit(&receipts(4, 1)).unwrap();
+    held(&node, "after one that was given up");
 }
 
 #[test]
