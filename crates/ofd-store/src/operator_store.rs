@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 use crate::config::sqlite_path;
+use crate::postgres::second::require_store;
 use crate::postgres::{Purpose, Target, is_postgres};
 use crate::sql::{self, Db, PgSession, store_error};
 use crate::sqlite::{keys, log, open_operator, verify, write_once};
@@ -32,8 +33,11 @@ impl OperatorStore {
     /// Opens a store that is there and of this program's version.
     pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
         if is_postgres(url) {
-            let session = PgSession::new(Target::parse(url)?, Purpose::Writing);
+            let target = Target::parse(url)?;
+            let place = target.masked().to_owned();
+            let session = PgSession::new(target, Purpose::Writing);
             session.open().map_err(store_error)?;
+            require_store(Db::Postgres(&session), &place)?;
             return Ok(Self::Postgres(Box::new(session)));
         }
         Ok(Self::Sqlite(open_operator(&sqlite_path(url)?)?))

@@ -132,8 +132,9 @@ pub(super) fn begin(
              phase text NOT NULL, began_at timestamptz NOT NULL DEFAULT now(), ended_at timestamptz);
          CREATE TABLE fiscald_migration_tables (
              name text PRIMARY KEY, moved_rows bigint NOT NULL, moved_bytes bigint NOT NULL, is_whole boolean NOT NULL);
-         -- No daemon takes the half of a store for one.
-         UPDATE fiscald_schema SET version = -version;
+         -- No daemon takes the half of a store for one, and none that lost its connection before goes on in the whole one
+         -- with what it knew of the empty one.
+         UPDATE fiscald_schema SET version = -version, store_id = gen_random_uuid()::text;
          {POSTPONE}
          {}",
         partitions(months)

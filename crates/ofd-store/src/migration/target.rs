@@ -12,16 +12,15 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Row};
 
-use super::memory;
+use super::memory::{self, Phase};
 use super::rows::{self, Column, HEADER, Kind, Sum, TRAILER};
 use super::tables::{KEY_COLUMNS, Table};
 use crate::postgres::connect::{Purpose, Session, WireWatch, in_words};
 use crate::postgres::line::prepare_store;
+use crate::postgres::schema;
 use crate::postgres::target::Target as Address;
 use crate::{StoreError, Unavailability};
 
-/// Of two moves into one database at the same time the second is refused.
-const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(1179861828, 9)";
 /// How long the server may need to notice that a killed process is gone.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
@@ -49,7 +48,7 @@ enum Piece {
 }
 
 impl Target {
-    /// Opens the database and keeps other moves out.
+    /// Opens the database and keeps other moves and whoever writes out.
     pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -63,25 +62,46 @@ impl Target {
         let target = Self { runtime, client: Arc::new(session.client), watch: session.watch, masked };
         // Whatever the server's owner thinks long: an index over years is.
         target.run("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
-        target.lock()?;
-        if memory::begun(&target)?.is_none() {
+        // Of two moves into one database at the same time the second is refused.
+        if !target.locks(schema::MOVE_LOCK)? {
+            let other = format!("another `fiscald migrate` is at work in {}", target.masked);
+            return Err(StoreError::refused(other));
+        }
+        let begun = memory::begun(&target)?;
+        // Nothing is done to a store that was moved, and its nodes may serve.
+        if begun.is_none_or(|begun| begun.phase != Phase::Done) {
+            target.keep_writers_out()?;
+        }
+        if begun.is_none() {
             target.runtime.block_on(prepare_store(address))?;
         }
         Ok(target)
     }
 
-    fn lock(&self) -> Result<(), StoreError> {
+    /// From here to the end of this session nobody else writes in the database.
+    fn keep_writers_out(&self) -> Result<(), StoreError> {
+        if self.locks(schema::IN_USE_LOCK)? {
+            return Ok(());
+        }
+        let who: Option<String> = self.row(&writers(), &[])?.get(0);
+        Err(StoreError::refused(format!(
+            "{}: a node is serving on it: {}. Stop it first: a store is moved while nobody uses either",
+            self.masked,
+            who.unwrap_or_else(|| "it has just gone, try again".to_owned())
+        )))
+    }
+
+    /// Takes an advisory lock for the life of the session; whether nobody else holds it.
+    fn locks(&self, lock: i32) -> Result<bool, StoreError> {
+        let sql = format!("SELECT pg_try_advisory_lock({}, {lock})", schema::LOCK_CLASS);
         let deadline = Instant::now() + LOCK_PATIENCE;
-        while !self.row(TRY_LOCK, &[])?.get::<_, bool>(0) {
+        while !self.row(&sql, &[])?.get::<_, bool>(0) {
             if Instant::now() >= deadline {
-                return Err(StoreError::refused(format!(
-                    "another `fiscald migrate` is at work in {}",
-                    self.masked
-                )));
+                return Ok(false);
             }
             std::thread::sleep(LOCK_PAUSE);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The database, without its password.
@@ -230,6 +250,19 @@ impl Target {
     fn unavailable(&self, words: &str) -> StoreError {
         StoreError::unavailable(Unavailability::WriteFailed, format!("{}: {words}", self.masked))
     }
+}
+
+/// Who writes in this database, by the lock that each of its sessions holds.
+fn writers() -> String {
+    format!(
+        "SELECT string_agg(DISTINCT format('%s (%s)', coalesce(nullif(application_name, ''), 'unnamed'), \
+         coalesce(host(client_addr), 'the server''s own machine')), ', ') \
+         FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND classid = {} AND objid = {} \
+         AND objsubid = 2 AND granted AND pid <> pg_backend_pid() \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        schema::LOCK_CLASS,
+        schema::IN_USE_LOCK
+    )
 }
 
 impl Copying<'_> {

@@ -176,6 +176,46 @@ fn a_database_in_use_is_not_filled() {
 }
 
 #[test]
+fn a_database_in_which_somebody_serves_is_not_filled() {
+    let (bench, database) = (filled(), Database::new());
+    let url = format!("{}?application_name=node-7", database.config().url);
+    let node = postgres_engine(&url);
+    let store_id = "SELECT store_id FROM fiscald_schema";
+    let before = database.cluster.psql_in(&database.name, store_id);
+    refused(
+        migrate(&bench.url(), &database.config(), &mut go_on).unwrap_err(),
+        "a node is serving on it: node-7 (127.0.0.1)",
+    );
+    assert_eq!(database.number("SELECT version FROM fiscald_schema"), 1, "nothing was begun");
+    drop(node);
+    let forwarder = Forwarding::open(&url).unwrap();
+    refused(migrate(&bench.url(), &database.config(), &mut go_on).unwrap_err(), "node-7 (127.0.0.1)");
+    drop(forwarder);
+    let mut tried = 0;
+    migrate(&bench.url(), &database.config(), &mut |_| {
+        if tried < 3 {
+            tried += 1;
+            let words = Forwarding::open(&url).map(drop).unwrap_err().to_string();
+            assert!(words.contains("being filled by `fiscald migrate`"), "{words}");
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    // A node that knew the empty store is not to go on in this one: it finds another.
+    assert_ne!(database.cluster.psql_in(&database.name, store_id), before);
+    drop(postgres_engine(&url));
+}
+
+/// Who begins the same move again is told that it is done, whoever serves there now.
+#[test]
+fn a_move_that_is_done_is_told_while_a_node_serves() {
+    let (bench, database) = (Bench::new(On::Sqlite).closed(), Database::new());
+    migrate(&bench.url(), &database.config(), &mut go_on).unwrap();
+    let _node = postgres_engine(&database.config().url);
+    refused(migrate(&bench.url(), &database.config(), &mut go_on).unwrap_err(), "moved into it already");
+}
+
+#[test]
 fn what_is_not_equal_at_the_end_is_told() {
     let (bench, database) = (filled(), Database::new());
     let mut harmed = false;

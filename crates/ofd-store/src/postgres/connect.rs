@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, SimpleQueryMessage};
 
+use super::schema;
 use super::target::Target;
 use crate::{StoreError, Unavailability};
 
@@ -204,6 +205,14 @@ async fn prepare(target: &Target, client: &Client, purpose: Purpose) -> Result<(
         if cell(3) != "on" {
             tracing::warn!("fsync is off at the PostgreSQL server: a power cut destroys the whole database");
         }
+    }
+    if purpose != Purpose::Reading && !target.allows_asynchronous_commit() {
+        // A reload of the server's configuration changes sessions that are open, unless they have said so themselves.
+        let pin = format!("SET synchronous_commit = '{commits}'");
+        client.batch_execute(&pin).await.map_err(failed)?;
+    }
+    if matches!(purpose, Purpose::Journal | Purpose::Writing) {
+        schema::enter(target, client).await?;
     }
     Ok(())
 }

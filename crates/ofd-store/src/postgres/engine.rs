@@ -12,8 +12,8 @@ use tokio_postgres::error::SqlState;
 
 use super::connect::in_words;
 use super::line::{Line, Opening, why_unconfirmed};
-use super::partitions;
 use super::target::Target;
+use super::{partitions, statements};
 use crate::StoreError;
 use crate::engine::{Engine, EngineError, WriteItem, WriteOutcome};
 use crate::sql;
@@ -110,12 +110,9 @@ impl PgEngine {
     /// Ends the transaction of a batch that came to nothing.
     fn give_up(&self) -> Result<(), EngineError> {
         // A statement may have been ended while it held the lock of the positions, for a moment and for itself.
-        let sql = if self.is_open.replace(false) {
-            "ROLLBACK; SELECT pg_advisory_unlock_all()"
-        } else {
-            "SELECT pg_advisory_unlock_all()"
-        };
-        match self.line.wait(self.line.client.batch_execute(sql)) {
+        let rollback = if self.is_open.replace(false) { "ROLLBACK;" } else { "" };
+        let sql = format!("{rollback} {}", statements::RELEASE);
+        match self.line.wait(self.line.client.batch_execute(&sql)) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(EngineError::Failed(in_words(&error))),
             None => Err(EngineError::Failed("the server does not answer".to_owned())),

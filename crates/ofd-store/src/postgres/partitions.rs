@@ -65,13 +65,15 @@ async fn is_there(client: &Client, month: Month) -> Result<bool, Error> {
 }
 
 async fn make(client: &Client, month: Month) -> Result<(), Error> {
-    client
-        .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {PARTITION_LOCK})"))
-        .await?;
-    let made = if is_there(client, month).await? { Ok(()) } else { attach(client, month).await };
-    match made {
+    let lock = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {PARTITION_LOCK})");
+    let made = async {
+        client.batch_execute(&lock).await?;
+        if is_there(client, month).await? { Ok(()) } else { attach(client, month).await }
+    };
+    match made.await {
         Ok(()) => client.batch_execute("COMMIT").await,
         Err(error) => {
+            // The session is the journal's, and goes on: whatever failed, the wait for the lock as well.
             client.batch_execute("ROLLBACK").await?;
             Err(error)
         }

@@ -19,6 +19,10 @@ pub(crate) const LOCK_CLASS: i32 = 1_179_861_828;
 // 1 is held, shared, by every transaction that has taken positions, 2 for a moment while they are taken: schema/v1.sql.
 const SCHEMA_LOCK: i32 = 3;
 pub(super) const PARTITION_LOCK: i32 = 4;
+/// Held, shared, by every session that writes, for as long as it lives, and alone by a move that fills the database.
+pub(crate) const IN_USE_LOCK: i32 = 5;
+/// Held by a move, so that there is only one.
+pub(crate) const MOVE_LOCK: i32 = 9;
 
 /// Whether there is a schema, asked in a way that is no error without one.
 pub(crate) const IS_THERE: &str = "SELECT to_regclass('fiscald_schema') IS NOT NULL";
@@ -28,6 +32,9 @@ pub(crate) const VERSION: &str = "SELECT version, store_id FROM fiscald_schema";
 const CREATE: &str = "CREATE TABLE fiscald_schema (id bigint PRIMARY KEY CHECK (id = 1), version bigint NOT NULL, \
      store_id text COLLATE \"C\" NOT NULL); \
      INSERT INTO fiscald_schema VALUES (1, 0, gen_random_uuid()::text)";
+
+const BEING_FILLED: &str =
+    "the database is being filled by `fiscald migrate`: until that is done there is no store in it";
 
 /// What the database is before anything was written to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +62,7 @@ pub(crate) fn newest() -> i64 {
 pub(crate) fn fits(version: i64) -> Result<(), StoreError> {
     let newest = newest();
     if version < 0 {
-        return Err(StoreError::refused(
-            "the database is being filled by `fiscald migrate`: until that is done there is no store in it",
-        ));
+        return Err(StoreError::refused(BEING_FILLED));
     }
     if version > newest.saturating_add(1) {
         let number = |version: i64| i32::try_from(version).unwrap_or(i32::MAX);
@@ -70,6 +75,17 @@ pub(crate) fn fits(version: i64) -> Result<(), StoreError> {
         )));
     }
     Ok(())
+}
+
+/// Says that a session writes here, for as long as it lives; before it looks at the version, so that a move either sees it
+/// or is seen by it. Waits for nobody.
+pub(super) async fn enter(target: &Target, client: &Client) -> Result<(), StoreError> {
+    let sql = format!("SELECT pg_try_advisory_lock_shared({LOCK_CLASS}, {IN_USE_LOCK})");
+    let row = client.query_one(&sql, &[]).await.map_err(|error| cannot(target, &error))?;
+    if row.try_get(0).map_err(|error| cannot(target, &error))? {
+        return Ok(());
+    }
+    Err(StoreError::refused(format!("{}: {BEING_FILLED}", target.masked())))
 }
 
 /// Looks what is there.

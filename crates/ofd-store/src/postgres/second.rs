@@ -79,15 +79,7 @@ impl Following {
         let place = target.masked().to_owned();
         let session = PgSession::new(target, purpose);
         session.open().map_err(store_error)?;
-        let db = Db::Postgres(&session);
-        let is_there: bool = db.query_row(schema::IS_THERE, [], |row| row.get(0)).map_err(store_error)?;
-        if !is_there {
-            return Err(StoreError::unavailable(
-                Unavailability::CannotOpen,
-                format!("there is no store in {place}: `fiscald serve` makes one"),
-            ));
-        }
-        schema::fits(db.query_row(schema::VERSION, [], |row| row.get(0)).map_err(store_error)?)?;
+        require_store(Db::Postgres(&session), &place)?;
         Ok(Self { session, horizon: RefCell::default() })
     }
 
@@ -113,4 +105,16 @@ impl Following {
         }
         Ok(known.0.advance(newest, holders))
     }
+}
+
+/// Looks that there is a store, and of a version that this program works with.
+pub(crate) fn require_store(db: Db<'_>, place: &str) -> Result<(), StoreError> {
+    let is_there: bool = db.query_row(schema::IS_THERE, [], |row| row.get(0)).map_err(store_error)?;
+    if !is_there {
+        return Err(StoreError::unavailable(
+            Unavailability::CannotOpen,
+            format!("there is no store in {place}: `fiscald serve` makes one"),
+        ));
+    }
+    schema::fits(db.query_row(schema::VERSION, [], |row| row.get(0)).map_err(store_error)?)
 }

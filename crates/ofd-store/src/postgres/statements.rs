@@ -12,6 +12,10 @@ pub(super) const CONFIRM_AND_COMMIT: &str = "SELECT pg_logical_emit_message(true
 pub(super) const CONFIRM: &str =
     "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_logical_emit_message(true, 'fiscald', ''); COMMIT";
 
+/// Gives back the lock under which positions are taken, should this session hold it. It holds others for life.
+pub(super) const RELEASE: &str = "SELECT pg_advisory_unlock(1179861828, 2) FROM pg_locks WHERE locktype = 'advisory' \
+     AND classid = 1179861828 AND objid = 2 AND objsubid = 2 AND granted AND pid = pg_backend_pid()";
+
 /// Commits that have been waiting for a synchronous standby too long, and for which one.
 pub(super) const WAITING_COMMITS: &str = "SELECT count(*), current_setting('synchronous_standby_names') FROM \
      pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database() \

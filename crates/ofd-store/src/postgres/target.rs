@@ -27,6 +27,30 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// What a session is called in `pg_stat_activity`, unless the URL says `application_name`.
 const APPLICATION_NAME: &str = "fiscald";
 const HIDDEN: &str = "***";
+/// Keys of the query whose values may be shown.
+const HARMLESS: [&str; 21] = [
+    "allow_asynchronous_commit",
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "password_file",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
 
 /// A database and how it is reached. Its `Debug` shows no password.
 #[derive(Clone)]
@@ -108,11 +132,14 @@ impl Address {
         let masked = masked(url);
         let wrong = |what: &str| StoreError::refused(format!("store.url {masked}: {what}"));
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let keys = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
+        let holds_password = is_ambiguous(url) || keys.into_iter().any(|key| plain_key(key) == "password");
         let (mut mode, mut files) = (None, TlsFiles::default());
         let (mut password_file, mut allow_asynchronous_commit, mut left) = (None, false, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_decoded(raw).ok_or_else(|| wrong(&format!("{key} is no text")))?;
+            let value =
+                percent_decoded(raw).ok_or_else(|| wrong(&format!("{} is no text", masked_pair(key))))?;
             match key {
                 "sslmode" => mode = Some(value),
                 "sslrootcert" => files.ca = Some(value.into()),
@@ -132,7 +159,12 @@ impl Address {
         }
         let plain = if left.is_empty() { base.to_owned() } else { format!("{base}?{}", left.join("&")) };
         let mut config: Config = plain.parse().map_err(|error: tokio_postgres::Error| {
-            // What the library says may quote the value it could not read.
+            // What the library says may quote a key, which may be the rest of a password that was cut in two.
+            if holds_password {
+                return wrong(
+                    "cannot be read; in a password write % as %25, ? as %3F, @ as %40, / as %2F, # as %23, & as %26",
+                );
+            }
             let key = std::error::Error::source(&error).map(ToString::to_string);
             wrong(&format!("cannot be read ({})", key.unwrap_or_else(|| "its form is wrong".to_owned())))
         })?;
@@ -198,8 +230,9 @@ fn wants_tls(mode: Option<&str>, config: &Config, files: &TlsFiles) -> Result<bo
         None => files.ca.is_some() || files.cert.is_some() || !config.get_hosts().iter().all(is_here),
         Some(other) => {
             return Err(format!(
-                "sslmode={other} is not to be had: verify-full (a checked certificate), or disable where nobody can \
-                 listen on the way"
+                "{} is not to be had: verify-full (a checked certificate), or disable where nobody can \
+                 listen on the way",
+                masked_pair(&format!("sslmode={}", percent_encoded(other)))
             ));
         }
     };
@@ -233,37 +266,73 @@ fn read_password(path: &Path) -> Result<String, StoreError> {
 }
 
 /// The address with stars in place of the password, wherever that stands.
+///
+/// What is shown is what is known to be harmless; of an address that can be read in more than one way that is little.
 pub(crate) fn masked(url: &str) -> String {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let (scheme, rest) = base.split_once("://").unwrap_or(("", base));
-    let (authority, path) =
-        rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
-    // A password may hold a sign that was to be written as %40: up to the last one everything is user and password.
-    let authority = match authority.rsplit_once('@') {
-        Some((login, hosts)) => match login.split_once(':') {
-            Some((user, _)) => format!("{user}:{HIDDEN}@{hosts}"),
-            None => authority.to_owned(),
-        },
-        None => authority.to_owned(),
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    // A password may hold signs that were to be written as %40 or %2F: up to the last @ everything is user and password.
+    let (login, rest) = match rest.rsplit_once('@') {
+        Some((login, rest)) => (format!("{}@", masked_login(login)), rest),
+        None => (String::new(), rest),
     };
-    let path = path.map(|path| match path.rsplit_once('@') {
-        // The password had a slash in it, so what looks like a path is the rest of it.
-        Some((_, rest)) => format!("/{HIDDEN}@{rest}"),
-        None => format!("/{path}"),
-    });
-    let authority = match (&path, authority.split_once(':')) {
-        (Some(path), Some((user, _))) if path.starts_with(&format!("/{HIDDEN}@")) => {
-            format!("{user}:{HIDDEN}")
-        }
-        _ => authority,
-    };
-    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
-        Some(("password", _)) => format!("password={HIDDEN}"),
-        _ => pair.to_owned(),
-    });
-    let query = pairs.collect::<Vec<_>>().join("&");
+    if is_ambiguous(url) {
+        return format!("{scheme}://{login}{HIDDEN}");
+    }
+    let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let hosts = base.split_once('/').map_or(base, |(hosts, _)| hosts);
+    if let Some(host) = hosts.split(',').find_map(host_of_no_port) {
+        // Who forgot the host has the password where the port is to stand.
+        return format!("{scheme}://{login}{host}:{HIDDEN}");
+    }
+    let query =
+        query.split('&').filter(|pair| !pair.is_empty()).map(masked_pair).collect::<Vec<_>>().join("&");
     let mark = if query.is_empty() { "" } else { "?" };
-    format!("{scheme}://{authority}{}{mark}{query}", path.unwrap_or_default())
+    format!("{scheme}://{login}{base}{mark}{query}")
+}
+
+/// Whether a `?` stands before an `@`: then it belongs to a password, or the `@` to a value of the query, and what
+/// follows either may be the rest of a password.
+fn is_ambiguous(url: &str) -> bool {
+    url.split_once('?').is_some_and(|(_, rest)| rest.contains('@'))
+}
+
+fn masked_login(login: &str) -> String {
+    let (user, password) = login.split_once(':').map_or((login, ""), |(user, _)| (user, ":***"));
+    let user = if user.contains(['?', '/', '@', '#', '&', '=']) { HIDDEN } else { user };
+    format!("{user}{password}")
+}
+
+/// The host of a pair whose port is none.
+fn host_of_no_port(pair: &str) -> Option<&str> {
+    let (host, port) = match pair.starts_with('[') {
+        true => pair.rsplit_once("]:")?,
+        false => pair.split_once(':')?,
+    };
+    (!port.bytes().all(|byte| byte.is_ascii_digit())).then_some(host)
+}
+
+/// A key is shown when it is known, its value when it is harmless and looks like it.
+fn masked_pair(pair: &str) -> String {
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let key = plain_key(key);
+    if HARMLESS.contains(&key.as_str()) && is_harmless(value) {
+        return format!("{key}={value}");
+    }
+    if key == "password" || HARMLESS.contains(&key.as_str()) {
+        return format!("{key}={HIDDEN}");
+    }
+    HIDDEN.to_owned()
+}
+
+/// A key as it is meant, however it is written.
+fn plain_key(key: &str) -> String {
+    percent_decoded(key).unwrap_or_default().to_lowercase()
+}
+
+/// Whether nothing can be hidden in the value, as there is in `disable?password=...`.
+fn is_harmless(value: &str) -> bool {
+    percent_decoded(value)
+        .is_some_and(|value| value.chars().all(|sign| sign.is_alphanumeric() || "-_./,: ".contains(sign)))
 }
 
 /// For a value of the query.
@@ -296,6 +365,8 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -332,14 +403,58 @@ mod tests {
     fn passwords_are_hidden() {
         let check = |url: &str, expected: &str| {
             assert_eq!(masked(url), expected);
-            let told = format!("{:?}", Target::parse(url));
+            let told = format!("{:?}", Target::parse(url)).to_lowercase();
             assert!(!told.contains("secret"), "{told}");
         };
-        check("postgres://u:secret@h:1,h:2/d?a=b", "postgres://u:***@h:1,h:2/d?a=b");
-        check("postgres://u@h/d?password=secret&x=y", "postgres://u@h/d?password=***&x=y");
+        check("postgres://u:secret@h:1,h:2/d?sslmode=disable", "postgres://u:***@h:1,h:2/d?sslmode=disable");
+        check("postgres://u@h/d?password=secret&a=b", "postgres://u@h/d?password=***&***");
         check("postgres://u:secr@secret@h/d", "postgres://u:***@h/d");
-        check("postgres://u:secret/secret@h/d", "postgres://u:***/***@h/d");
+        check("postgres://u:secret/secret@h/d", "postgres://u:***@h/d");
+        check("postgres://u:secret@[::1]:5432/d", "postgres://u:***@[::1]:5432/d");
         check("postgres://u@h/d", "postgres://u@h/d");
+        check(
+            "postgres://u@h/d?connect_timeout=3&sslrootcert=/etc/a.pem",
+            "postgres://u@h/d?connect_timeout=3&sslrootcert=/etc/a.pem",
+        );
+        // Nobody knows which sign ends what, so nothing behind it is shown.
+        check("postgres://u:TopSecret#x?y@127.0.0.1/d", "postgres://u:***@***");
+        check("postgres://u:se?cretsecret@h/d", "postgres://u:***@***");
+        check("postgres://u:Top/Secret?Secret@h/d", "postgres://u:***@***");
+        check("postgres://u@h/d?password=x@secret", "postgres://***@***");
+        check("postgres://u:1?secret@h/d", "postgres://u:***@***");
+        check("postgres://u:secret/d", "postgres://u:***");
+        check("postgres://u@h/d?PASSWORD=TopSecret", "postgres://u@h/d?password=***");
+        check("postgres://u@h/d?passw%6Frd=TopSecret", "postgres://u@h/d?password=***");
+        check("postgres://u@h/d?password=x&Secret=y", "postgres://u@h/d?password=***&***");
+        check("postgres://u@h/d?sslmode=x?password=TopSecret", "postgres://u@h/d?sslmode=***");
+        check("postgres://u@h/d?secret", "postgres://u@h/d?***");
+    }
+
+    proptest! {
+        /// Wherever a password was put, no piece of it is shown, and none is told by an error.
+        #[test]
+        fn no_piece_of_a_password_is_shown(
+            pieces in prop::collection::vec("QX[A-Z0-9]{0,6}[#?@/:&=%,;+ \\[\\]'.]{0,3}", 1..5),
+            place in prop::sample::select(vec![
+                "postgres://u:{}@h/d",
+                "postgresql://u:{}@h1:5432,h2/d?sslmode=disable",
+                "postgres://:{}@[::1]:5432/d?connect_timeout=3&application_name=a",
+                "postgres://u:{}@h/d?application_name=a@b",
+                "postgres://u@h/d?password={}",
+                "postgres://u@h/d?sslmode=disable&PassWord={}&connect_timeout=3",
+                "postgres://u@h/d?p%61ss%77ord={}&application_name=a",
+                "postgres://h/d?user=u&password={}",
+                "postgres://u:{}@h",
+            ]),
+            encoded in any::<bool>(),
+        ) {
+            let password = pieces.concat();
+            let url = place.replace("{}", &if encoded { percent_encoded(&password) } else { password });
+            let told = [masked(&url), format!("{:?}", Address::parse(&url).map(|address| address.masked))];
+            for told in told {
+                prop_assert!(!told.contains("QX"), "{url}: {told}");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::thread;
 
 use super::*;
 use crate::postgres::horizon::{HOLDERS, Horizon, NEWEST};
+use crate::postgres::schema::{IN_USE_LOCK, LOCK_CLASS, PARTITION_LOCK};
 use crate::support::{PLAIN_FN, registration};
 
 #[test]
@@ -210,6 +211,41 @@ fn the_month_turns_once_and_missing_months_are_made() {
     // The first attempt met a month that was not made yet.
     assert_eq!(ahead, later + 2);
     assert_eq!(node.ask(&format!("SELECT count(*) FROM journal WHERE seq = {ahead}")), "1");
+}
+
+/// Somebody else is at the months and takes his time: that is a pause of this session, not its end.
+#[test]
+fn a_month_that_cannot_be_made_now_leaves_the_session_whole() {
+    let mut node = Node::new();
+    let before = seq_of(&node.commit(&receipts(1, 1))[0]);
+    node.ask(&format!("SELECT setval('journal_seq', {})", before + 10_000_000_000 * 4));
+    let lock = format!("SELECT pg_advisory_lock({LOCK_CLASS}, {PARTITION_LOCK})");
+    let (holder, runtime) = hold(&node.url, &lock);
+    for _ in 0..2 {
+        let busy = node.engine.commit(&receipts(1, 2));
+        assert!(matches!(&busy, Err(EngineError::Busy(words)) if words.contains("55P03")), "{busy:?}");
+    }
+    runtime.block_on(holder.batch_execute("SELECT pg_advisory_unlock_all()")).unwrap();
+    assert!(is_new(&patiently(&mut node, &receipts(1, 2))[0]));
+}
+
+/// What a batch that failed held is given back, and nothing else.
+#[test]
+fn a_batch_that_failed_leaves_the_store_in_use() {
+    let mut node = Node::new();
+    let held = |node: &Node, when: &str| {
+        let held = node.ask(&format!(
+            "SELECT string_agg(objid || mode, ' ') FROM pg_locks WHERE locktype = 'advisory' \
+             AND classid = {LOCK_CLASS} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ));
+        assert_eq!(held, format!("{IN_USE_LOCK}ShareLock"), "{when}");
+    };
+    held(&node, "at the opening");
+    node.engine.commit(&receipts(3, 1)).unwrap();
+    held(&node, "after a batch");
+    // Known numbers: the batch is given up and done anew with more care.
+    node.engine.commit(&receipts(4, 1)).unwrap();
+    held(&node, "after one that was given up");
 }
 
 #[test]

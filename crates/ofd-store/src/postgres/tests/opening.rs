@@ -1,7 +1,11 @@
 //! What is looked at before a journal is opened.
 
 use super::*;
-use crate::Unavailability;
+use crate::operator_store::OperatorStore;
+use crate::postgres::Purpose;
+use crate::postgres::schema::{IN_USE_LOCK, LOCK_CLASS};
+use crate::sql::{Db, PgSession};
+use crate::{Forwarding, Reader, Unavailability};
 
 #[track_caller]
 fn refused(url: &str, words: &str) {
@@ -24,6 +28,59 @@ fn asynchronous_commits_are_refused_unless_told() {
     }
 }
 
+/// Whatever the server is told while a session is open, what it promised at the opening is what it does.
+#[test]
+fn a_reload_of_the_server_takes_no_promise_back() {
+    let cluster = Cluster::builder().without_sync().start();
+    let url = cluster.url(&cluster.create_database());
+    let unsafe_url = format!("{url}?allow_asynchronous_commit=true");
+    let check = |url: &str, purpose: Purpose, expected: &str| {
+        cluster.set("synchronous_commit", "on");
+        cluster.set("work_mem", "5MB");
+        cluster.wait_for("SHOW work_mem", "5MB");
+        let session = PgSession::new(Target::parse(url).unwrap(), purpose);
+        let shown = |name: &str| -> String {
+            let sql = format!("SELECT current_setting('{name}')");
+            Db::Postgres(&session).query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(shown("synchronous_commit"), "on");
+        cluster.psql("ALTER SYSTEM SET synchronous_commit = off");
+        cluster.set("work_mem", "6MB");
+        // Both were read at the same moment.
+        until("the reload", || true, || shown("work_mem") == "6MB");
+        assert_eq!(shown("synchronous_commit"), expected, "{purpose:?} {url}");
+    };
+    check(&url, Purpose::Journal, "on");
+    check(&url, Purpose::Writing, "on");
+    check(&url, Purpose::Schema, "on");
+    check(&unsafe_url, Purpose::Journal, "off");
+}
+
+/// From before the schema says so: who comes while a move begins is told, and does not wait.
+#[test]
+fn a_database_that_is_being_filled_is_not_opened() {
+    let node = Node::new();
+    let (url, store_id) = (node.url, node.engine.store_id().to_owned());
+    drop(node.engine);
+    let lock = format!("SELECT pg_advisory_lock({LOCK_CLASS}, {IN_USE_LOCK})");
+    let (holder, runtime) = hold(&url, &lock);
+    let refused = |result: Result<(), StoreError>| {
+        assert!(
+            matches!(&result, Err(StoreError::Refused { reason }) if reason.contains("`fiscald migrate`")),
+            "{result:?}"
+        );
+    };
+    let after_failure = Opening::AfterFailure { store_id };
+    for opening in [&Opening::Start, &after_failure] {
+        refused(open(&url, opening, PATIENCE).map(drop));
+    }
+    refused(Forwarding::open(&url).map(drop));
+    refused(OperatorStore::open(&url).map(drop));
+    Reader::open(&url).unwrap();
+    runtime.block_on(holder.batch_execute("SELECT pg_advisory_unlock_all()")).unwrap();
+    open(&url, &after_failure, PATIENCE).unwrap();
+}
+
 #[test]
 fn schemas_one_step_newer_are_worked_with_and_no_others() {
     let mut node = Node::new();
@@ -33,6 +90,10 @@ fn schemas_one_step_newer_are_worked_with_and_no_others() {
     let newest = crate::postgres::schema::newest();
     set(newest + 2);
     assert!(matches!(open(&node.url, &Opening::Start, PATIENCE), Err(StoreError::NewerSchema { .. })));
+    assert!(matches!(OperatorStore::open(&node.url), Err(StoreError::NewerSchema { .. })));
+    // The half of a store that a move left behind.
+    set(-newest);
+    assert!(matches!(OperatorStore::open(&node.url), Err(StoreError::Refused { .. })));
     set(newest + 1);
     let mut newer = node.beside();
     newer.commit(&receipts(1, 1));
