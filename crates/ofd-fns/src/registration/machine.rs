@@ -264,13 +264,13 @@ impl Step {
         Ok(next)
     }
 
-    /// The tax service's number. Before a report it replaces one that was only typed in; afterwards a difference is a
-    /// question for a person.
+    /// The tax service's number. Before a report it replaces one that was only typed in; afterwards, and whenever a document
+    /// has confirmed another one, a difference is a question for a person.
     fn rnm_assigned(&mut self, rnm: &Rnm, next: Next) {
         self.check_value(rnm.as_str());
         match self.kkt.rnm.as_deref() {
             Some(ours) if ours == rnm.as_str() => {}
-            Some(ours) if next == Next::Stays => {
+            Some(ours) if next == Next::Stays || self.kkt.rnm_confirmed => {
                 let text = words::other_rnm_assigned(&self.kkt, ours, rnm);
                 self.task(TaskKind::Mismatch, text);
             }

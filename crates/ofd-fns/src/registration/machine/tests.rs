@@ -349,6 +349,11 @@ fn an_assigned_number_that_comes_late_is_no_silent_change() {
     assert_eq!((step.kkt.rnm.as_deref(), tasks(&step)), (Some(RNM), vec![TaskKind::Mismatch]));
     let same = go(&received.kkt, Event::ApplicationAccepted { rnm: &rnm(RNM) });
     assert_eq!(tasks(&same), []);
+    // Nor is one that a document confirmed before the application was made.
+    let confirmed = Kkt { rnm: Some(RNM.to_owned()), rnm_confirmed: true, ..kkt(State::ApplicationSent) };
+    let step = go(&confirmed, Event::ApplicationAccepted { rnm: &other });
+    assert_eq!((step.kkt.rnm.as_deref(), tasks(&step)), (Some(RNM), vec![TaskKind::Mismatch]));
+    assert_eq!(step.kkt.state, State::RnmAssigned);
 }
 
 #[test]
