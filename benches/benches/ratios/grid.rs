@@ -156,7 +156,8 @@ impl Grid {
                 let running = server.start(programs, cluster);
                 let registers = cell.registers.to_string();
                 let amount = ["load", "--registers", &registers, "--documents", "5000"];
-                let kind = ["--mode", cell.mode, "--items", items, "--check", check, "--base", FN_BASE];
+                let kind =
+                    ["--mode", cell.mode, "--items", items, "--check", check, "--base", FN_BASE, "--genuine"];
                 let report =
                     kkt_sim(&programs.kkt_sim, &running.registers, &[amount.as_slice(), &kind].concat());
                 assert_eq!(report["errors"], 0, "{} {}", server.name(), cell.title);
@@ -247,6 +248,7 @@ impl Grid {
             "none",
             "--base",
             FN_BASE,
+            "--genuine",
         ];
         arguments.extend([
             "--registers",

@@ -98,7 +98,7 @@ fn measure(programs: &Programs, settings: &Settings) -> Round {
             let [registers, seconds] =
                 [settings.registers, settings.seconds.unwrap_or(30)].map(|number| number.to_string());
             let load = ["load", "--registers", &registers, "--rate", "100", "--seconds", &seconds];
-            let rest = ["--timeout-s", "60", "--items", "=5", "--check", "full"];
+            let rest = ["--timeout-s", "60", "--items", "=5", "--check", "full", "--genuine"];
             kkt_sim(&programs.kkt_sim, &running.registers, &[load.as_slice(), &rest].concat())
         });
         while !sender.is_finished() {

@@ -54,7 +54,18 @@ fn capacity(programs: &Programs, settings: &Settings) -> f64 {
 fn send(programs: &Programs, _settings: &Settings, arguments: &[&str]) -> Value {
     let running = Server::Sqlite(Signs::Required).start(programs, None);
     let watch = running.processes[0].to_string();
-    let load = ["load", "--registers", REGISTERS, "--items", "=5", "--check", "none", "--watch", &watch];
+    let load = [
+        "load",
+        "--registers",
+        REGISTERS,
+        "--items",
+        "=5",
+        "--check",
+        "none",
+        "--genuine",
+        "--watch",
+        &watch,
+    ];
     let report = kkt_sim(&programs.kkt_sim, &running.registers, &[load.as_slice(), arguments].concat());
     assert_eq!(report["errors"], 0);
     running.must_have_accepted_everything();

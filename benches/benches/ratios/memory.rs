@@ -38,7 +38,7 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
         let amount = PIECE.min(settings.documents - documents).to_string();
         let base = (600_000_000_000 + documents).to_string();
         let load = ["load", "--mode", "window=16", "--registers", &registers, "--documents", &amount];
-        let rest = ["--base", &base, "--items", "1", "--check", "none"];
+        let rest = ["--base", &base, "--items", "1", "--check", "none", "--genuine"];
         let before = process.used().written;
         let report = kkt_sim(&programs.kkt_sim, &running.registers, &[load.as_slice(), &rest].concat());
         assert_eq!(report["errors"], 0);

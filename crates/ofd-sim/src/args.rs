@@ -216,6 +216,10 @@ pub(crate) struct LoadArgs {
     /// First ФН number, counted on: 9999 and 12 digits, or those digits alone; a new range when not given
     #[arg(long, value_name = "N", value_parser = fn_base)]
     pub(crate) base: Option<u64>,
+    /// ФН numbers as storages in service have them, 9280 and 12 digits: what belongs to a debug ФН alone is left out. Only
+    /// for an operator of your own, whose store is thrown away
+    #[arg(long)]
+    pub(crate) genuine: bool,
     /// The same --seed, --base and --clock make the same documents
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,

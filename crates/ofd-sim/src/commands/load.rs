@@ -53,6 +53,7 @@ async fn options(args: &LoadArgs) -> anyhow::Result<LoadOptions> {
         warm: args.warm.unwrap_or_default(),
         watch: args.watch.clone(),
         fn_base: args.base.unwrap_or_else(fresh_fn_base),
+        genuine: args.genuine,
         seed: args.seed,
         clock: 0,
         keys: keys(&args.keys)?,
@@ -94,11 +95,12 @@ async fn prepare(options: &LoadOptions, token: &CancellationToken) -> anyhow::Re
     let size =
         |per_mille: usize| sizes.get(sizes.len().saturating_sub(1) * per_mille / 1000).copied().unwrap_or(0);
     eprintln!(
-        "kkt-sim: {} documents of {} registers prepared in {:.1} s, {mebibytes} MiB; ФН from 9999{:012}; messages of \
+        "kkt-sim: {} documents of {} registers prepared in {:.1} s, {mebibytes} MiB; ФН from {}{:012}; messages of \
          p50 {}, p99 {}, mean {} bytes",
         prepared.load(Ordering::Relaxed),
         loads.len(),
         began.elapsed().as_secs_f64(),
+        if options.genuine { 9280 } else { 9999 },
         options.fn_base,
         size(500),
         size(990),

@@ -166,6 +166,8 @@ pub(crate) struct LoadOptions {
     pub(crate) watch: Vec<u32>,
     /// The ФН numbers are 9999 followed by this number and those after it, on 12 digits.
     pub(crate) fn_base: u64,
+    /// 9280 instead of 9999.
+    pub(crate) genuine: bool,
     /// The same seed, base and clock make the same documents.
     pub(crate) seed: u64,
     /// Till time of the first document of each register, seconds of the wall clock (tag 1012). A run that

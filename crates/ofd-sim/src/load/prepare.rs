@@ -10,7 +10,7 @@ use kkt_proto::header::{CrcMode, Header};
 use tokio_util::sync::CancellationToken;
 
 use super::options::LoadOptions;
-use crate::fleet::{OutOfRange, debug_fn, encrypts};
+use crate::fleet::{OutOfRange, debug_fn, encrypts, genuine_fn};
 use crate::kkt::{Kkt, KktError, KktSettings, OperatorCard};
 use crate::rng::Rng;
 use crate::storage::{AckChecker, Outgoing, Reread, StorageError};
@@ -133,7 +133,7 @@ fn one_register(
     let number = options.fn_base.saturating_add(u64::from(register));
     let receipts = options.receipts_of(register);
     let settings = KktSettings {
-        fn_number: debug_fn(number)?,
+        fn_number: if options.genuine { genuine_fn(number)? } else { debug_fn(number)? },
         ffd: if register.is_multiple_of(3) { FfdVersion::V1_05 } else { FfdVersion::V1_2 },
         encrypted: encrypts(options.seed, register, options.encrypted_percent),
         reread: Reread::SameBytes,

@@ -14,6 +14,7 @@ fn options(to: SocketAddr, amount: Amount, mode: LoadMode) -> LoadOptions {
         warm: Duration::ZERO,
         watch: Vec::new(),
         fn_base: 7_000,
+        genuine: false,
         seed: 1,
         clock: 1_790_000_000,
         keys: Arc::new(SimKeys::published()),
