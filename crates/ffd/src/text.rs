@@ -13,7 +13,6 @@ use crate::dict::{FfdVersion, FormCode, ValueKind};
 use crate::document::{Content, Document, Node};
 use crate::tags;
 use crate::tlv::HEADER_LEN;
-use meaning::Meaning;
 
 pub use data::json_tree;
 
@@ -87,13 +86,16 @@ impl<W: Write> TreeWriter<'_, W> {
         // The parser cut the value by a 16-bit length, so the header is rebuilt without loss.
         let [low, high, ..] = length.to_le_bytes();
         let header = [tag[0], tag[1], low, high];
-        let line = format!("{:indent$}{}", "", self.label(node), indent = depth * 2);
-        match node.content() {
-            Content::Group(mut nodes) => {
+        // Decoded once; a long text is gone again before its rows are written.
+        let content = node.content();
+        let inside = if let Content::Group(nodes) = &content { Some(nodes.clone()) } else { None };
+        let line = self.line(node, content, depth * 2);
+        match inside {
+            Some(mut nodes) => {
                 self.rows(node.offset, &header, &[], &line)?;
                 nodes.try_for_each(|inner| self.node(inner, depth + 1))
             }
-            _ => self.rows(node.offset, &header, node.raw, &line),
+            None => self.rows(node.offset, &header, node.raw, &line),
         }
     }
 
@@ -112,21 +114,33 @@ impl<W: Write> TreeWriter<'_, W> {
         Ok(())
     }
 
-    /// Tag, name and meaning of one record on one line.
-    fn label(&self, node: Node<'_>) -> String {
+    /// Tag, name and meaning of one record on one line, behind `indent` spaces.
+    fn line(&self, node: Node<'_>, content: Content<'_>, indent: usize) -> String {
         let name = node.def.map_or("", |def| def.name_ru);
-        match node.content() {
-            Content::Group(nodes) => format!("{} {name}: группа, записей {}", node.tag, nodes.count()),
-            Content::Unknown => format!("?? {} неизвестный тег, длина {}", node.tag, node.raw.len()),
+        match content {
+            Content::Group(nodes) => {
+                format!("{:indent$}{} {name}: группа, записей {}", "", node.tag, nodes.count())
+            }
+            Content::Unknown => {
+                format!("{:indent$}?? {} неизвестный тег, длина {}", "", node.tag, node.raw.len())
+            }
             Content::Broken(error) => {
                 let is_group = node.def.is_some_and(|def| def.kind == ValueKind::Group);
                 let what = if is_group { "группа" } else { "значение" };
-                format!("!! {} {name}: {what} не читается ({})", node.tag, error.text_ru(self.base_offset))
+                let why = error.text_ru(self.base_offset);
+                format!("{:indent$}!! {} {name}: {what} не читается ({why})", "", node.tag)
             }
             Content::Value(value) => {
-                let Meaning { value, notes } = meaning::of(node, &value, self.form, self.version);
-                let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
-                format!("{} {name}: {value}{notes}", node.tag)
+                let meaning = meaning::of(node, &value, self.form, self.version);
+                drop(value);
+                let mut line = format!("{:indent$}{} {name}: ", "", node.tag);
+                let notes = meaning.notes.join("; ");
+                line.reserve_exact(meaning.value.len() + notes.len() + " ()".len());
+                line.push_str(&meaning.value);
+                if !notes.is_empty() {
+                    line.extend([" (", &notes, ")"]);
+                }
+                line
             }
         }
     }

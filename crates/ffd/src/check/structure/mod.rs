@@ -104,17 +104,17 @@ impl Walk<'_, '_, '_, '_> {
                 self.undeclared(node, parent, here());
                 continue;
             };
-            if seen & field.bit != 0 && !field.repeatable {
+            if seen & field.bit() != 0 && !field.repeatable {
                 self.report.add("structure.repeat", here(), || {
                     format!("{} встречается в {} повторно", value::requisite(node), parent.name_ru())
                 });
             }
-            seen |= field.bit;
+            seen |= field.bit();
             if field.is_plain && node.is_value() {
                 continue;
             }
             if field.is_special && field.may_be_blank && is_blank(node) {
-                blank |= field.bit;
+                blank |= field.bit();
                 continue;
             }
             if is_top && self.report.is_judged(node.tag) {

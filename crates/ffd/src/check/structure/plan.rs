@@ -19,6 +19,9 @@ const FREE_IN_1_0: [u16; 10] = [1045, 1067, 1069, 1071, 1080, 1082, 1083, 1084, 
 const FIRST_DENSE: u16 = 1000;
 const DENSE: u16 = 300;
 const NO_FIELD: u8 = u8::MAX;
+/// Fields of a group up to which a search is as good as an index. Most groups have fewer, and their indexes together would
+/// take more than all the rest.
+const FEW: usize = 8;
 
 /// One form in one version.
 pub(super) struct FormPlan {
@@ -37,7 +40,7 @@ pub(super) struct ParentPlan {
     is_form: bool,
     /// Sorted.
     tags: Vec<u16>,
-    /// Place in `tags` of each tag from [`FIRST_DENSE`] on; [`NO_FIELD`] for one that is not there.
+    /// Place in `tags` of each tag from [`FIRST_DENSE`] on, [`NO_FIELD`] for one that is not there; empty for [`FEW`] fields.
     dense: Vec<u8>,
     fields: Vec<FieldPlan>,
     /// Bit of each field that must be there.
@@ -58,10 +61,10 @@ pub(super) struct ConditionPlan {
 /// A field of a group.
 pub(super) struct FieldPlan {
     pub(super) tag: u16,
-    /// Its bit in the masks of its group.
-    pub(super) bit: u128,
+    /// Its number among the fields of its group.
+    number: u8,
     /// Where the plan of its members lies, of a group that has one.
-    inside: Option<usize>,
+    inside: Option<u8>,
     pub(super) repeatable: bool,
     /// Whether one of the next three holds.
     pub(super) is_special: bool,
@@ -95,7 +98,7 @@ impl FormPlan {
 
     /// What stands in the group that a field is, as [`Self::parent`] of its tag.
     pub(super) fn inside(&self, field: &FieldPlan) -> Option<&ParentPlan> {
-        self.parents.get(field.inside?)
+        self.parents.get(usize::from(field.inside?))
     }
 }
 
@@ -130,6 +133,12 @@ impl ParentPlan {
 }
 
 impl FieldPlan {
+    /// Its bit in the masks of its group.
+    #[inline]
+    pub(super) fn bit(&self) -> u128 {
+        bit(usize::from(self.number))
+    }
+
     /// Name and number of the requisite.
     pub(super) fn name_ru(&self) -> String {
         match self.def {
@@ -187,7 +196,8 @@ fn parents(form: &'static FormDef) -> Vec<ParentPlan> {
     parents.sort_by_key(|parent| parent.tag);
     let places: Vec<u16> = parents.iter().map(|parent| parent.tag).collect();
     for field in parents.iter_mut().flat_map(|parent| &mut parent.fields) {
-        field.inside = places.iter().position(|&tag| tag == field.tag);
+        let place = places.iter().position(|&tag| tag == field.tag);
+        field.inside = place.and_then(|place| u8::try_from(place).ok());
     }
     parents
 }
@@ -204,7 +214,7 @@ fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
     tags.sort_unstable();
     tags.dedup();
     let fields: Vec<FieldPlan> =
-        tags.iter().enumerate().map(|(number, &tag)| field_plan(form, parent, tag, bit(number))).collect();
+        (0..=NO_FIELD).zip(&tags).map(|(number, &tag)| field_plan(form, parent, tag, number)).collect();
     let has_condition =
         |tag| CONDITIONS.iter().any(|condition| condition.is_about(form.form.0, form.version, parent, tag));
     let mandatory = |tag: u16| {
@@ -232,7 +242,7 @@ fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
         is_form: parent == form.form.0,
         mandatory: numbered().filter(|&(_, tag)| mandatory(tag)).map(|(number, _)| bit(number)).sum(),
         conditions: conditions.collect(),
-        dense: (FIRST_DENSE..FIRST_DENSE + DENSE)
+        dense: (FIRST_DENSE..FIRST_DENSE + if tags.len() > FEW { DENSE } else { 0 })
             .map(|tag| tags.binary_search(&tag).ok().and_then(|number| u8::try_from(number).ok()))
             .map(|number| number.unwrap_or(NO_FIELD))
             .collect(),
@@ -241,7 +251,7 @@ fn parent_plan(form: &'static FormDef, parent: u16) -> ParentPlan {
     }
 }
 
-fn field_plan(form: &'static FormDef, parent: u16, tag: u16, bit: u128) -> FieldPlan {
+fn field_plan(form: &'static FormDef, parent: u16, tag: u16, number: u8) -> FieldPlan {
     let def = dictionary().tag(tag, parent, form.version);
     let field = form.field(parent, tag);
     let is_of_versions = OF_VERSIONS.iter().any(|&(other, _)| other == tag);
@@ -250,7 +260,7 @@ fn field_plan(form: &'static FormDef, parent: u16, tag: u16, bit: u128) -> Field
     let (limit, values) = (def.map_or(Limit::None, Limit::of), def.and_then(Values::of));
     FieldPlan {
         tag,
-        bit,
+        number,
         inside: None,
         is_special,
         is_plain: !is_special && limit == Limit::None && values.is_none(),
@@ -307,7 +317,7 @@ mod tests {
         let check = |form, version, parent, tag, expected| {
             let plan = FormPlan::of(FormCode(form), version).unwrap().parent(parent).unwrap();
             let field = plan.field(tag).unwrap();
-            assert_eq!(plan.mandatory & field.bit != 0, expected, "{tag} in {parent} of {form}, {version}");
+            assert_eq!(plan.mandatory & field.bit() != 0, expected, "{tag} in {parent} of {form}, {version}");
         };
         check(3, FfdVersion::V1_2, 3, tags::TOTAL_SUM, true);
         check(3, FfdVersion::V1_2, tags::ITEM, tags::ITEM_COST, true);
