@@ -222,7 +222,8 @@ fn a_commit_that_did_not_wait_for_its_standby_is_not_believed() {
             cluster.psql(&format!("SELECT pg_cancel_backend(pid) {waiting}"));
         });
         // The server may take a moment to know of the setting.
-        let mut commits = (1..).map(|id| (id, writer.transaction("BEGIN", || db.execute(INSERT, [id, 1]))));
+        let mut commits =
+            (1..=10_000).map(|id| (id, writer.transaction("BEGIN", || db.execute(INSERT, [id, 1]))));
         commits.find(|(_, result)| result.is_err()).unwrap()
     });
     let (id, error) = (result.0, result.1.unwrap_err());
