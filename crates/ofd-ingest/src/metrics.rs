@@ -282,7 +282,8 @@ fn describe() {
     describe_histogram!(
         "fiscald_stage_seconds",
         Unit::Seconds,
-        "What one document costs in each stage: decode, open, check, seal, queue, commit; write is one write of ready replies"
+        "What one document costs in each stage: decode, open, check, seal, queue, commit; write is one write of ready replies, \
+         tend what the store does between two batches"
     );
 }
 

@@ -50,6 +50,7 @@ struct JournalMetrics {
     batch_documents: Histogram,
     queue_seconds: Histogram,
     commit_seconds: Histogram,
+    tend_seconds: Histogram,
     serving: Gauge,
     commit_failures: Counter,
     refused: Counter,
@@ -202,9 +203,11 @@ impl Worker {
 
     /// Lets the engine do its chores. Its answers have left: they are on disk. False when the engine failed.
     fn tend(&mut self, engine: &mut dyn Engine) -> bool {
+        let started = Instant::now();
         self.shared.begin_batch();
         let result = engine.tend();
         self.shared.end_batch();
+        self.metrics.tend_seconds.record(started.elapsed().as_secs_f64());
         match result {
             Ok(()) | Err(EngineError::Busy(_)) => true,
             Err(error) => {
@@ -367,6 +370,7 @@ impl JournalMetrics {
             batch_documents: histogram!("fiscald_store_batch_documents"),
             queue_seconds: histogram!("fiscald_stage_seconds", "stage" => "queue"),
             commit_seconds: histogram!("fiscald_stage_seconds", "stage" => "commit"),
+            tend_seconds: histogram!("fiscald_stage_seconds", "stage" => "tend"),
             serving: gauge!("fiscald_store_serving"),
             commit_failures: counter!("fiscald_store_commit_failures_total"),
             refused: counter!("fiscald_store_refused_total"),

@@ -19,6 +19,9 @@ use super::log::checkpoint;
 
 /// How often an interrupted copy is looked after: an interrupt that comes before the copy began is lost.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(10);
+/// How often the log is copied anew: each time what was added during the time before, which gets less and less. What is
+/// left in the end is copied by the writer.
+const PASSES: usize = 3;
 
 /// A copy that is under way. Dropping it ends it and waits for that.
 pub(super) struct Copier {
@@ -34,8 +37,9 @@ impl Copier {
     pub(super) fn start(path: &Path) -> Result<Self, String> {
         let connection = Self::connect(path).map_err(|error| error.to_string())?;
         let interrupt = connection.get_interrupt_handle();
-        let mut copier = Self::run(move || checkpoint(&connection, "PASSIVE").map(|_| ()))
-            .map_err(|error| error.to_string())?;
+        let mut copier =
+            Self::run(move || (0..PASSES).try_for_each(|_| checkpoint(&connection, "PASSIVE").map(|_| ())))
+                .map_err(|error| error.to_string())?;
         copier.interrupt = Some(interrupt);
         Ok(copier)
     }

@@ -50,9 +50,9 @@ pub(super) enum Fresh {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            run_keys: 2048,
+            run_keys: 1024,
             window_keys: 1 << 17,
-            step_keys: (1024, 8192),
+            step_keys: (512, 8192),
             quiet: Duration::from_millis(250),
             longest_fresh: if cfg!(test) { NEVER } else { Duration::from_secs(1) },
             longest_gathered: if cfg!(test) { NEVER } else { Duration::from_secs(60) },
@@ -98,12 +98,12 @@ impl Keys {
             self.fresh.len() >= self.pace.run_keys || is_older(self.times.fresh, self.pace.longest_fresh);
         let runs = self.state.runs(self.state.gathering);
         let gathered: usize = self.gathered.iter().map(Vec::len).sum();
-        let is_full = gathered >= self.pace.window_keys || runs >= MAX_RUNS / 4;
+        let is_full = gathered >= self.pace.window_keys || runs >= MAX_RUNS / 2;
         let (least, most) = self.pace.step_keys;
         // Small batches wait for each other: a step has a price of its own.
         let rows = if self.pace.rows < least { 0 } else { std::mem::take(&mut self.pace.rows) };
         let merge = match self.merge.left() {
-            left if runs >= MAX_RUNS / 2 || gathered >= self.pace.window_keys.saturating_mul(2) => left,
+            left if runs >= MAX_RUNS / 4 * 3 || gathered >= self.pace.window_keys.saturating_mul(2) => left,
             0 => 0,
             _ if rows == 0 => 0,
             left => {

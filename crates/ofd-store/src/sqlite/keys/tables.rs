@@ -1,12 +1,14 @@
 //! The key tables: their state read and moved, keys read and written.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, ToSql, params};
 
 use super::{Key, Place, Run};
 use crate::tables::columns::FnColumn;
 
 /// Numbers of runs that a table can have; `journal_keys_numbers` holds them.
 pub(super) const MAX_RUNS: u32 = 256;
+/// Keys of one statement: preparing to run it costs as much as several keys.
+const TOGETHER: usize = 16;
 /// Rows behind the tables past which reading them back is worth a word.
 const MANY_FRESH: usize = 50_000;
 
@@ -14,8 +16,9 @@ const STATE: &str = "SELECT version, seq, gathering, even_runs, odd_runs, fn, fd
      FROM journal_keys_state WHERE id = 1";
 const MOVE_STATE: &str = "UPDATE journal_keys_state SET version = ?1, seq = ?2, gathering = ?3, \
      even_runs = ?4, odd_runs = ?5, fn = ?6, fd = ?7, chain = ?8, conflict_no = ?9 WHERE id = 1";
-const ADD_KEY: &str =
-    "INSERT INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// OR FAIL, here and below: the transaction is given up after any failure, so that nothing has to be remembered for undoing
+/// a statement.
+const ADD_KEYS: &str = "INSERT OR FAIL INTO journal_keys (fn, fd, chain, conflict_no, seq) VALUES";
 
 /// One of the two tables of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +72,9 @@ impl Side {
     fn add(self) -> &'static str {
         match self {
             Self::Even => {
-                "INSERT INTO journal_keys_even (run, fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                "INSERT OR FAIL INTO journal_keys_even (run, fn, fd, chain, conflict_no, seq) VALUES"
             }
-            Self::Odd => {
-                "INSERT INTO journal_keys_odd (run, fn, fd, chain, conflict_no, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-            }
+            Self::Odd => "INSERT OR FAIL INTO journal_keys_odd (run, fn, fd, chain, conflict_no, seq) VALUES",
         }
     }
 
@@ -121,11 +122,11 @@ impl State {
 }
 
 pub(super) fn fits(connection: &Connection) -> rusqlite::Result<()> {
-    let sides = [Side::Even, Side::Odd].into_iter().flat_map(|side| [side.read(), side.add(), side.clear()]);
-    [STATE, MOVE_STATE, ADD_KEY]
-        .into_iter()
-        .chain(sides)
-        .try_for_each(|sql| connection.prepare(sql).map(|_| ()))
+    let both = [Side::Even, Side::Odd];
+    let sides = both.into_iter().flat_map(|side| [side.read(), side.clear()]);
+    [STATE, MOVE_STATE].into_iter().chain(sides).try_for_each(|sql| connection.prepare(sql).map(|_| ()))?;
+    connection.prepare(&insert(ADD_KEYS, 1))?;
+    both.into_iter().try_for_each(|side| connection.prepare(&insert(side.add(), 1)).map(|_| ()))
 }
 
 pub(super) fn state(connection: &Connection) -> rusqlite::Result<State> {
@@ -188,32 +189,53 @@ pub(super) fn fresh(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<K
     Ok(keys)
 }
 
+/// Adds a run to one of the two tables.
 pub(super) fn add_run(
     connection: &Connection,
     side: Side,
     number: u32,
     keys: &[Key],
 ) -> rusqlite::Result<()> {
-    let mut add = connection.prepare_cached(side.add())?;
-    for Key { place, seq } in keys {
-        add.execute(params![
-            number,
-            place.fn_number.as_str(),
-            place.fd,
-            place.chain,
-            place.conflict_no,
-            seq
-        ])?;
-    }
-    Ok(())
+    add(connection, side.add(), Some(number), keys)
 }
 
+/// Puts keys to their places.
 pub(super) fn add_keys(connection: &Connection, keys: &[Key]) -> rusqlite::Result<()> {
-    let mut add = connection.prepare_cached(ADD_KEY)?;
-    for Key { place, seq } in keys {
-        add.execute(params![place.fn_number.as_str(), place.fd, place.chain, place.conflict_no, seq])?;
+    add(connection, ADD_KEYS, None, keys)
+}
+
+fn add(connection: &Connection, into: &str, run: Option<u32>, keys: &[Key]) -> rusqlite::Result<()> {
+    let (together, rest) = keys.as_chunks::<TOGETHER>();
+    let mut statement = connection.prepare_cached(&insert(into, TOGETHER))?;
+    together.iter().try_for_each(|keys| execute(&mut statement, run, keys))?;
+    let mut statement = connection.prepare_cached(&insert(into, 1))?;
+    rest.chunks(1).try_for_each(|keys| execute(&mut statement, run, keys))
+}
+
+/// The first parameter is the number of the run, for tables that have one.
+fn insert(into: &str, rows: usize) -> String {
+    let run = if into == ADD_KEYS { "" } else { "?1, " };
+    format!("{into} {}", vec![format!("({run}?, ?, ?, ?, ?)"); rows].join(", "))
+}
+
+fn execute(statement: &mut CachedStatement<'_>, run: Option<u32>, keys: &[Key]) -> rusqlite::Result<()> {
+    let mut at = 1;
+    let mut bind = |value: &dyn ToSql| {
+        statement.raw_bind_parameter(at, value)?;
+        at = at.saturating_add(1);
+        Ok::<(), rusqlite::Error>(())
+    };
+    if let Some(run) = run {
+        bind(&run)?;
     }
-    Ok(())
+    for Key { place, seq } in keys {
+        bind(&place.fn_number.as_str())?;
+        bind(&place.fd)?;
+        bind(&place.chain)?;
+        bind(&place.conflict_no)?;
+        bind(seq)?;
+    }
+    statement.raw_execute().map(|_| ())
 }
 
 pub(super) fn clear(connection: &Connection, side: Side) -> rusqlite::Result<()> {
