@@ -32,6 +32,9 @@ use crate::limits::Place;
 use crate::metrics::{self, TimedOut, reason};
 use crate::socket::{End, close_gently, read_now, write_within};
 
+/// Room for the replies of one or two documents.
+const REPLY_BYTES: usize = 512;
+
 /// Limits of a connection, the same for all.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionSettings {
@@ -64,7 +67,6 @@ pub(crate) async fn serve(
         dialogue: ServerDialogue::new(settings.dialogue, clock::monotonic_now()),
         write_timeout: settings.write_timeout,
         in_flight: VecDeque::new(),
-        out: Vec::new(),
         max_in_flight: settings.dialogue.max_in_flight,
         fn_number: None,
         stopping: false,
@@ -101,7 +103,6 @@ struct Connection<'a> {
     write_timeout: Duration,
     /// What the store works on, oldest first.
     in_flight: VecDeque<InFlight>,
-    out: Vec<u8>,
     max_in_flight: usize,
     /// The ФН that was written into the span.
     fn_number: Option<FnNumber>,
@@ -335,6 +336,9 @@ impl Connection<'_> {
 
     fn settle_front(&mut self, outcome: Outcome) {
         let Some(InFlight { id, work }) = self.in_flight.pop_front() else { return };
+        if self.in_flight.is_empty() {
+            self.in_flight = VecDeque::new();
+        }
         self.intake.metrics.in_flight_ended();
         let answer = match (work, outcome) {
             (Work::Append { admitted, .. }, Outcome::Append(outcome)) => {
@@ -366,12 +370,13 @@ impl Connection<'_> {
         if !self.dialogue.wants_transmit() {
             return Ok(());
         }
-        self.out.clear();
+        // Not kept: an idle connection, as most are, holds nothing that it can do without.
+        let mut out = Vec::with_capacity(REPLY_BYTES);
         let began = clock::monotonic_now();
-        if self.dialogue.poll_transmit(&mut self.out, began) == 0 {
+        if self.dialogue.poll_transmit(&mut out, began) == 0 {
             return Ok(());
         }
-        let written = write_within(self.stream, &self.out, self.write_timeout, || self.place.busy()).await;
+        let written = write_within(self.stream, &out, self.write_timeout, || self.place.busy()).await;
         if matches!(written, Err(End::WriteTimeout)) {
             self.intake.metrics.timed_out(TimedOut::Write);
         } else {

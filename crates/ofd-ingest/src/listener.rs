@@ -13,6 +13,7 @@ use ofd_store::{Facts, JournalHandle};
 use pkz::{AckSigner, FiscalSignVerifier, SignMode};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error_span, info, warn};
@@ -179,16 +180,24 @@ impl Reception {
             token: token.clone(),
         });
         state.serving.store(true, Ordering::Release);
-        tokio::join!(
-            accept_until_stopped(&listener, &token, &acceptor.intake.metrics, |stream, peer| {
-                acceptor.admit(stream, peer);
-            }),
+        // A task: a connection that is accepted by a worker is served there, without waking another thread.
+        let accepting = tokio::spawn({
+            let (acceptor, token) = (Arc::clone(&acceptor), token.clone());
+            async move {
+                let admit = |stream, peer| acceptor.admit(stream, peer);
+                accept_until_stopped(&listener, &token, &acceptor.intake.metrics, admit).await;
+            }
+        });
+        let (accepted, (), ()) = tokio::join!(
+            accepting,
             acceptor.intake.show_refused_pairs(&token),
             acceptor.intake.tell_left_out(&token),
         );
+        if let Err(Ok(panic)) = accepted.map_err(JoinError::try_into_panic) {
+            std::panic::resume_unwind(panic);
+        }
         state.stopping.store(true, Ordering::Release);
         state.serving.store(false, Ordering::Release);
-        drop(listener);
         acceptor.drain(config.shutdown_grace()).await
     }
 }
