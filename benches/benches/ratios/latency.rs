@@ -2,7 +2,8 @@
 //!
 //! Capacity is what the daemon does with 256 persistent registers in the same session. Then the same registers send a
 //! quarter of it, evenly spread, whatever the answers do: a document that had to wait for the answer before it counts
-//! from the moment it was due.
+//! from the moment it was due. Bare servers get the same rate in turn: what a database, a log file and the sender alone
+//! leave of the target.
 
 use std::fmt::Write as _;
 
@@ -17,11 +18,15 @@ const REGISTERS: &str = "256";
 /// How many times the p99 of a sync the p99 of an answer may take.
 const TARGET: f64 = 3.0;
 const SYNCS: usize = 1000;
+const DAEMON: Server = Server::Sqlite(Signs::Required);
+/// The daemon first.
+const SERVERS: [Server; 4] = [DAEMON, Server::BareSqlite, Server::Log, Server::Echo];
 
 struct Round {
     growing: Syncs,
     preallocated: Syncs,
-    report: Value,
+    /// What the sender says, in the order of [`SERVERS`].
+    reports: Vec<Value>,
 }
 
 pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
@@ -37,7 +42,8 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
             let (growing, preallocated) =
                 (fdatasync(FILE_BYTES, SYNCS, false), fdatasync(FILE_BYTES, SYNCS, true));
             let arguments = ["--rate", &rate, "--seconds", &seconds, "--warm", &warm];
-            Round { growing, preallocated, report: send(programs, settings, &arguments) }
+            let reports = SERVERS.map(|server| send(server, programs, &arguments)).to_vec();
+            Round { growing, preallocated, reports }
         })
         .collect();
     (text(&rounds, &rate, capacity), json(&rounds, capacity))
@@ -45,14 +51,14 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
 
 fn capacity(programs: &Programs, settings: &Settings) -> f64 {
     let _ = wait_for_quiet(0.12, settings.patience);
-    let report = send(programs, settings, &["--seconds", "4", "--warm", "1", "--expect", "60000"]);
+    let report = send(DAEMON, programs, &["--seconds", "4", "--warm", "1", "--expect", "60000"]);
     let rate = report["documents_per_second"].as_f64().unwrap();
     eprintln!("capacity: {rate:.0} documents/s");
     rate
 }
 
-fn send(programs: &Programs, _settings: &Settings, arguments: &[&str]) -> Value {
-    let running = Server::Sqlite(Signs::Required).start(programs, None);
+fn send(server: Server, programs: &Programs, arguments: &[&str]) -> Value {
+    let running = server.start(programs, None);
     let watch = running.processes[0].to_string();
     let load = [
         "load",
@@ -77,8 +83,13 @@ fn median(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> f64 {
     median_and_spread(rounds.iter().map(figure)).0
 }
 
+/// Of what the sender says about one of [`SERVERS`].
+fn figure(round: &Round, server: usize, member: &str) -> f64 {
+    round.reports[server][member].as_f64().unwrap()
+}
+
 fn p99(round: &Round) -> f64 {
-    round.report["p99_us"].as_f64().unwrap()
+    figure(round, 0, "p99_us")
 }
 
 fn text(rounds: &[Round], rate: &str, capacity: f64) -> String {
@@ -88,20 +99,35 @@ fn text(rounds: &[Round], rate: &str, capacity: f64) -> String {
          p99 us | p99 to p99: growing  preallocated\n"
     );
     for (number, round) in rounds.iter().enumerate() {
-        let figure = |member: &str| round.report[member].as_f64().unwrap();
         writeln!(
             text,
             "{:>5} {:>14.0} {:>7.0} {:>9.0} | {:>25.0} {:>7.0} | {:>19.0} {:>7.0} | {:>19.2} {:>13.2}",
             number + 1,
-            figure("p50_us"),
-            figure("p99_us"),
-            figure("p999_us"),
+            figure(round, 0, "p50_us"),
+            figure(round, 0, "p99_us"),
+            figure(round, 0, "p999_us"),
             round.growing.p50_us,
             round.growing.p99_us,
             round.preallocated.p50_us,
             round.preallocated.p99_us,
             p99(round) / round.growing.p99_us,
             p99(round) / round.preallocated.p99_us,
+        )
+        .unwrap();
+    }
+    writeln!(text, "\nat the same rate, medians (spread)").unwrap();
+    for (place, server) in SERVERS.iter().enumerate() {
+        let of = |member: &str| {
+            let (median, spread) = median_and_spread(rounds.iter().map(|round| figure(round, place, member)));
+            format!("{median:.0} ({:.0} %)", spread * 100.0)
+        };
+        writeln!(
+            text,
+            "{:<15} p50 {:>12} us, p99 {:>12} us, p99.9 {:>12} us",
+            server.name(),
+            of("p50_us"),
+            of("p99_us"),
+            of("p999_us")
         )
         .unwrap();
     }
@@ -129,7 +155,9 @@ fn json(rounds: &[Round], capacity: f64) -> Value {
         .iter()
         .map(|round| {
             json!({
-                "answers": round.report,
+                "answers": SERVERS.iter().zip(&round.reports).map(|(server, report)| {
+                    json!({ "server": server.name(), "report": report })
+                }).collect::<Vec<_>>(),
                 "growing": syncs(&round.growing),
                 "preallocated": syncs(&round.preallocated),
             })
