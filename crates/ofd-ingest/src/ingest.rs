@@ -178,7 +178,8 @@ impl Intake {
         }
         let mut judged = Judged::default();
         if let (Some(tree), Content::Document(document)) = (&tree, &mut facts.content) {
-            let Some(memory) = memory.or_else(|| self.registers.recall(&claimed.fn_number)) else {
+            let recall = || self.registers.recall_before(&claimed.fn_number, claimed.fd_number);
+            let Some(memory) = memory.or_else(recall) else {
                 return Examined::HistoryFirst(body);
             };
             judged = self.judge(tree, &claimed, moment, memory);

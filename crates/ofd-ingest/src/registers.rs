@@ -7,6 +7,9 @@
 //! not before the journal has spoken of every document of the ФН that it has in hand: what is read earlier lacks them.
 //! Until then documents are judged without a state. Of an ФН that the store knows nothing of, that is what is remembered.
 //!
+//! Where several nodes write into one store, the state of one of them lacks what the others took; it shows by a number that
+//! is not the next one, and the state is read again before the document is judged.
+//!
 //! States are a help for warnings, not a truth. If a history cannot be read in time, documents are judged without it,
 //! and counted. Two connections of one ФН share its state, and whose document comes first is judged first.
 //!
@@ -20,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ffd::check::RegisterState;
-use ffd::{Document, FnNumber, tags};
+use ffd::{Document, FdNumber, FnNumber, tags};
 use ofd_store::{HistoryReader, RegisterHistory, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -54,17 +57,27 @@ pub trait History: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn load(&self, fn_number: &FnNumber) -> Result<Option<RegisterHistory>, StoreError>;
+
+    /// Whether others take documents into the same store.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 impl History for HistoryReader {
     fn load(&self, fn_number: &FnNumber) -> Result<Option<RegisterHistory>, StoreError> {
         Self::load(self, fn_number)
     }
+
+    fn is_shared(&self) -> bool {
+        self.is_on_server()
+    }
 }
 
 /// The memory.
 pub(crate) struct Registers {
     history: Arc<dyn History>,
+    is_shared: bool,
     shards: Vec<Mutex<Shard>>,
     limits: Limits,
     loads: Arc<Semaphore>,
@@ -107,7 +120,15 @@ impl Registers {
 
     fn with_limits(history: Arc<dyn History>, metrics: Arc<Metrics>, limits: Limits) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Arc::new(Self { history, shards, limits, loads: Arc::new(Semaphore::new(MAX_LOADS)), metrics })
+        let is_shared = history.is_shared();
+        Arc::new(Self {
+            history,
+            is_shared,
+            shards,
+            limits,
+            loads: Arc::new(Semaphore::new(MAX_LOADS)),
+            metrics,
+        })
     }
 
     /// What is remembered of an ФН. Nothing: ask [`Self::load`] first.
@@ -123,6 +144,17 @@ impl Registers {
             None if in_hand => Some(Memory::unread()),
             memory => memory,
         }
+    }
+
+    /// The same before a document with this number. In a shared store a state that the number does not follow is forgotten:
+    /// what is between may have come to another node.
+    pub(crate) fn recall_before(&self, fn_number: &FnNumber, fd_number: FdNumber) -> Option<Memory> {
+        let memory = self.recall(fn_number)?;
+        if self.is_shared && memory.misses_some_before(fd_number) {
+            self.shard(fn_number).forget(fn_number);
+            return self.recall(fn_number);
+        }
+        Some(memory)
     }
 
     /// Reads the history of an ФН. However that ends, it is remembered and given back.
@@ -195,6 +227,13 @@ impl Registers {
 impl Memory {
     fn state(state: RegisterState) -> Self {
         Self::State(Arc::new(Mutex::new(state)))
+    }
+
+    /// Whether documents are between the newest of the state and this one.
+    fn misses_some_before(&self, fd_number: FdNumber) -> bool {
+        self.judge(|state| {
+            state.is_some_and(|state| state.last_fd().unwrap_or(0).saturating_add(1) < fd_number.get())
+        })
     }
 
     fn unread() -> Self {

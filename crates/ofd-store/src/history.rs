@@ -73,6 +73,12 @@ impl HistoryReader {
         Self::of(Address::File(path.to_path_buf()))
     }
 
+    /// Whether the store is on a server, where other nodes may write too.
+    #[must_use]
+    pub fn is_on_server(&self) -> bool {
+        matches!(self.address, Address::Server(_))
+    }
+
     /// Of a store on a server.
     pub(crate) fn on_server(target: Target) -> Self {
         Self::of(Address::Server(Box::new(target)))

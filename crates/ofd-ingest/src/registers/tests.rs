@@ -71,6 +71,43 @@ impl History for OneReceipt {
     }
 }
 
+/// The same in a store into which other nodes write.
+struct Shared(OneReceipt);
+
+impl History for Shared {
+    fn load(&self, fn_number: &FnNumber) -> Result<Option<RegisterHistory>, StoreError> {
+        self.0.load(fn_number)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_does_not_follow_has_a_shared_history_read_again() {
+    let number = fn_number(FN);
+    let before = |registers: &Registers, fd: u32| {
+        last_fd(registers.recall_before(&number, FdNumber::new(fd).unwrap()))
+    };
+    let alone = registers(OneReceipt(7), SMALL);
+    alone.load(number).await;
+    assert_eq!(before(&alone, 20), Some(7), "nobody else can have taken what is missing");
+    let shared = registers(Shared(OneReceipt(7)), SMALL);
+    shared.load(number).await;
+    for follows in [6, 7, 8] {
+        assert_eq!(before(&shared, follows), Some(7), "{follows}");
+    }
+    assert!(shared.recall_before(&number, FdNumber::new(9).unwrap()).is_none(), "8 may be with another node");
+    // What the journal has in hand is not in what would be read: judged without a state.
+    shared.load(number).await;
+    let in_hand = advance(&shared, 8);
+    let memory = shared.recall_before(&number, FdNumber::new(10).unwrap()).unwrap();
+    assert!(matches!(memory, Memory::Unread { .. }));
+    in_hand.stored();
+    assert!(shared.recall(&number).is_none(), "read when the next document comes");
+}
+
 #[tokio::test]
 async fn a_state_is_kept_only_while_the_journal_agrees() {
     let registers = registers(OneReceipt(7), SMALL);
