@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{Instrument, debug, error_span, info, warn};
 
 use crate::abuse::AbuseTable;
@@ -181,21 +181,23 @@ impl Reception {
         });
         state.serving.store(true, Ordering::Release);
         // A task: a connection that is accepted by a worker is served there, without waking another thread.
-        let accepting = tokio::spawn({
+        let accepting = AbortOnDropHandle::new(tokio::spawn({
             let (acceptor, token) = (Arc::clone(&acceptor), token.clone());
             async move {
                 let admit = |stream, peer| acceptor.admit(stream, peer);
                 accept_until_stopped(&listener, &token, &acceptor.intake.metrics, admit).await;
             }
-        });
-        let (accepted, (), ()) = tokio::join!(
-            accepting,
+        }));
+        tokio::join!(
+            async {
+                // A panic in there is one of the daemon, which must not live on with a closed port.
+                if let Err(Ok(panic)) = accepting.await.map_err(JoinError::try_into_panic) {
+                    std::panic::resume_unwind(panic);
+                }
+            },
             acceptor.intake.show_refused_pairs(&token),
             acceptor.intake.tell_left_out(&token),
         );
-        if let Err(Ok(panic)) = accepted.map_err(JoinError::try_into_panic) {
-            std::panic::resume_unwind(panic);
-        }
         state.stopping.store(true, Ordering::Release);
         state.serving.store(false, Ordering::Release);
         acceptor.drain(config.shutdown_grace()).await
