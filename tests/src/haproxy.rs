@@ -100,6 +100,8 @@ impl Haproxy {
         lines
             .map(|line| line.split(',').collect::<Vec<_>>())
             .filter(|row| row[of_backend] == "fiscald" && row[server] != "BACKEND")
+            // Those for when no node is green are not asked how they are.
+            .filter(|row| !row[server].ends_with("-silent"))
             .map(|row| row[column].to_owned())
             .collect()
     }
@@ -163,7 +165,8 @@ fn adapted(shipped: &str, nodes: &[Node], registers: u16, stats: u16) -> String 
             ["maxconn", ..] => "    maxconn 1000".to_owned(),
             ["bind", ":7777"] => format!("    bind 127.0.0.1:{registers}"),
             ["bind", "127.0.0.1:8404"] => format!("    bind 127.0.0.1:{stats}"),
-            ["server", "node1", ..] => servers(nodes),
+            ["server", "node1", ..] => servers(nodes, ""),
+            ["server", "node1-silent", ..] => servers(nodes, "-silent"),
             ["server", ..] => String::new(),
             _ => {
                 writeln!(text, "{line}").unwrap();
@@ -173,14 +176,17 @@ fn adapted(shipped: &str, nodes: &[Node], registers: u16, stats: u16) -> String 
         replaced += 1;
         writeln!(text, "{own}").unwrap();
     }
-    assert_eq!(replaced, 11, "the shipped configuration has lines that this harness does not know");
+    assert_eq!(replaced, 14, "the shipped configuration has lines that this harness does not know");
     text
 }
 
-fn servers(nodes: &[Node]) -> String {
+/// Those that are asked how they are, or those for when no node is green.
+fn servers(nodes: &[Node], kind: &str) -> String {
     let lines = nodes.iter().enumerate().map(|(index, node)| {
         // Several nodes of one machine have an admin port each.
-        format!("    server node{index} 127.0.0.1:{} port {}", node.registers, node.admin)
+        let health =
+            if kind.is_empty() { format!("port {}", node.admin) } else { "no-check backup".to_owned() };
+        format!("    server node{index}{kind} 127.0.0.1:{} {health}", node.registers)
     });
     lines.collect::<Vec<_>>().join("\n")
 }

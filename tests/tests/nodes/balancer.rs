@@ -1,5 +1,7 @@
 //! The shipped configuration of HAProxy, on real nodes.
 
+use std::time::Duration;
+
 use fiscald_tests::daemon::Setup;
 use fiscald_tests::haproxy::{self, Haproxy};
 use fiscald_tests::sockets::connect_from;
@@ -47,6 +49,20 @@ fn nodes_learn_the_registers_address_and_a_red_node_gets_none() {
     direct.write(&storage.send(9, &storage.receipt(9, 100)));
     assert!(direct.closed_silently());
     assert!(balancer.page("/metrics").contains("haproxy_server_status"));
+}
+
+#[test]
+fn with_no_green_node_a_register_waits_instead_of_being_turned_away() {
+    // More free space than any disk has: it never takes a document.
+    let mut place = Place::new(behind_balancer().with("store.min_free_mib", "1000000000"));
+    place.start();
+    let balancer = Haproxy::start(&[place.node], free_port);
+    balancer.wait_for(&[false]);
+    let storage = Storage::new("9999078900000017");
+    let mut register = Register::connect(balancer.registers);
+    register.write(&storage.send(1, &storage.receipt(1, 100)));
+    assert!(register.silent_for(Duration::from_secs(2)), "neither an answer nor an end");
+    assert_eq!(place.daemon().metric("fiscald_proxy_connections_total", &["register"]).to_string(), "1");
 }
 
 #[test]
