@@ -49,7 +49,9 @@ pub fn median_and_spread(figures: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
     let (Some(first), Some(last)) = (figures.first(), figures.last()) else { return (0.0, 0.0) };
-    let median = figures[figures.len() / 2];
+    let half = figures.len() / 2;
+    let median =
+        if figures.len() % 2 == 1 { figures[half] } else { f64::midpoint(figures[half - 1], figures[half]) };
     (median, if median > 0.0 { (last - first) / median } else { 0.0 })
 }
 

@@ -7,9 +7,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::succeeds;
 
-/// SQLite is built from its C source.
+/// SQLite and the allocator are built from their C sources.
 pub(crate) fn need_c_compiler() -> Result<()> {
-    need(&["gcc", "libc6-dev"], "a C compiler is needed to build SQLite", || succeeds("cc", &["--version"]))
+    let why = "a C compiler and make are needed to build SQLite and the allocator";
+    need(&["gcc", "libc6-dev", "make"], why, || {
+        succeeds("cc", &["--version"]) && succeeds("make", &["--version"])
+    })
 }
 
 /// The dissector is proved by tshark, and streams are recorded with it.

@@ -1,7 +1,9 @@
 //! Several forwarding processes on one store: each lane has one holder, and whoever is late does no harm.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::Value;
 
 use fiscald_tests::daemon::{Daemon, Setup};
@@ -58,6 +60,23 @@ fn slots(daemon: &Daemon) -> f64 {
     daemon.metric("fns_slots_held", &[])
 }
 
+/// Stops a forwarder in the middle of its batches, but not of a transaction: the lock of a file that a process holds while it is
+/// stopped is held against everybody.
+fn pause(setup: &Setup, forwarder: &Daemon) {
+    let store = Connection::open(setup.folder().join("fiscald.db")).unwrap();
+    store.busy_timeout(Duration::from_secs(1)).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        forwarder.signal("STOP");
+        if store.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it holds the store whenever it is stopped");
+        forwarder.signal("CONT");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn two_forwarders_share_the_lanes_and_a_dead_one_is_taken_over() {
     let tax = Tax::start();
@@ -87,8 +106,7 @@ fn a_forwarder_paused_past_its_lease_does_no_harm_when_it_wakes() {
     first.wait_for("all lanes", |daemon| (slots(daemon) >= 256.0).then_some(()));
     let storages = registers(&setup, &mut reception);
     sell(&mut reception, &storages, 3..=5);
-    // In the middle of its batches.
-    first.signal("STOP");
+    pause(&setup, &first);
     let mut second = forwarder(&setup);
     sell(&mut reception, &storages, 6..=8);
     second.wait_for("all lanes", |daemon| (slots(daemon) >= 256.0).then_some(()));

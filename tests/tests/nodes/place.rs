@@ -31,7 +31,10 @@ impl Place {
 
     /// As a power cut does for a process.
     pub(crate) fn kill(&mut self) {
-        self.daemon.take().unwrap().kill();
+        let daemon = self.daemon.take().unwrap();
+        let log = daemon.log();
+        assert!(!log.iter().any(|line| line.contains("panicked")), "{}", log.join("\n"));
+        daemon.kill();
     }
 }
 
