@@ -113,6 +113,10 @@ impl Log {
             }
         }
         self.pages.set(u32::try_from(state.pages).unwrap_or(0));
+        // While it is being copied there is nothing to be said of it yet.
+        if self.copier.is_some() {
+            return Ok(());
+        }
         let held = state.pages >= WARN_FROM_PAGES && state.copied < state.pages;
         if held && !self.warned {
             tracing::warn!(

@@ -4,7 +4,7 @@
 //! that is a page a document to write twice, and the rate falls as the store grows. So the journal has no such index.
 //! Its keys follow in large sorted steps, between batches, after the answers left:
 //!
-//! 1. The newest rows (a thousand or two) are in no table; they are known here, and a reader scans them.
+//! 1. The newest rows (some thousand) are in no table; they are known here, and a reader scans them.
 //! 2. Their keys are sorted and written as a *run*: one sequential piece of a table. A reader looks into each run.
 //! 3. When enough runs are gathered, they are merged into `journal_keys` in the order of their keys, so that the keys of
 //!    one register fall into its page together, while new runs gather in the other of two tables.

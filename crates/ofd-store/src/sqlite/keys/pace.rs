@@ -50,8 +50,8 @@ pub(super) enum Fresh {
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            run_keys: 1024,
-            window_keys: 1 << 17,
+            run_keys: 2048,
+            window_keys: 1 << 18,
             step_keys: (512, 8192),
             quiet: Duration::from_millis(250),
             longest_fresh: if cfg!(test) { NEVER } else { Duration::from_secs(1) },
