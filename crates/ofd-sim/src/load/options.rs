@@ -194,10 +194,16 @@ impl LoadOptions {
     #[must_use]
     pub(crate) fn receipts_of(&self, register: u32) -> u64 {
         let registers = u64::from(self.registers.max(1));
-        let total = match self.amount {
-            Amount::Documents(documents) => documents,
+        let total = match (self.amount, self.interval()) {
+            (Amount::Documents(documents), _) => documents,
+            // At a rate a register sends what becomes due, one at the first moment and one that it is not to lack.
+            (Amount::Seconds(time), Some(interval)) => {
+                let time = time.saturating_add(self.warm).as_nanos();
+                let due = time.checked_div(interval.as_nanos()).unwrap_or(time);
+                return u64::try_from(due).unwrap_or(u64::MAX).saturating_add(2);
+            }
             // Half as much again: registers do not advance evenly, and the run ends with the first dry one.
-            Amount::Seconds(time) => {
+            (Amount::Seconds(time), None) => {
                 let time = time.saturating_add(self.warm);
                 let wanted = u128::from(self.expected_rate).saturating_mul(time.as_millis()) * 3 / 2000;
                 u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(registers)

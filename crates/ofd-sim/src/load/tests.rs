@@ -120,6 +120,17 @@ async fn a_timed_run_ends_in_time_or_says_that_it_ran_dry() {
 }
 
 #[tokio::test]
+async fn registers_at_a_slow_rate_have_enough_for_the_whole_time() {
+    let operator = TestOperator::honest().await;
+    let timed = options(operator.address, Amount::Seconds(Duration::from_millis(400)), LoadMode::Persistent);
+    // Five registers, one document in a second and a quarter each: most of them have none to send.
+    let timed = LoadOptions { rate: Some(4), expected_rate: 4, ..timed };
+    let outcome = run_all(&timed).await;
+    assert!(outcome.notes.is_empty(), "{:?}", outcome.notes);
+    assert!(outcome.report.seconds >= 0.4 && outcome.report.documents <= 5, "{:?}", outcome.report);
+}
+
+#[tokio::test]
 async fn cancelling_keeps_the_figures_so_far() {
     let token = CancellationToken::new();
     let cancel = token.clone();
