@@ -283,7 +283,13 @@ impl Connection<'_> {
             match event {
                 Event::Probe { .. } => self.point.metrics.sister.count(SisterOutcome::Probe),
                 Event::Message { id, header, body } => {
-                    self.place.busy();
+                    // One that wants no answer leaves nobody waiting: hundreds of them in one segment, each with a
+                    // connection upstream of its own, must not keep the place from registers that do wait.
+                    if header.flags.expects_answer() {
+                        self.place.busy();
+                    } else {
+                        self.place.begun(clock::monotonic_now());
+                    }
                     let answer = if self.late {
                         debug!("not relayed any more");
                         Answer::Close

@@ -283,3 +283,35 @@ async fn a_stop_relays_nothing_that_has_not_gone_up_yet() {
     drop(register);
     assert!(running.stop().await.drained);
 }
+
+#[tokio::test]
+async fn messages_that_want_no_answer_do_not_keep_a_place_from_others() {
+    // An upstream that takes connections and never ends one: each message costs its linger.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = Some(listener.local_addr().unwrap().to_string());
+    let running =
+        Running::start(SisterConfig { upstream, max_connections: 1, ..SisterConfig::default() }).await;
+    let mut one_way = message(b"body");
+    one_way[26] = 0x04;
+    let mut greedy = running.connect().await;
+    greedy.write_all(&one_way.repeat(500)).await.unwrap();
+    let probe = message(b"");
+    let mut answer = vec![0; HEADER_LEN];
+    let served = async {
+        // Refused connections end at once; another is tried until the greedy one has to make room.
+        loop {
+            let mut other = running.connect().await;
+            let asked = other.write_all(&probe).await;
+            if asked.is_ok() && other.read_exact(&mut answer).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(served).await;
+    // What was read along with the first message goes nowhere any more.
+    let mut rest = Vec::new();
+    let ended = within(greedy.read_to_end(&mut rest)).await;
+    assert!(rest.is_empty(), "{ended:?}");
+    assert!(within(running.stop()).await.drained);
+}
