@@ -10,7 +10,6 @@ use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ffd::FnNumber;
@@ -30,7 +29,7 @@ use crate::decision::{Afterwards, Refusal};
 use crate::ingest::{Admitted, Evidence, Examined, Intake};
 use crate::limits::Place;
 use crate::metrics::{self, TimedOut, reason};
-use crate::socket::{End, close_gently, read_now, write_within};
+use crate::socket::{End, read_now, write_within};
 
 /// Room for the replies of one or two documents.
 const REPLY_BYTES: usize = 512;
@@ -48,22 +47,25 @@ pub(crate) struct ConnectionSettings {
 /// When `stop` is cancelled, a message that has begun is still read to its end and everything in flight is answered;
 /// then the connection is closed. Dropping the future loses no document: what was handed to the journal stays there,
 /// unanswered.
+///
+/// The result says how the caller is to close the socket. It is the caller's, as all of the arguments are: a future keeps
+/// what it is given twice, and thousands of these lie idle.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: &TcpStream,
     peer: SocketAddr,
-    intake: Arc<Intake>,
-    settings: ConnectionSettings,
+    intake: &Intake,
+    settings: &ConnectionSettings,
     place: &Place,
-    stop: CancellationToken,
-    span: Span,
-) {
+    stop: &CancellationToken,
+    span: &Span,
+) -> Close {
     let mut connection = Connection {
-        stream: &stream,
+        stream,
         peer: peer.to_string(),
         address: peer.ip(),
         place,
         answered_evicted: false,
-        intake: &intake,
+        intake,
         dialogue: ServerDialogue::new(settings.dialogue, clock::monotonic_now()),
         write_timeout: settings.write_timeout,
         in_flight: VecDeque::new(),
@@ -81,14 +83,30 @@ pub(crate) async fn serve(
         // is repeated. Unless the register has finished a message in the moment of the eviction.
         End::Finished if place.is_evicted() && !has_answers_under_way => {
             debug!("the connection makes room for another");
+            Close::AtOnce
         }
         End::Finished => {
             debug!("connection ends");
-            close_gently(stream).await;
+            Close::Gently
         }
-        End::WriteTimeout => debug!("connection dropped: the register does not take its replies"),
-        End::Broken(error) => debug!(%error, "connection broken"),
+        End::WriteTimeout => {
+            debug!("connection dropped: the register does not take its replies");
+            Close::AtOnce
+        }
+        End::Broken(error) => {
+            debug!(%error, "connection broken");
+            Close::AtOnce
+        }
     }
+}
+
+/// How a connection is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// With [`close_gently`](crate::socket::close_gently): the last answers may still be on their way.
+    Gently,
+    /// Nothing is owed, or nobody takes it.
+    AtOnce,
 }
 
 struct Connection<'a> {
@@ -108,7 +126,7 @@ struct Connection<'a> {
     fn_number: Option<FnNumber>,
     /// A stop was asked for: nothing is read past the message that has begun.
     stopping: bool,
-    span: Span,
+    span: &'a Span,
 }
 
 struct InFlight {
@@ -136,7 +154,7 @@ enum Outcome {
 }
 
 impl Connection<'_> {
-    async fn run(&mut self, stop: CancellationToken) -> End {
+    async fn run(&mut self, stop: &CancellationToken) -> End {
         let mut stop = pin!(stop.cancelled());
         let mut timer = pin!(sleep_until(far_future().into()));
         loop {

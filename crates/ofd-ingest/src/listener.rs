@@ -21,13 +21,14 @@ use tracing::{Instrument, debug, error_span, info, warn};
 use crate::abuse::AbuseTable;
 use crate::clock::{self, TrustedClock};
 use crate::config::{IngestConfig, Policy, ProxyProtocol};
-use crate::connection::{self, ConnectionSettings};
+use crate::connection::{self, Close, ConnectionSettings};
 use crate::error::IngestError;
 use crate::ingest::{Intake, MAX_QUARANTINE_IN_FLIGHT};
 use crate::limits::{ConnectionLimits, Exceeded, LogLimiter, Place};
 use crate::metrics::Metrics;
 use crate::proxy::Doorkeeper;
 use crate::registers::{History, Registers};
+use crate::socket::close_gently;
 
 /// Documents of one connection that may be with the store at the same time.
 pub(crate) const MAX_IN_FLIGHT_DOCUMENTS: usize = 64;
@@ -339,7 +340,11 @@ impl Acceptor {
         let counted = OpenConnection::new(Arc::clone(&self.intake), place);
         let (intake, settings, own_span) = (Arc::clone(&self.intake), self.settings.clone(), span.clone());
         let served = async move {
-            connection::serve(stream, peer, intake, settings, &counted.place, stop, own_span).await;
+            let serving =
+                connection::serve(&stream, peer, &intake, &settings, &counted.place, &stop, &own_span);
+            if serving.await == Close::Gently {
+                close_gently(stream).await;
+            }
         };
         Some(served.instrument(span))
     }

@@ -60,7 +60,8 @@ pub(crate) async fn write_within(
         return Ok(());
     }
     waits();
-    match timeout(limit, write_rest(stream, rest)).await {
+    // Boxed: it happens rarely, and would make every connection larger by the half.
+    match Box::pin(timeout(limit, write_rest(stream, rest))).await {
         Ok(written) => written.map_err(End::Broken),
         Err(_) => Err(End::WriteTimeout),
     }
