@@ -19,20 +19,23 @@ use ofd_store::{AppendOutcome, PendingAppend, PendingQuarantine, QuarantineOutco
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
 use crate::abuse::Penalty;
 use crate::clock;
 use crate::decision::{Afterwards, Refusal};
-use crate::ingest::{Admitted, Evidence, Examined, Intake};
+use crate::ingest::{Admitted, Evidence, Examined, Intake, Look};
 use crate::limits::Place;
 use crate::metrics::{self, TimedOut, reason};
 use crate::socket::{End, read_now, write_within};
 
 /// Room for the replies of one or two documents.
 const REPLY_BYTES: usize = 512;
+
+/// How long a document of an unknown ФН waits for what other nodes know. Past it the ФН is not known.
+const FACTS_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Limits of a connection, the same for all.
 #[derive(Debug, Clone)]
@@ -273,14 +276,20 @@ impl Connection<'_> {
             self.refused_unseen(id, penalty);
             return Ok(());
         }
-        let mut examined = intake.examine(header, body, &self.peer, None);
+        let mut examined = intake.examine(header, body, &self.peer, Look::First);
+        if let Examined::FactsFirst(body) = examined {
+            // Whether they came in time shows when they are asked.
+            let renewed = Box::pin(timeout(FACTS_PATIENCE, intake.facts.renewed()));
+            let _ = self.settling_until(renewed).await?;
+            examined = intake.examine(header, body, &self.peer, Look::WithFacts);
+        }
         if let Examined::HistoryFirst(body) = examined {
             let memory = self.settling_until(Box::pin(intake.registers.load(header.fn_number))).await?;
-            examined = intake.examine(header, body, &self.peer, Some(memory));
+            examined = intake.examine(header, body, &self.peer, Look::WithHistory(memory));
         }
         let work = match examined {
-            // The second look needs no history.
-            Examined::HistoryFirst(_) => {
+            // A look with both needs neither.
+            Examined::HistoryFirst(_) | Examined::FactsFirst(_) => {
                 self.dialogue.answer(id, Answer::Nothing);
                 return Ok(());
             }

@@ -98,6 +98,16 @@ pub enum Decision {
     Journal(Admission),
 }
 
+impl Decision {
+    /// Whether the message is kept out because its ФН is not known.
+    pub(crate) fn is_of_a_stranger(&self) -> bool {
+        matches!(
+            self,
+            Self::Silence(Refusal::UnknownFnRejected) | Self::Quarantine(Refusal::UnknownFnHeld, _)
+        )
+    }
+}
+
 /// What becomes of a connection after a message that is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Afterwards {

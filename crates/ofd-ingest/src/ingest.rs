@@ -67,8 +67,20 @@ pub(crate) enum Examined {
     /// The document goes to the journal.
     Journal(Box<NewDocument>, Admitted),
     /// The document would go to the journal, but what is known of its ФН has to be read first, to judge it. Here is the
-    /// body for the second look.
+    /// body for the next look.
     HistoryFirst(Vec<u8>),
+    /// The ФН is not known here, but another node may have let it in: the facts are to be renewed first. Here is the body
+    /// for the next look.
+    FactsFirst(Vec<u8>),
+}
+
+/// Which look at a message it is, and what was asked for since the one before.
+pub(crate) enum Look {
+    First,
+    /// After [`Examined::FactsFirst`].
+    WithFacts,
+    /// After [`Examined::HistoryFirst`].
+    WithHistory(Memory),
 }
 
 /// What is remembered of a document while the journal works on it.
@@ -122,15 +134,9 @@ impl Intake {
     /// Looks at one message: everything up to, but without, the store. Takes some tens of microseconds and does not
     /// block, as long as the crypto module is software.
     ///
-    /// After [`Examined::HistoryFirst`] comes a second look, with what [`Registers::load`] gave as `memory`. So the first
-    /// document of an ФН is opened twice, and nothing is read for a message that may not enter the journal anyway.
-    pub(crate) fn examine(
-        &self,
-        header: &Header,
-        body: Vec<u8>,
-        peer: &str,
-        memory: Option<Memory>,
-    ) -> Examined {
+    /// After [`Examined::HistoryFirst`] comes another look, with what [`Registers::load`] gave. So the first document of
+    /// an ФН is opened twice, and nothing is read for a message that may not enter the journal anyway.
+    pub(crate) fn examine(&self, header: &Header, body: Vec<u8>, peer: &str, look: Look) -> Examined {
         let began = clock::monotonic_now();
         let container = match readable_container(header, &body) {
             Ok(container) => container,
@@ -144,8 +150,8 @@ impl Intake {
         let claimed = claimed(&container.header);
         let _document = in_hand(&claimed);
         let opened = self.open(header, container);
-        // Not again at the second look.
-        if memory.is_none() && self.policy.sign_mode != SignMode::Off {
+        let is_first = matches!(look, Look::First);
+        if is_first && self.policy.sign_mode != SignMode::Off {
             self.metrics.defence.sign(&opened.verdict);
         }
         let began = clock::monotonic_now();
@@ -162,6 +168,9 @@ impl Intake {
         };
         match decision::shut_out(&facts, &self.policy) {
             None => {}
+            Some(refused) if is_first && refused.is_of_a_stranger() && self.facts.can_be_renewed() => {
+                return Examined::FactsFirst(body);
+            }
             Some(Decision::Quarantine(refusal, afterwards)) => {
                 let identity = opened.document.as_deref().map(derived::identity);
                 let entry = quarantine_entry(&container.header, moment, peer, identity, refusal);
@@ -179,7 +188,11 @@ impl Intake {
         let mut judged = Judged::default();
         if let (Some(tree), Content::Document(document)) = (&tree, &mut facts.content) {
             let recall = || self.registers.recall_before(&claimed.fn_number, claimed.fd_number);
-            let Some(memory) = memory.or_else(recall) else {
+            let read = match look {
+                Look::WithHistory(memory) => Some(memory),
+                Look::First | Look::WithFacts => None,
+            };
+            let Some(memory) = read.or_else(recall) else {
                 return Examined::HistoryFirst(body);
             };
             judged = self.judge(tree, &claimed, moment, memory);

@@ -12,6 +12,7 @@ use ffd::ids::FnNumber;
 use jiff::Timestamp;
 
 use crate::ContractState;
+use crate::looks::Looks;
 
 /// Until [`Facts::set_grace`] says otherwise: three days.
 const DEFAULT_GRACE: Duration = Duration::from_secs(259_200);
@@ -57,6 +58,7 @@ pub enum Announced {
 pub struct Facts {
     tables: RwLock<Tables>,
     grace_us: AtomicI64,
+    looks: Looks,
 }
 
 /// Every row of these is there once for each register: they are kept small.
@@ -133,7 +135,8 @@ pub(crate) struct LineChange {
 
 impl Default for Facts {
     fn default() -> Self {
-        Self { tables: RwLock::default(), grace_us: AtomicI64::new(microseconds(DEFAULT_GRACE)) }
+        let grace_us = AtomicI64::new(microseconds(DEFAULT_GRACE));
+        Self { tables: RwLock::default(), grace_us, looks: Looks::default() }
     }
 }
 
@@ -141,6 +144,21 @@ impl Facts {
     /// How long after the stop of its contract a register is served on. Three days until somebody says otherwise.
     pub fn set_grace(&self, grace: Duration) {
         self.grace_us.store(microseconds(grace), Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::renewed`] can make a difference: others take documents into the same store.
+    #[must_use]
+    pub fn can_be_renewed(&self) -> bool {
+        self.looks.can_be_asked_for()
+    }
+
+    /// Waits until the facts were read anew, or that failed. For a ФН that is not known: another node may have let it in
+    /// a moment ago. All who wait at a time share one look, and looks leave a pause between them, so that a crowd of
+    /// strangers costs the database little.
+    ///
+    /// Cancellation-safe. The caller limits the time: a server that is not there is waited for.
+    pub async fn renewed(&self) {
+        self.looks.another().await;
     }
 
     /// What is known of the ФН now. A contract has the last word: what it stopped is [`Standing::Suspended`] however else
@@ -206,6 +224,10 @@ impl Facts {
     pub fn sizes(&self) -> (usize, usize) {
         let tables = self.read();
         (tables.fns.len(), tables.stated.len())
+    }
+
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     pub(crate) fn apply(&self, changes: FactChanges) {

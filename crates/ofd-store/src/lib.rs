@@ -35,6 +35,7 @@ mod fixture;
 mod forwarding;
 mod history;
 pub mod journal;
+mod looks;
 mod migration;
 mod operator;
 mod operator_store;

@@ -62,6 +62,11 @@ impl Watch {
         }
     }
 
+    /// What the looks are taken for.
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.facts)
+    }
+
     /// The newest confirmation of the clock, from the first look on.
     pub(crate) fn confirmations(&self) -> watch::Receiver<Option<ClockConfirmation>> {
         self.confirmation.subscribe()
@@ -69,7 +74,8 @@ impl Watch {
 
     /// Adds what is new; an error is told once, until it works again.
     pub(crate) fn renew(&mut self) {
-        match self.look() {
+        let facts = Arc::clone(&self.facts);
+        match facts.looks().take(|| self.look()) {
             Ok(()) => self.failing = false,
             Err(error) => {
                 if !self.failing {

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use metrics::{Gauge, gauge};
@@ -17,6 +17,8 @@ use crate::{StoreError, Unavailability};
 
 /// How often everything is looked at; the promise about register facts is one second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Least time from one look at the facts to the next, however many ask for one.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How long a stop waits for a look that is under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -157,32 +159,47 @@ impl Watcher {
         let mut watcher = Self { stopping: Arc::new(AtomicBool::new(false)), threads: Vec::new() };
         if path.is_none() {
             // A server may be slow to answer about facts; that must not keep the guard from its rounds.
-            watcher.every_interval("facts", move || watch.renew())?;
-            watcher.every_interval("watcher", move || guard.look(None))?;
+            let facts = watch.facts();
+            let asked = Arc::clone(&facts);
+            let thread = watcher.every_interval(
+                "facts",
+                move || asked.looks().are_asked_for(),
+                move || {
+                    watch.renew();
+                    std::thread::sleep(LOOK_PAUSE);
+                },
+            )?;
+            facts.looks().are_taken_by(thread);
+            watcher.every_interval("watcher", || false, move || guard.look(None))?;
             return Ok(watcher);
         }
-        watcher.every_interval("watcher", move || {
+        let look = move || {
             guard.look(path.as_deref());
             // A file that was put in the place of ours tells nothing about our registers.
             if !guard.journal.shared().is_lost() {
                 watch.renew();
             }
-        })?;
+        };
+        watcher.every_interval("watcher", || false, look)?;
         Ok(watcher)
     }
 
+    /// Earlier when it is asked to; the thread has to be unparked then.
     fn every_interval(
         &mut self,
         name: &str,
+        is_asked_to: impl Fn() -> bool + Send + 'static,
         mut look: impl FnMut() + Send + 'static,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Thread, StoreError> {
         let (end, ended) = oneshot::channel();
         let stop = Arc::clone(&self.stopping);
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
-                    std::thread::park_timeout(LOOK_INTERVAL);
+                    if !is_asked_to() {
+                        std::thread::park_timeout(LOOK_INTERVAL);
+                    }
                     look();
                 }
                 // The connection is closed before the end is told.
@@ -190,8 +207,9 @@ impl Watcher {
                 let _ = end.send(());
             })
             .map_err(|error| StoreError::unavailable(Unavailability::CannotOpen, error.to_string()))?;
+        let handle = thread.thread().clone();
         self.threads.push((thread, ended));
-        Ok(())
+        Ok(handle)
     }
 
     /// Ends the threads and waits until they have closed the file, at most a second.

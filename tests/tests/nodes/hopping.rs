@@ -74,6 +74,38 @@ fn a_register_between_two_nodes_leaves_no_findings_about_its_numbers() {
     assert_eq!(numbering(&mut places[0]).to_string(), "1");
 }
 
+/// Its next document finds it known at the other node, however soon it comes.
+#[test]
+fn a_register_let_in_at_one_node_is_known_at_the_other() {
+    let cluster = Cluster::start();
+    let url = cluster.url(&cluster.create_database());
+    let setup = || Setup::new().with("store.url", &url).with("registration.unknown_fn", "hold");
+    let mut places = [Place::new(setup()), Place::new(setup())];
+    places.iter_mut().for_each(Place::start);
+    let serials: Vec<String> = (1..=12).map(|number| format!("00001{number:02}")).collect();
+    for serial in &serials {
+        let added = places[0].setup.run(&["registers", "add", "--kkt-serial", serial]);
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    }
+    let [mut here, mut there] = places.each_mut().map(|place| Register::connect(place.daemon().registers));
+    for (number, serial) in (10..).zip(&serials) {
+        let storage = Storage::new(&format!("92809100000000{number}"));
+        let answer = here.exchange(&storage.send(1, &storage.registration(1, serial)));
+        assert_eq!(storage.check_answer(&answer, 1), 0);
+        let answer = there.exchange(&storage.send(2, &storage.receipt(2, 100)));
+        assert_eq!(storage.check_answer(&answer, 2), 0, "{serial}");
+    }
+    assert_eq!(places[0].setup.export().len(), 2 * serials.len());
+    // A stranger stays one.
+    let storage = Storage::new("9280910000000099");
+    there.write(&storage.send(2, &storage.receipt(2, 100)));
+    assert!(there.silent_for(Duration::from_secs(1)));
+    let held = ["reason=\"unknown_fn_held\""];
+    for (place, expected) in places.iter_mut().zip(["0", "1"]) {
+        assert_eq!(place.daemon().metric("fiscald_rejects_total", &held).to_string(), expected);
+    }
+}
+
 #[test]
 fn a_register_that_leaves_in_the_middle_is_answered_elsewhere() {
     for fn_number in ["9999078900000017", "9280910000000017"] {
