@@ -16,9 +16,9 @@ use crate::servers::{Server, Signs};
 use crate::{Programs, Settings, disk};
 
 /// How busy the machine may be before a run, as a share.
-const QUIET: f64 = 0.12;
+pub(crate) const QUIET: f64 = 0.12;
 /// How often a disturbed run is thrown away; the last one counts whatever it was, and the table says so.
-const TRIES: usize = 4;
+pub(crate) const TRIES: usize = 4;
 /// Measured seconds of a run.
 const SECONDS: u64 = 4;
 /// First ФН number: every run has a fresh store, so all of them send the same numbers.

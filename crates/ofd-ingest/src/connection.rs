@@ -68,6 +68,7 @@ pub(crate) async fn serve(
         address: peer.ip(),
         place,
         answered_evicted: false,
+        peer_ended: false,
         intake,
         dialogue: ServerDialogue::new(settings.dialogue, clock::monotonic_now()),
         write_timeout: settings.write_timeout,
@@ -79,7 +80,7 @@ pub(crate) async fn serve(
     };
     let end = connection.run(stop).await;
     connection.settle_rest().await;
-    let has_answers_under_way = connection.answered_evicted;
+    let (has_answers_under_way, peer_ended) = (connection.answered_evicted, connection.peer_ended);
     drop(connection);
     match end {
         // Its descriptor is needed, and nothing is lost with it: the last answer is old, and a message that has begun
@@ -90,7 +91,8 @@ pub(crate) async fn serve(
         }
         End::Finished => {
             debug!("connection ends");
-            Close::Gently
+            // Bytes that come after the socket is closed would take the last answers with them; here none can come.
+            if peer_ended { Close::AtOnce } else { Close::Gently }
         }
         End::WriteTimeout => {
             debug!("connection dropped: the register does not take its replies");
@@ -119,6 +121,8 @@ struct Connection<'a> {
     place: &'a Place,
     /// Something was answered after the connection had to make room.
     answered_evicted: bool,
+    /// The register ended its side: nothing of it can come any more.
+    peer_ended: bool,
     intake: &'a Intake,
     dialogue: ServerDialogue,
     write_timeout: Duration,
@@ -227,6 +231,7 @@ impl Connection<'_> {
             self.intake.metrics.rejected(reason::CUT_OFF);
             debug!("the register left in the middle of a message");
         }
+        self.peer_ended = true;
         self.dialogue.peer_closed();
     }
 
