@@ -110,7 +110,7 @@ pub(crate) async fn serve(
 pub(crate) enum Close {
     /// With [`close_gently`](crate::socket::close_gently): the last answers may still be on their way.
     Gently,
-    /// Nothing is owed, or nobody takes it.
+    /// Nothing is owed, nobody takes it, or nothing can come that would take the last answers with it.
     AtOnce,
 }
 
