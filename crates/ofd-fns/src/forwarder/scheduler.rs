@@ -168,9 +168,11 @@ impl Scheduler {
         self.drop_foreign(now)
     }
 
-    /// Slots of which nothing is under way any more: to be released. They are ours no longer.
-    pub(crate) fn take_released(&mut self) -> Vec<Slot> {
-        let busy: BTreeSet<Slot> = self.workers.iter().flat_map(Worker::slots_in_hand).collect();
+    /// Slots of which nothing is under way any more, but for those of which something is still `unwritten`: to be released.
+    /// They are ours no longer.
+    pub(crate) fn take_released(&mut self, unwritten: &BTreeSet<Slot>) -> Vec<Slot> {
+        let in_hand = self.workers.iter().flat_map(Worker::slots_in_hand);
+        let busy: BTreeSet<Slot> = in_hand.chain(unwritten.iter().copied()).collect();
         let released: Vec<Slot> = self.draining.iter().copied().filter(|slot| !busy.contains(slot)).collect();
         for slot in &released {
             self.draining.remove(slot);

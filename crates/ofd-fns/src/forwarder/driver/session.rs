@@ -190,6 +190,7 @@ impl<'d> Session<'d> {
         let derive = sends && self.derive_due <= now && !self.scheduler.slots().is_empty();
         let writes = !self.steps.is_empty() || !self.new_batches.is_empty();
         let change = (may_commit && (writes || derive)).then(|| self.take_change(now, sends));
+        self.give_back();
         let claim = (!self.stopping && self.claim_due <= now).then(|| self.claim(now));
         // Depths are told also where nothing is sent.
         let look = !self.stopping && self.look_due <= now;
@@ -353,7 +354,6 @@ impl<'d> Session<'d> {
             steps.extend(self.scheduler.give_back(claim.excess, now));
         }
         self.record(steps, &[]);
-        self.give_back();
         let registrar = self.leases.get(&Slot::REGISTRAR).map(|lease| lease.proof(&self.holder));
         self.driver.registrar.send_if_modified(|old| {
             let differs = *old != registrar;
@@ -362,8 +362,10 @@ impl<'d> Session<'d> {
         });
     }
 
+    /// Gives up excess slots of which nothing is under way and nothing is left to be written: who has them next goes on
+    /// from what is in the store. A change made in the same visit is written before.
     fn give_back(&mut self) {
-        let released = self.scheduler.take_released();
+        let released = self.scheduler.take_released(&self.touched);
         if !released.is_empty() {
             debug!(slots = released.len(), "registers are given to another process");
             self.leases.retain(|slot, _| !released.contains(slot));

@@ -1,5 +1,7 @@
 //! Leases that somebody else has, and a store that is not there any more.
 
+use std::sync::mpsc;
+
 use ofd_store::{ClaimOrder, HolderId};
 
 use super::*;
@@ -64,4 +66,34 @@ async fn the_service_ends_when_another_file_is_in_the_place_of_the_store() {
     assert!(!ended.expect("it ends").unwrap(), "not in order");
     assert!(handle.trouble().is_some_and(|words| words.contains("the store is lost")));
     assert_eq!(std::fs::read(&place).unwrap(), before, "nothing is written into it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the tax service of the test is meant to stand still")]
+async fn an_answer_is_recorded_before_its_registers_go_to_another_process() {
+    let ((reached, asked), (answer, may_answer)) = (mpsc::channel(), mpsc::channel::<()>());
+    let bench = Bench::new(move |_, _| {
+        // Both ends are gone when the test has failed.
+        let _ = reached.send(());
+        let _ = tokio::task::block_in_place(|| may_answer.recv());
+        Reply::Accept
+    })
+    .await;
+    bench.receive(A, 1..=3).await;
+    // Leases are claimed every second, and the answer may be waited for much longer.
+    let config = FnsConfig { lease_s: 62, timeout_s: 60, ..bench.config.clone() };
+    let running = bench.run_with(config).await;
+    wait_for(|| asked.try_recv().is_ok()).await;
+    let mut way = Forwarding::open(&url(&bench.folder)).unwrap();
+    let (newcomer, now) = (HolderId::new("newcomer").unwrap(), jiff::Timestamp::now());
+    let until = now + Duration::from_secs(600);
+    let order = ClaimOrder { holder: newcomer, now, until, lanes: true, registrar: false };
+    assert_eq!(way.claim(&order).unwrap().gained, [], "all is held");
+    let mut lanes = || way.holdings().unwrap()[0].lanes;
+    wait_for(|| lanes() == 129).await;
+    drop(answer);
+    wait_for(|| lanes() == 128).await;
+    let depths = Forwarding::open(&url(&bench.folder)).unwrap().depths().unwrap();
+    assert_eq!(depths.of(OutboxState::Delivered), 3, "{depths:?}");
+    running.end().await;
 }

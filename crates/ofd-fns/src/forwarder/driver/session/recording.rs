@@ -39,7 +39,6 @@ impl Session<'_> {
             };
             self.steps.push(step);
         }
-        self.give_back();
     }
 }
 
