@@ -6,19 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use fiscald_benches::processes::{
-    kkt_sim, kkt_sim_with_words, machine, median_and_spread, real, wait_for_quiet,
-};
+use fiscald_benches::processes::{kkt_sim, kkt_sim_with_words, machine, median_and_spread, real};
 use pg_testing::Cluster;
 use serde_json::{Value, json};
 
+use crate::quiet::{Run, undisturbed};
 use crate::servers::{Server, Signs};
 use crate::{Programs, Settings, disk};
 
-/// How busy the machine may be before a run, as a share.
-pub(crate) const QUIET: f64 = 0.12;
-/// How often a disturbed run is thrown away; the last one counts whatever it was, and the table says so.
-pub(crate) const TRIES: usize = 4;
 /// Measured seconds of a run.
 const SECONDS: u64 = 4;
 /// First ФН number: every run has a fresh store, so all of them send the same numbers.
@@ -71,13 +66,6 @@ const CELLS: [Cell; 4] = [
     },
 ];
 
-/// What one run showed.
-struct Run {
-    report: Value,
-    load: String,
-    disturbed: bool,
-}
-
 impl Run {
     fn figure(&self, member: &str) -> f64 {
         self.report[member].as_f64().unwrap_or_default()
@@ -96,7 +84,7 @@ struct Grid {
     runs: BTreeMap<(usize, usize), Vec<Run>>,
     /// Documents a second that messages are prepared for, by cell: raised when they did not last.
     expected: Vec<f64>,
-    thrown_away: usize,
+    thrown_away: u32,
     /// What the sender said about the size of its messages.
     sizes: String,
     disk: Vec<disk::Syncs>,
@@ -199,24 +187,18 @@ impl Grid {
         settings: &Settings,
     ) -> Run {
         let wanted = settings.seconds.unwrap_or(SECONDS);
-        let mut tries = 0;
-        loop {
-            let (_, load) = wait_for_quiet(QUIET, settings.patience);
-            let report = self.send(at, server, programs, cluster, settings);
-            if report["seconds"].as_f64().unwrap_or_default() < real(wanted) / 2.0 {
+        let run = undisturbed(settings, || {
+            loop {
+                let report = self.send(at, server, programs, cluster, settings);
+                if report["seconds"].as_f64().unwrap_or_default() >= real(wanted) / 2.0 {
+                    return report;
+                }
                 eprint!(" (once more: the messages did not last)");
                 self.expected[at] *= 1.5;
-                continue;
             }
-            tries += 1;
-            let foreign = report["foreign_share"].as_f64().unwrap_or(1.0);
-            let disturbed = foreign > settings.foreign;
-            if !disturbed || tries == TRIES {
-                return Run { report, load, disturbed };
-            }
-            eprint!(" (thrown away: others had {:.0} %)", foreign * 100.0);
-            self.thrown_away += 1;
-        }
+        });
+        self.thrown_away += run.thrown_away;
+        run
     }
 
     fn send(

@@ -7,11 +7,11 @@
 
 use std::fmt::Write as _;
 
-use fiscald_benches::processes::{kkt_sim, machine, median_and_spread, wait_for_quiet};
+use fiscald_benches::processes::{kkt_sim, machine, median_and_spread};
 use serde_json::{Value, json};
 
 use crate::disk::{FILE_BYTES, Syncs, fdatasync};
-use crate::grid::{QUIET, TRIES};
+use crate::quiet::{undisturbed, wait};
 use crate::servers::{Server, Signs};
 use crate::{Programs, Settings};
 
@@ -41,7 +41,7 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
     let rounds: Vec<Round> = (0..settings.rounds)
         .map(|round| {
             eprintln!("round {} of {}: {rate} documents/s", round + 1, settings.rounds);
-            let _ = wait_for_quiet(QUIET, settings.patience);
+            wait(settings);
             let (growing, preallocated) =
                 (fdatasync(FILE_BYTES, SYNCS, false), fdatasync(FILE_BYTES, SYNCS, true));
             let arguments = ["--rate", &rate, "--seconds", &seconds, "--warm", &warm];
@@ -53,8 +53,9 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
             let mut reports = [const { Value::Null }; SERVERS.len()];
             let mut thrown_away = 0;
             for which in order {
-                reports[which] =
-                    undisturbed(SERVERS[which], programs, &arguments, settings, &mut thrown_away);
+                let run = undisturbed(settings, || send(SERVERS[which], programs, &arguments));
+                reports[which] = run.report;
+                thrown_away += run.thrown_away;
             }
             Round { growing, preallocated, reports, thrown_away }
         })
@@ -64,32 +65,10 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
 
 fn capacity(programs: &Programs, settings: &Settings) -> f64 {
     let arguments = ["--seconds", "4", "--warm", "1", "--expect", "60000"];
-    let report = undisturbed(DAEMON, programs, &arguments, settings, &mut 0);
+    let report = undisturbed(settings, || send(DAEMON, programs, &arguments)).report;
     let rate = report["documents_per_second"].as_f64().unwrap();
     eprintln!("capacity: {rate:.0} documents/s");
     rate
-}
-
-/// A run in which others left the machine alone, or the last try.
-fn undisturbed(
-    server: Server,
-    programs: &Programs,
-    arguments: &[&str],
-    settings: &Settings,
-    thrown_away: &mut u32,
-) -> Value {
-    let mut tries = 1;
-    loop {
-        let _ = wait_for_quiet(QUIET, settings.patience);
-        let report = send(server, programs, arguments);
-        let foreign = report["foreign_share"].as_f64().unwrap_or(1.0);
-        if foreign <= settings.foreign || tries == TRIES {
-            return report;
-        }
-        eprintln!("{}: thrown away, others had {:.0} %", server.name(), foreign * 100.0);
-        *thrown_away += 1;
-        tries += 1;
-    }
 }
 
 fn send(server: Server, programs: &Programs, arguments: &[&str]) -> Value {

@@ -16,6 +16,7 @@ mod grid;
 mod idle;
 mod latency;
 mod memory;
+mod quiet;
 mod servers;
 
 use std::path::PathBuf;

@@ -1,14 +1,16 @@
 //! Both ends of the dialogue talk in memory, the clock is made up.
 
+mod random;
+mod times;
+
 use std::time::{Duration, Instant};
 
 use ffd::ids::FnNumber;
-use proptest::prelude::*;
 
 use crate::client::{ClientDialogue, ClientLimits, Reply};
 use crate::header::{CrcMode, HEADER_LEN, Header, PVersion};
 use crate::server::{Answer, Event, MessageId, ServerDialogue, ServerLimits, TimeoutKind};
-use crate::testing::{MSG_REG11_FFD12, any_fn_number, beginning, fn_number, message, small_container};
+use crate::testing::{MSG_REG11_FFD12, beginning, fn_number, message, small_container};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -346,103 +348,6 @@ fn a_limit_of_zero_in_flight_is_one() {
 }
 
 #[test]
-fn idle_time_runs_from_the_last_message_or_answer_and_not_meanwhile() {
-    let mut talk = Conversation::new();
-    assert_eq!(talk.timeout_after(), Some(300 * SECOND));
-    talk.wait(299 * SECOND);
-    assert_eq!(talk.server.handle_timeout(talk.now), None);
-    let id = talk.send(&small_container(1, 3), CrcMode::None);
-    assert_eq!(talk.timeout_after(), None, "an answer is owed");
-    talk.wait(1000 * SECOND);
-    assert_eq!(talk.server.handle_timeout(talk.now), None);
-    talk.answer(id, "at last");
-    assert_eq!(bodies(&talk.replies()), ["at last"]);
-    assert_eq!(talk.timeout_after(), Some(300 * SECOND));
-
-    talk.wait(100 * SECOND);
-    let probe = talk.client.probe(CrcMode::None, PVersion::FFD_1_2, talk.now);
-    talk.deliver(&probe);
-    assert_eq!(talk.replies().len(), 1);
-    assert!(talk.server.poll_event().is_some());
-    assert_eq!(talk.timeout_after(), Some(300 * SECOND));
-    talk.wait(300 * SECOND - Duration::from_nanos(1));
-    assert_eq!(talk.server.handle_timeout(talk.now), None);
-    talk.wait(Duration::from_nanos(1));
-    assert_eq!(talk.server.handle_timeout(talk.now), Some(TimeoutKind::Idle));
-    assert!(talk.server.is_finished());
-    assert_eq!(talk.server.handle_timeout(talk.now), None, "said once");
-}
-
-#[test]
-fn a_dribbling_peer_cannot_stretch_its_message() {
-    let mut talk = Conversation::new();
-    talk.wait(290 * SECOND);
-    let bytes = message(fn_number(), CrcMode::None, &small_container(1, 3));
-    for (second, byte) in (0..30).zip(&bytes) {
-        talk.deliver(&[*byte]);
-        assert!(talk.server.is_mid_message());
-        assert_eq!(talk.timeout_after(), Some((30 - second) * SECOND));
-        assert_eq!(talk.server.handle_timeout(talk.now), None);
-        talk.wait(SECOND);
-    }
-    assert_eq!(talk.server.handle_timeout(talk.now), Some(TimeoutKind::UnfinishedMessage));
-    talk.deliver(&bytes[30..]);
-    assert_eq!(talk.server.poll_event(), None);
-    assert!(talk.server.is_finished());
-}
-
-#[test]
-fn each_message_has_its_own_time() {
-    let mut talk = Conversation::new();
-    let bytes = message(fn_number(), CrcMode::None, &small_container(1, 3));
-    talk.deliver(&bytes[..40]);
-    talk.wait(20 * SECOND);
-    talk.deliver(&[&bytes[40..], &bytes[..5]].concat()); // the second begins now
-    assert_eq!(talk.timeout_after(), Some(30 * SECOND), "also while an answer to the first is owed");
-    talk.wait(29 * SECOND);
-    talk.deliver(&bytes[5..]);
-    assert_eq!(talk.timeout_after(), None);
-    assert_eq!(talk.server.in_flight(), 2);
-}
-
-#[test]
-fn an_unfinished_message_in_time_out_leaves_earlier_answers_alone() {
-    let mut talk = Conversation::new();
-    let id = talk.send(&small_container(1, 3), CrcMode::None);
-    talk.deliver(&MSG_REG11_FFD12[..200]);
-    talk.wait(30 * SECOND);
-    assert_eq!(talk.server.handle_timeout(talk.now), Some(TimeoutKind::UnfinishedMessage));
-    talk.answer(id, "first");
-    assert_eq!(bodies(&talk.replies()), ["first"]);
-    assert!(talk.server.is_finished());
-}
-
-#[test]
-fn time_we_do_not_read_is_not_held_against_the_peer() {
-    let mut talk = Conversation::with_limits(ServerLimits { max_in_flight: 1, ..ServerLimits::default() });
-    let id = talk.send(&small_container(1, 3), CrcMode::None);
-    let second = message(fn_number(), CrcMode::None, &small_container(2, 3));
-    talk.deliver(&second[..40]);
-    talk.wait(100 * SECOND);
-    assert_eq!((talk.timeout_after(), talk.server.handle_timeout(talk.now)), (None, None));
-    talk.answer(id, "one");
-    assert_eq!(bodies(&talk.replies()), ["one"]);
-    assert_eq!(talk.timeout_after(), Some(30 * SECOND));
-    talk.deliver(&second[40..]);
-    assert!(talk.server.poll_event().is_some());
-}
-
-#[test]
-fn endless_time_outs_never_come() {
-    let limits =
-        ServerLimits { idle_timeout: Duration::MAX, message_timeout: Duration::MAX, ..Default::default() };
-    let mut talk = Conversation::with_limits(limits);
-    assert_eq!(talk.timeout_after(), None);
-    talk.deliver(&MSG_REG11_FFD12[..3]);
-    assert_eq!((talk.timeout_after(), talk.server.handle_timeout(talk.now)), (None, None));
-}
-
-#[test]
 fn a_register_refuses_what_is_not_its_reply() {
     let request =
         Header::for_message(fn_number(), PVersion::FFD_1_2, CrcMode::HeaderAndBody, b"request").unwrap();
@@ -490,114 +395,4 @@ fn a_register_takes_replies_in_pieces() {
     }
     assert_eq!(bodies(&replies), ["one", "two"]);
     assert!(!talk.client.is_mid_message());
-}
-
-/// What the operator decides for a message of the random dialogue.
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    Reply,
-    Nothing,
-    Close,
-}
-
-fn any_fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![8 => Just(Fate::Reply), 2 => Just(Fate::Nothing), 1 => Just(Fate::Close)]
-}
-
-/// Everything a server dialogue makes of `stream` cut into pieces; events and the first refusal.
-fn events_of(stream: &[u8], pieces: &[usize]) -> (Vec<Event>, Option<&'static str>) {
-    let now = beginning();
-    let mut server = ServerDialogue::new(ServerLimits::default(), now);
-    let (mut events, mut refusal, mut rest) = (Vec::new(), None, stream);
-    for size in pieces.iter().cycle() {
-        let (piece, after) = rest.split_at((*size).min(rest.len()));
-        if let Err(malformed) = server.receive(piece, now) {
-            assert!(refusal.is_none(), "refused twice");
-            refusal = Some(malformed.reason());
-        }
-        events.extend(std::iter::from_fn(|| server.poll_event()));
-        rest = after;
-        if rest.is_empty() {
-            break;
-        }
-    }
-    (events, refusal)
-}
-
-proptest! {
-    #[test]
-    fn any_order_of_answering_gives_the_order_of_requests(
-        fates in prop::collection::vec((any_fate(), any::<bool>()), 1..40),
-        shuffle in any::<prop::sample::Index>(),
-    ) {
-        let mut talk = Conversation::new();
-        let mut ids = Vec::new();
-        let mut expected = Vec::new();
-        let mut closed = false;
-        for (number, (fate, expects_answer)) in (0..).zip(&fates) {
-            let mut bytes = message(fn_number(), CrcMode::None, &small_container(number + 1, 3));
-            bytes[26] = if *expects_answer { 0x14 } else { 0x04 };
-            talk.deliver(&bytes);
-            let Some(Event::Message { id, .. }) = talk.server.poll_event() else { panic!() };
-            ids.push((id, *fate, number));
-            closed |= matches!(fate, Fate::Close);
-            if !closed && *expects_answer && matches!(fate, Fate::Reply) {
-                expected.extend_from_slice(&message(fn_number(), CrcMode::None, number.to_string().as_bytes()));
-            }
-        }
-        let mut out = Vec::new();
-        while !ids.is_empty() {
-            let (id, fate, number) = ids.swap_remove(shuffle.index(ids.len()));
-            talk.server.answer(id, match fate {
-                Fate::Reply => Answer::Reply(number.to_string().into_bytes()),
-                Fate::Nothing => Answer::Nothing,
-                Fate::Close => Answer::Close,
-            });
-            if talk.server.wants_transmit() {
-                talk.server.poll_transmit(&mut out, talk.now);
-            }
-        }
-        prop_assert_eq!(out, expected);
-        prop_assert_eq!(talk.server.in_flight(), 0);
-        prop_assert_eq!(talk.server.is_finished(), closed);
-    }
-
-    #[test]
-    fn pieces_of_any_size_give_the_same_events(
-        messages in prop::collection::vec((any_fn_number(), 0_usize..3, prop::collection::vec(any::<u8>(), 0..200)), 1..8),
-        flip in prop::option::of(any::<prop::sample::Index>()),
-        pieces in prop::collection::vec(1_usize..300, 1..20),
-    ) {
-        let mut stream = Vec::new();
-        for (fn_number, mode, body) in &messages {
-            let mode = [CrcMode::None, CrcMode::Header, CrcMode::HeaderAndBody][*mode];
-            if body.is_empty() {
-                stream.extend_from_slice(&Header::probe(*fn_number, PVersion::FFD_1_2, mode).encode());
-            } else {
-                stream.extend_from_slice(&message(*fn_number, mode, body));
-            }
-        }
-        if let Some(flip) = flip {
-            let bit = flip.index(stream.len() * 8);
-            stream[bit / 8] ^= 1 << (bit % 8);
-        }
-        let (events, refusal) = events_of(&stream, &[stream.len()]);
-        if flip.is_none() {
-            prop_assert_eq!((events.len(), refusal), (messages.len(), None));
-        }
-        prop_assert_eq!(events_of(&stream, &pieces), (events, refusal));
-    }
-
-    #[test]
-    fn garbage_never_panics(
-        kept in 0_usize..200,
-        garbage in prop::collection::vec(any::<u8>(), 1..400),
-        pieces in prop::collection::vec(1_usize..300, 1..20),
-    ) {
-        let stream = [&MSG_REG11_FFD12[..kept], &garbage].concat();
-        let whole = events_of(&stream, &[stream.len()]);
-        prop_assert_eq!(events_of(&stream, &pieces), whole);
-        let mut client = ClientDialogue::new(fn_number(), ClientLimits::default());
-        let _refused_or_unfinished = client.receive(&stream);
-    }
 }

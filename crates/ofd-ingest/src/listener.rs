@@ -190,18 +190,21 @@ impl Reception {
             }
         }));
         tokio::join!(
-            async {
-                // A panic in there is one of the daemon, which must not live on with a closed port.
-                if let Err(Ok(panic)) = accepting.await.map_err(JoinError::try_into_panic) {
-                    std::panic::resume_unwind(panic);
-                }
-            },
+            // A panic in there is one of the daemon, which must not live on with a closed port.
+            with_its_panic(accepting),
             acceptor.intake.show_refused_pairs(&token),
             acceptor.intake.tell_left_out(&token),
         );
         state.stopping.store(true, Ordering::Release);
         state.serving.store(false, Ordering::Release);
         acceptor.drain(config.shutdown_grace()).await
+    }
+}
+
+/// Waits for a task of ours; when it panics, so does this.
+async fn with_its_panic(task: AbortOnDropHandle<()>) {
+    if let Err(Ok(panic)) = task.await.map_err(JoinError::try_into_panic) {
+        std::panic::resume_unwind(panic);
     }
 }
 
@@ -402,4 +405,25 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_a_task_of_ours_is_one_of_who_waits_for_it() {
+        let task = AbortOnDropHandle::new(tokio::spawn(async { panic!("the accept loop broke down") }));
+        let waiting = tokio::spawn(with_its_panic(task)).await;
+        let panic = waiting.expect_err("it was swallowed").into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"the accept loop broke down"));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_is_called_off_is_no_panic() {
+        with_its_panic(AbortOnDropHandle::new(tokio::spawn(async {}))).await;
+        let task = tokio::spawn(std::future::pending());
+        task.abort();
+        with_its_panic(AbortOnDropHandle::new(task)).await;
+    }
 }
