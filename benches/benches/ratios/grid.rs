@@ -66,16 +66,6 @@ const CELLS: [Cell; 4] = [
     },
 ];
 
-impl Run {
-    fn figure(&self, member: &str) -> f64 {
-        self.report[member].as_f64().unwrap_or_default()
-    }
-
-    fn rate(&self) -> f64 {
-        self.figure("documents_per_second")
-    }
-}
-
 /// The runs of a table, by cell and server.
 struct Grid {
     title: &'static str,

@@ -53,7 +53,9 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
             let mut reports = [const { Value::Null }; SERVERS.len()];
             let mut thrown_away = 0;
             for which in order {
+                eprint!("  {}", SERVERS[which].name());
                 let run = undisturbed(settings, || send(SERVERS[which], programs, &arguments));
+                eprintln!(": p99 {:.0} us", run.figure("p99_us"));
                 reports[which] = run.report;
                 thrown_away += run.thrown_away;
             }
@@ -65,9 +67,10 @@ pub(crate) fn run(programs: &Programs, settings: &Settings) -> (String, Value) {
 
 fn capacity(programs: &Programs, settings: &Settings) -> f64 {
     let arguments = ["--seconds", "4", "--warm", "1", "--expect", "60000"];
+    eprint!("capacity");
     let report = undisturbed(settings, || send(DAEMON, programs, &arguments)).report;
     let rate = report["documents_per_second"].as_f64().unwrap();
-    eprintln!("capacity: {rate:.0} documents/s");
+    eprintln!(": {rate:.0} documents/s");
     rate
 }
 

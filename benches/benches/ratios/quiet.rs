@@ -22,12 +22,25 @@ pub(crate) struct Run {
     pub(crate) thrown_away: u32,
 }
 
+impl Run {
+    /// A figure of the report.
+    pub(crate) fn figure(&self, member: &str) -> f64 {
+        self.report[member].as_f64().unwrap_or_default()
+    }
+
+    /// Documents a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.figure("documents_per_second")
+    }
+}
+
 /// Waits until nobody else uses the machine, or for as long as was asked. How busy it was, in words.
 pub(crate) fn wait(settings: &Settings) -> String {
     wait_for_quiet(QUIET, settings.patience).1
 }
 
-/// A run of `send`, repeated until others left the machine alone, or the last try.
+/// A run of `send`, repeated until others left the machine alone, or the last try. Says what it throws away on the line of
+/// progress that the caller has begun.
 pub(crate) fn undisturbed(settings: &Settings, mut send: impl FnMut() -> Value) -> Run {
     let mut thrown_away = 0;
     loop {
@@ -38,7 +51,7 @@ pub(crate) fn undisturbed(settings: &Settings, mut send: impl FnMut() -> Value) 
         if !disturbed || thrown_away + 1 == TRIES {
             return Run { report, load, disturbed, thrown_away };
         }
-        eprintln!("  thrown away: others had {:.0} %", foreign * 100.0);
+        eprint!(" (thrown away: others had {:.0} %)", foreign * 100.0);
         thrown_away += 1;
     }
 }

@@ -33,18 +33,18 @@ pub(super) enum Reply {
 
 /// Answers a request for events after a cursor: status and body.
 pub(super) type Feed = Box<dyn FnMut(Option<&str>) -> (&'static str, String) + Send>;
-pub(super) type Decide = Box<dyn FnMut(&[Seen], &Seen) -> Reply + Send>;
+type Decide = Box<dyn FnMut(&[Seen], &Seen) -> Reply + Send>;
 
 #[derive(Clone)]
 pub(super) struct Tax {
     pub(super) address: SocketAddr,
     pub(super) seen: Arc<Mutex<Vec<Seen>>>,
-    pub(super) decide: Arc<Mutex<Decide>>,
+    decide: Arc<Mutex<Decide>>,
     pub(super) feed: Arc<Mutex<Feed>>,
     /// What else it answers, by the end of the path; 404 for the rest.
-    pub(super) pages: Arc<Mutex<BTreeMap<String, String>>>,
+    pages: Arc<Mutex<BTreeMap<String, String>>>,
     /// What else was asked for.
-    pub(super) asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Tax {
@@ -178,7 +178,7 @@ impl Tax {
     }
 }
 
-pub(super) fn ok(status: &str, body: &str) -> String {
+fn ok(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
